@@ -1,0 +1,676 @@
+// The claim: at most one live process owns a state directory. Lock first, judge the record that is there, publish a
+// complete one of our own, and only then let the server start.
+#ifndef GENIE_CLAIM_HPP
+#define GENIE_CLAIM_HPP
+
+#include "genie/judge.hpp"
+#include "genie/leftovers.hpp"
+#include "genie/owner.hpp"
+#include "genie/record/port_record.hpp"
+#include "genie/sentinel.hpp"
+#include "genie/change_wait.hpp"
+#include "genie/withdraw.hpp"
+
+namespace genie::inline v0 {
+
+enum class ClaimMode : std::uint8_t {
+  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands
+  automatic,       ///< started on demand: refused while a stop sentinel stands
+};
+
+struct ClaimOptions {
+  ClaimMode mode = ClaimMode::explicit_start;
+  bool starting = false;          ///< claim as `starting`; `set_phase` tells later that the server is ready
+  bool create_directory = true;   ///< create the state directory's last component, mode 0700
+  bool trust_legacy = false;      ///< a record without start time counts as alive while its PID is; else it is stale
+  bool durable = false;           ///< the generation is on stable storage before the claim returns
+  Milliseconds settle{1000};      ///< how long to wait for another claim, or a clean-up, to come to its end
+  Milliseconds empty_grace{2000}; ///< how long an empty record is taken for an older program's claim in progress
+  Milliseconds sentinel_ttl = default_sentinel_ttl;
+  Text build{};                   ///< what the owner says of itself, at most 63 characters
+};
+
+enum class ClaimOutcome : std::uint8_t {
+  claimed,          ///< the directory is ours
+  already_running,  ///< a verified owner lives
+  stopping,         ///< a stop sentinel stands, and the claim was automatic
+  contended,        ///< somebody is at it, or nothing can be proved: neither ours nor known to be somebody's
+  orphaned,         ///< the owner is gone, but processes that inherited its lock still hold it
+};
+
+struct ClaimReport {
+  ClaimOutcome outcome = ClaimOutcome::contended;
+  ProcessIdentity owner;      ///< who owns the directory: we, or somebody else
+  ProcessIdentity server;     ///< the command that the owner guards, where there is one
+  std::uint64_t generation = 0;  ///< of our claim: larger than that of every claim before
+  Evidence evidence;          ///< why it is not ours
+  Evidence taken_over;        ///< whose record was found stale and replaced, and why; reason `none` where there was none
+  StopIntent stop;            ///< filled where `stopping`
+  bool is_trusted = true;     ///< false: others may write to the directory, so that it can't be taken over after a crash
+  LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
+  std::size_t holder_count = 0;
+
+  [[nodiscard]] bool owned() const noexcept { return outcome == ClaimOutcome::claimed; }
+};
+
+/// A claim that this process holds. Not a guard: `release` ends it, or the death of the process. `ServeGuard` is the
+/// type that releases by itself.
+template <typename H>
+struct HeldClaim {
+  bool held = false;
+  Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
+  bool has_port = false;
+  typename H::File directory{};
+  typename H::File lock{};
+  typename H::File record{};
+  FileIdentity lock_id;
+  FileIdentity record_id;
+  LockRecord written;  ///< what the lock file says of us
+};
+
+/// Whether a claim is still what it was. Others can delete files under a live owner.
+enum class Ownership : std::uint8_t {
+  held,
+  not_claimed,      ///< this process holds no claim
+  record_missing,   ///< `NAME.pid` was deleted; the lock still keeps others out
+  record_replaced,  ///< another program's record stands there: there may be two owners
+  lock_missing,     ///< `NAME.lock` was deleted; the record still keeps others out
+  lock_replaced,    ///< another lock file stands there
+  all_missing,      ///< both are gone, or the whole directory: somebody else can claim now
+};
+
+namespace detail {
+
+/// Releases step by step; goes on after a failure, and returns the first.
+template <typename H>
+[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
+
+/// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
+template <typename H>
+[[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
+  return held.held && host.process.self() == held.claimant &&
+         host.process.origin().pid_namespace == held.written.origin.pid_namespace;
+}
+
+template <typename H>
+[[nodiscard]] Result<void> write_lock_record(H& host, const StateFiles& files, typename H::File lock,
+                                             const LockRecord& record) noexcept {
+  const auto written = write_whole(host, lock, encode_lock_record(record));
+  if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
+  return {};
+}
+
+/// One call of `claim`.
+template <typename H>
+class Claimant {
+ public:
+  Claimant(H& host, const StateFiles& files, const ClaimOptions& options, HeldClaim<H>& held) noexcept
+      : host_{host}, files_{files}, options_{options}, held_{held} {}
+
+  [[nodiscard]] Result<ClaimReport> run() noexcept {
+    // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
+    constexpr int patience = 64;
+    ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
+    for (int overtaken = 0; overtaken < patience;) {
+      const Result<Step> step = attempt();
+      if (!step) return step.error();
+      switch (*step) {
+        case Step::finished:
+          return report_;
+        case Step::again:
+          ++overtaken;
+          break;
+        case Step::unsettled:
+          if (!wait.next(files_.lock_path().c_str())) return unsettled_at_last();
+          break;
+        case Step::judge_again:
+          break;
+      }
+    }
+    return files_.refusal(ErrorKind::interrupted, Operation::lock, files_.lock());
+  }
+
+ private:
+  enum class Step : std::uint8_t {
+    finished,     ///< `report_` is complete
+    again,        ///< overtaken by somebody: begin anew
+    judge_again,  ///< the record has changed, the lock is still ours
+    unsettled,    ///< somebody else is half-way; wait for them
+  };
+
+  /// Whoever was half-way still is.
+  ClaimReport unsettled_at_last() noexcept {
+    if (is_orphaned_) {
+      report_.outcome = ClaimOutcome::orphaned;
+    } else {
+      report_.outcome = ClaimOutcome::contended;
+      report_.holder_count = host_.process.lock_holders(lock_.info.id, owner_byte, report_.holders, holder_capacity);
+    }
+    return report_;
+  }
+
+  Result<Step> finish(ClaimOutcome outcome) noexcept {
+    report_.outcome = outcome;
+    return Step::finished;
+  }
+
+  Result<Step> attempt() noexcept {
+    if (!directory_.file.is_open()) {
+      if (auto ok = open_state_directory(host_, files_, options_.create_directory, directory_); !ok) return ok.error();
+      const auto stopping = refused_by_sentinel(false);
+      if (!stopping.has_value()) return stopping.error();
+      if (*stopping) return finish(ClaimOutcome::stopping);
+    }
+    if (!lock_.file.is_open()) {
+      if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::ensure, lock_); !ok) {
+        return ok.error();
+      }
+      if (!lock_.file.is_open()) return start_over();  // the directory itself was removed
+    }
+    const auto locked = uninterrupted([&] { return host_.files.try_lock(lock_.file.get(), owner_byte, 2); });
+    if (!locked.ok() && locked.error != EAGAIN) return files_.error(Operation::lock, locked.error, files_.lock());
+    // By its whole path: the directory may have been moved away as well as the file.
+    const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
+    if (!named.ok() && named.error != ENOENT) return files_.error(Operation::stat, named.error, files_.lock());
+    if (!named.ok() || named.value.id != lock_.info.id) return start_over();
+    if (named.value.links > 1) {
+      return files_.refusal(ErrorKind::linked_elsewhere, Operation::open, files_.lock());
+    }
+    return locked.ok() ? claim_under_lock() : look_at_holder();
+  }
+
+  Result<Step> start_over() noexcept {
+    lock_.file.reset();
+    directory_.file.reset();
+    return Step::again;
+  }
+
+  Result<Step> look_at_holder() noexcept {
+    const Result<OwnerView> view = inspect_lock(host_, files_, lock_.file.get(), lock_.info.id);
+    if (!view) return view.error();
+    report_.evidence = view->evidence;
+    is_orphaned_ = view->standing == LockStanding::orphaned;
+    if (view->has_record) {
+      report_.owner = view->record.owner;
+      report_.server = view->record.server;
+    }
+    switch (view->standing) {
+      case LockStanding::free:
+        return Step::again;
+      case LockStanding::owned:
+        return finish(ClaimOutcome::already_running);
+      case LockStanding::claiming:
+        return Step::unsettled;
+      case LockStanding::unsure:
+        return view->evidence.reason == Reason::lock_record_unreadable ? Step::unsettled
+                                                                       : finish(ClaimOutcome::contended);
+      case LockStanding::orphaned:
+        break;
+    }
+    report_.holder_count = view->holder_count;
+    for (std::size_t at = 0; at < view->holder_count; ++at) report_.holders[at] = view->holders[at];
+    // A child between fork and exec looks the same, and so do workers that are just ending with their server.
+    return Step::unsettled;
+  }
+
+  Result<Step> claim_under_lock() noexcept {
+    const auto kind = read_lock_record(host_, lock_.file.get(), previous_);
+    if (!kind.ok()) return files_.error(Operation::read, kind.error, files_.lock());
+    has_previous_ = kind.value == LockRecordKind::valid;
+    // A copied or restored lock file is not the one that its record's owner held.
+    previous_is_this_lock_ = has_previous_ && previous_.lock == lock_.info.id;
+
+    record_ = LockRecord{};
+    record_.generation = (has_previous_ ? previous_.generation : 0) + 1;
+    record_.phase = Phase::claiming;
+    record_.owner = own_identity(host_);
+    record_.origin = host_.process.origin();
+    record_.lock = lock_.info.id;
+    record_.claimed_wall = host_.clock.wall();
+    record_.claimed_monotonic = host_.clock.monotonic();
+    record_.port_name = FixedText<63>{Text{files_.port()}.first(63)};
+    record_.build = FixedText<63>{options_.build.first(63)};
+
+    Leftovers<H> leftovers{host_,         files_, directory_.file.get(), has_previous_ ? &previous_ : nullptr,
+                           proof() != nullptr, options_.trust_legacy};
+    if (auto ok = leftovers.settle(); !ok) return ok.error();
+    for (int round = 0; round < 64; ++round) {
+      const Result<Step> step = judge_and_publish();
+      if (!step || *step != Step::judge_again) return step;
+    }
+    return files_.refusal(ErrorKind::interrupted, Operation::exchange, files_.record());
+  }
+
+  [[nodiscard]] const LockRecord* proof() const noexcept { return previous_is_this_lock_ ? &previous_ : nullptr; }
+
+  Result<RecordView> judge(const NameText& name, OpenStateFile<H>& opened) noexcept {
+    if (auto ok = open_state_file(host_, files_, directory_.file.get(), name, OpenMode::read, opened); !ok) {
+      return ok.error();
+    }
+    if (!opened.file.is_open()) return RecordView{};
+    return judge_open_record(host_, files_, opened, name, proof(), options_.trust_legacy);
+  }
+
+  Result<Step> judge_and_publish() noexcept {
+    OpenStateFile<H> opened;
+    const Result<RecordView> view = judge(files_.record(), opened);
+    if (!view) return view.error();
+    if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
+    report_.evidence = view->evidence;
+    switch (view->standing) {
+      case RecordStanding::absent:
+        return publish_new();
+      case RecordStanding::alive:
+        report_.owner = view->record.owner;
+        return finish(ClaimOutcome::already_running);
+      case RecordStanding::unsure:
+        report_.owner = view->record.owner;
+        return finish(ClaimOutcome::contended);
+      case RecordStanding::empty:
+        return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
+      case RecordStanding::dead:
+        return take_over(*view, opened);
+    }
+    return Step::judge_again;
+  }
+
+  /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
+  bool outlast_empty_record(const RecordView& view) noexcept {
+    ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.empty_grace};
+    const PathText path = files_.path_of(files_.record());
+    while (wait.next(path.c_str())) {
+      const auto now = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
+      if (!now.ok() || now.value.id != view.info.id || now.value.size != view.info.size) return false;
+    }
+    return true;
+  }
+
+  /// Creates our record file with its whole content, but not yet under its name.
+  Result<void> write_record_into(typename H::File file) noexcept {
+    if (const auto written = write_whole(host_, file, encode_pid_record(record_.owner)); !written.ok()) {
+      return files_.error(Operation::write, written.error, files_.record());
+    }
+    // Keeps the record known as a live one even if somebody replaces the lock file. Where it fails, the lock suffices.
+    (void)uninterrupted([&] { return host_.files.try_lock(file, owner_byte, 1); });
+    const auto info = uninterrupted([&] { return host_.files.stat(file); });
+    if (!info.ok()) return files_.error(Operation::stat, info.error, files_.record());
+    published_.info = info.value;
+    record_.record = {info.value.id.inode, info.value.changed_ns};
+    return {};
+  }
+
+  Result<Step> publish_new() noexcept {
+    auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
+    if (unnamed.error == EOPNOTSUPP || unnamed.error == EINVAL || unnamed.error == ENOSYS) return publish_by_rename();
+    if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
+    published_.file = ScopedFile<H>{host_, unnamed.value};
+    if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
+    record_.temporary = 0;
+    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is.
+    if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok.error();
+    const auto linked = uninterrupted(
+        [&] { return host_.files.link_unnamed(unnamed.value, directory_.file.get(), files_.record().c_str()); });
+    if (linked.ok()) return complete();
+    published_.file.reset();
+    if (linked.error == EEXIST) return Step::judge_again;
+    // No /proc, no hard links, a sandbox: there is another way.
+    return publish_by_rename();
+  }
+
+  /// An error, unless the directory was removed under us: then there is another one, or none, to begin with.
+  Result<Step> failed_in_directory(const Error& error) noexcept {
+    if (error.code != ENOENT && error.code != EPERM) return error;
+    const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
+    if (named.ok() && named.value.id == lock_.info.id) return error;
+    return start_over();
+  }
+
+  /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
+  Result<void> create_temporary() noexcept {
+    for (int attempt = 0; attempt < 16; ++attempt) {
+      record_.temporary = host_.process.random() | 1U;
+      temporary_ = files_.temporary(record_.temporary);
+      if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok;
+      const auto created = uninterrupted([&] {
+        return host_.files.open(directory_.file.get(), temporary_.c_str(), OpenMode::create, private_file);
+      });
+      if (created.error == EEXIST) continue;
+      if (!created.ok()) return files_.error(Operation::create, created.error, temporary_);
+      published_.file = ScopedFile<H>{host_, created.value};
+      auto written = write_record_into(created.value);
+      if (!written) drop_temporary();
+      return written;
+    }
+    return files_.refusal(ErrorKind::interrupted, Operation::create, temporary_);
+  }
+
+  void drop_temporary() noexcept {
+    (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+    published_.file.reset();
+  }
+
+  Result<Step> publish_by_rename() noexcept {
+    if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
+    const auto renamed = uninterrupted([&] {
+      return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
+    });
+    if (renamed.ok()) {
+      record_.temporary = 0;
+      return complete();
+    }
+    if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
+    drop_temporary();
+    if (renamed.error == EEXIST) return Step::judge_again;
+    return files_.error(Operation::rename, renamed.error, files_.record());
+  }
+
+  /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
+  /// meanwhile, the exchange is undone and the newcomer is judged.
+  Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+    if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
+    if (auto ok = check_trust(host_, files_, directory_.info, stale.info, files_.record()); !ok) return ok.error();
+    record_.judged = stale.record.owner;
+    record_.judged_record = {stale.info.id.inode, stale.info.changed_ns};
+    if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
+    const auto exchange = [&] {
+      return uninterrupted([&] {
+        return host_.files.exchange(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
+      });
+    };
+    if (const auto exchanged = exchange(); !exchanged.ok()) {
+      if (exchanged.error == ENOENT) {
+        // Either the stale record vanished, and we try as with none, or our temporary file did.
+        drop_temporary_unless_published();
+        return Step::judge_again;
+      }
+      drop_temporary();
+      return files_.error(Operation::exchange, exchanged.error, files_.record());
+    }
+    const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
+    if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
+      const auto removed =
+          uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+      // Where that failed, the lock's record goes on naming it, for whoever comes next.
+      if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
+      report_.taken_over = stale.evidence;
+      return complete();
+    }
+    return put_back(exchange());
+  }
+
+  /// A file may be rewritten in place, too.
+  bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+    char bytes[pid_record_capacity + 1];
+    const auto count = read_whole(host_, pinned.file.get(), bytes, sizeof bytes);
+    if (!count.ok()) return false;
+    const PidRecord now = parse_pid_record({bytes, count.value}, H::ProcessProbe::pid_limit);
+    return now.kind == stale.record.kind && now.owner == stale.record.owner;
+  }
+
+  /// After the second exchange, or instead of it where our own record vanished meanwhile.
+  Result<Step> put_back(SysResult<void> exchanged) noexcept {
+    if (!exchanged.ok()) {
+      const auto renamed = uninterrupted([&] {
+        return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
+      });
+      if (!renamed.ok()) return yield_to_the_next();
+      published_.file.reset();
+      return Step::judge_again;
+    }
+    const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
+    if (!out.ok() || out.value.id != published_.info.id) return yield_to_the_next();
+    drop_temporary();
+    return Step::judge_again;
+  }
+
+  /// Others replace records as fast as we do (two older programs, or a second lock file), and what we hold now is a third
+  /// one's. It stays under its temporary name, which the lock's record tells, and the next claim judges it.
+  Result<Step> yield_to_the_next() noexcept { return finish(ClaimOutcome::contended); }
+
+  void drop_temporary_unless_published() noexcept {
+    const auto named =
+        uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
+    if (named.ok() && named.value.id == published_.info.id) return;
+    drop_temporary();
+  }
+
+  /// Our record stands under its name. Everything that must be so before a server may start.
+  Result<Step> complete() noexcept {
+    held_.held = true;
+    held_.claimant = record_.owner.pid;
+    held_.has_port = false;
+    held_.lock_id = lock_.info.id;
+    held_.record_id = published_.info.id;
+    if (auto ok = complete_under_lock(); !ok) {
+      fill_held();
+      (void)release_held(host_, files_, held_);
+      return ok.error();
+    }
+    if (const auto stopping = refused_by_sentinel(true); !stopping.has_value() || *stopping) {
+      fill_held();
+      (void)release_held(host_, files_, held_);
+      if (!stopping.has_value()) return stopping.error();
+      return finish(ClaimOutcome::stopping);
+    }
+    // First give up the starter's byte, then announce: who waits is woken by the announcement.
+    record_.phase = options_.starting ? Phase::starting : Phase::running;
+    auto announced = [&]() noexcept -> Result<void> {
+      const auto unlocked = uninterrupted([&] { return host_.files.unlock(lock_.file.get(), starter_byte, 1); });
+      if (!unlocked.ok()) return files_.error(Operation::lock, unlocked.error, files_.lock());
+      if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok;
+      return options_.durable ? make_durable() : Result<void>{};
+    }();
+    fill_held();
+    if (!announced) {
+      (void)release_held(host_, files_, held_);
+      return announced.error();
+    }
+    report_.owner = record_.owner;
+    report_.server = ProcessIdentity{};
+    report_.generation = record_.generation;
+    report_.evidence = Evidence{};
+    report_.is_trusted = check_trust(host_, files_, directory_.info, published_.info, files_.record()).has_value();
+    return finish(ClaimOutcome::claimed);
+  }
+
+  /// The lock file's content, and its name in the directory.
+  Result<void> make_durable() noexcept {
+    const auto synced = uninterrupted([&] { return host_.files.sync(lock_.file.get()); });
+    if (!synced.ok()) return files_.error(Operation::sync, synced.error, files_.lock());
+    const auto opened =
+        uninterrupted([&] { return host_.files.open(directory_.file.get(), ".", OpenMode::read, private_file); });
+    if (!opened.ok()) return files_.error(Operation::open, opened.error, Text{});
+    const ScopedFile<H> directory{host_, opened.value};
+    const auto named = uninterrupted([&] { return host_.files.sync(opened.value); });
+    if (!named.ok()) return files_.error(Operation::sync, named.error, Text{});
+    return {};
+  }
+
+  void fill_held() noexcept {
+    held_.directory = directory_.file.release();
+    held_.lock = lock_.file.release();
+    held_.record = published_.file.release();
+    held_.written = record_;
+  }
+
+  Result<void> complete_under_lock() noexcept {
+    // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
+    const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
+    if (!info.ok()) return files_.error(Operation::stat, info.error, files_.record());
+    record_.record.changed_ns = info.value.changed_ns;
+    if (auto ok = invalidate_port(files_.port()); !ok) return ok;
+    if (has_previous_ && !previous_.port_name.empty() && Text{previous_.port_name} != Text{files_.port()} &&
+        Text{previous_.port_name}.ends_with(".port") && StateFiles::is_usable_name(previous_.port_name)) {
+      if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
+    }
+    // A stopper that crashed while it wrote; one that is at it now writes again.
+    (void)uninterrupted(
+        [&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
+    return {};
+  }
+
+  Result<void> invalidate_port(const NameText& name) noexcept {
+    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), name.c_str()); });
+    if (removed.ok() || removed.error == ENOENT) return {};
+    if (removed.error == EISDIR) {
+      return make_error(ErrorKind::not_a_regular_file, Operation::unlink, EISDIR, files_.path_of(name));
+    }
+    return files_.error(Operation::unlink, removed.error, name);
+  }
+
+  /// Asked before anything is touched, and again once we own the directory: a stopper writes its sentinel first and
+  /// looks for an owner then, so that one of us sees the other.
+  Result<bool> refused_by_sentinel(bool owner) noexcept {
+    if (options_.mode != ClaimMode::automatic) return false;
+    const auto intent = read_stop_intent(host_, files_, directory_.file.get(), options_.sentinel_ttl);
+    if (!intent) return intent.error();
+    report_.stop = *intent;
+    if (intent->standing) {
+      report_.evidence = Evidence{};
+      report_.evidence.reason = Reason::stop_sentinel;
+      report_.evidence.recorded = intent->stopper;
+      return true;
+    }
+    if (owner && intent->leftover) {
+      if (auto swept = sweep_sentinel(host_, files_, directory_.file.get(), lock_.file.get(), options_.sentinel_ttl);
+          !swept) {
+        return swept.error();
+      }
+    }
+    return false;
+  }
+
+  H& host_;
+  const StateFiles& files_;
+  const ClaimOptions& options_;
+  HeldClaim<H>& held_;
+
+  OpenDirectory<H> directory_;
+  OpenStateFile<H> lock_;
+  OpenStateFile<H> published_;  ///< our own record file
+  NameText temporary_;
+  LockRecord previous_;
+  bool has_previous_ = false;
+  bool previous_is_this_lock_ = false;
+  bool is_orphaned_ = false;
+  LockRecord record_;
+  ClaimReport report_;
+};
+
+template <typename H>
+[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  Result<void> result;
+  const auto note = [&](Result<void> step) noexcept {
+    if (result && !step) result = step;
+  };
+  LockRecord& record = held.written;
+  record.phase = Phase::released;
+  if (record.temporary == 0) record.temporary = host.process.random() | 1U;
+  note(write_lock_record(host, files, held.lock, record));
+  const NameText temporary = files.temporary(record.temporary);
+  if (held.has_port) {
+    OpenStateFile<H> port;
+    note(open_state_file(host, files, held.directory, files.port(), OpenMode::read, port));
+    if (port.file.is_open()) {
+      PortRecordBytes bytes;
+      const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
+      bytes.resize(count.value);
+      const PortRecord published = parse_port_record(bytes, H::ProcessProbe::pid_limit);
+      if (count.ok() && published.kind == PortRecordKind::owned && published.owner == record.owner &&
+          published.generation == record.generation && published.lock == record.lock) {
+        note(withdraw(host, files, held.directory, files.port(), port.info.id, temporary));
+      }
+    }
+  }
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
+  host.files.close(held.record);
+  // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
+  host.files.close(held.lock);
+  host.files.close(held.directory);
+  held = HeldClaim<H>{};
+  return result;
+}
+
+}  // namespace detail
+
+/// Claims the state directory for the calling process.
+/// Effects: where `claimed`, `NAME.lock` is locked and names us, `NAME.pid` is ours, the ports of predecessors are gone
+/// and `held` is filled; else nothing is left behind. Blocks at most for `settle` and `empty_grace`.
+/// Returns: an outcome. Somebody else's claim is an outcome, never an error.
+/// Errors: any policy call, with its errno; a directory, lock file or record that can't be trusted.
+template <typename H>
+[[nodiscard]] Result<ClaimReport> claim(H& host, const StateFiles& files, const ClaimOptions& options,
+                                        HeldClaim<H>& held) noexcept {
+  return detail::Claimant<H>{host, files, options, held}.run();
+}
+
+/// Ends a claim: port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
+/// Errors: the first that occurred; the lock is given up all the same.
+template <typename H>
+[[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (!held.held) return {};
+  if (!detail::is_claimant(host, held)) {
+    held = HeldClaim<H>{};  // the descriptors stay: a child made by vfork shares them with its parent
+    return {};
+  }
+  return detail::release_held(host, files, held);
+}
+
+/// Rewrites what the lock file says of us, for everybody who asks or waits. `change` gets the record.
+/// Errors: write.
+template <typename H, typename Change>
+[[nodiscard]] Result<void> update_claim(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                        Change&& change) noexcept {
+  if (!detail::is_claimant(host, held)) {
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
+  change(held.written);
+  return detail::write_lock_record(host, files, held.lock, held.written);
+}
+
+/// Looks whether the files that make the claim visible still do. Effects: none.
+template <typename H>
+[[nodiscard]] Ownership verify_claim(H& host, const StateFiles& files, const HeldClaim<H>& held) noexcept {
+  if (!detail::is_claimant(host, held)) return Ownership::not_claimed;
+  const auto lock = detail::uninterrupted([&] { return host.files.stat_at({}, files.lock_path().c_str()); });
+  const PathText record_path = files.path_of(files.record());
+  const auto record = detail::uninterrupted([&] { return host.files.stat_at({}, record_path.c_str()); });
+  const bool lock_gone = lock.error == ENOENT || lock.error == ENOTDIR;
+  const bool record_gone = record.error == ENOENT || record.error == ENOTDIR;
+  if (lock_gone && record_gone) return Ownership::all_missing;
+  if (record.ok() && record.value.id != held.record_id) return Ownership::record_replaced;
+  if (lock.ok() && lock.value.id != held.lock_id) return Ownership::lock_replaced;
+  if (lock_gone) return Ownership::lock_missing;
+  if (record_gone) return Ownership::record_missing;
+  return Ownership::held;
+}
+
+/// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
+/// Errors: create, write, link (EEXIST where another program's record stands there by now).
+template <typename H>
+[[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  using namespace detail;
+  if (!is_claimant(host, held)) {
+    return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
+  }
+  const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
+  if (!created.ok()) return files.error(Operation::create, created.error, files.record());
+  ScopedFile<H> file{host, created.value};
+  const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
+  if (!written.ok()) return files.error(Operation::write, written.error, files.record());
+  (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
+  const auto linked = uninterrupted(
+      [&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
+  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
+  const auto info = uninterrupted([&] { return host.files.stat(created.value); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  host.files.close(held.record);
+  held.record = file.release();
+  held.record_id = info.value.id;
+  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  return write_lock_record(host, files, held.lock, held.written);
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_CLAIM_HPP

@@ -1,0 +1,61 @@
+// Spans of time without <chrono>: whole milliseconds, made from any chrono-like duration by its shape.
+#ifndef GENIE_DURATION_HPP
+#define GENIE_DURATION_HPP
+
+#include <compare>
+#include <concepts>
+#include <cstdint>
+
+namespace genie::inline v0 {
+
+/// Anything shaped like `std::chrono::duration`: a count, and a period as a ratio of seconds.
+template <typename D>
+concept DurationLike = requires(const D& duration) {
+  typename D::rep;
+  { D::period::num } -> std::convertible_to<std::int64_t>;
+  { D::period::den } -> std::convertible_to<std::int64_t>;
+  { duration.count() } -> std::convertible_to<typename D::rep>;
+};
+
+/// A span of time, or a point on a clock's own scale. Unit: milliseconds; saturates instead of overflowing.
+class Milliseconds {
+ public:
+  constexpr Milliseconds() noexcept = default;
+  constexpr explicit Milliseconds(std::int64_t count) noexcept : count_{count} {}
+  /// Accepts `std::chrono` durations. Finer units are rounded towards zero; what is too long saturates.
+  template <DurationLike D>
+  constexpr Milliseconds(const D& duration) noexcept  // NOLINT(google-explicit-constructor)
+      : count_{clamped(static_cast<long double>(duration.count()) * 1000 * static_cast<long double>(D::period::num) /
+                       static_cast<long double>(D::period::den))} {}
+
+  [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
+
+  friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
+  friend constexpr Milliseconds operator+(Milliseconds left, Milliseconds right) noexcept {
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(left.count_, right.count_, &sum)) return saturated(right.count_ > 0);
+    return Milliseconds{sum};
+  }
+  friend constexpr Milliseconds operator-(Milliseconds left, Milliseconds right) noexcept {
+    std::int64_t difference = 0;
+    if (__builtin_sub_overflow(left.count_, right.count_, &difference)) return saturated(right.count_ < 0);
+    return Milliseconds{difference};
+  }
+
+ private:
+  static constexpr std::int64_t clamped(long double count) noexcept {
+    constexpr long double limit = 9.2e18L;
+    if (count >= limit) return INT64_MAX;
+    return count <= -limit ? INT64_MIN : static_cast<std::int64_t>(count);
+  }
+  static constexpr Milliseconds saturated(bool high) noexcept { return Milliseconds{high ? INT64_MAX : INT64_MIN}; }
+
+  std::int64_t count_ = 0;
+};
+
+[[nodiscard]] constexpr Milliseconds milliseconds(std::int64_t count) noexcept { return Milliseconds{count}; }
+[[nodiscard]] constexpr Milliseconds seconds(std::int64_t count) noexcept { return Milliseconds{count * 1000}; }
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_DURATION_HPP

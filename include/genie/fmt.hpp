@@ -1,0 +1,415 @@
+// Opt-in: fmt formatters for every public outcome, error and verdict, in words that a person can act on. fmt 9.1 or newer.
+#ifndef GENIE_FMT_HPP
+#define GENIE_FMT_HPP
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "genie/serve_guard.hpp"
+#include "genie/system_error.hpp"
+
+namespace genie::inline v0 {
+
+[[nodiscard]] constexpr std::string_view to_string(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::none: return "use";
+    case Operation::open_directory: return "open directory";
+    case Operation::make_directory: return "create directory";
+    case Operation::open: return "open";
+    case Operation::create: return "create";
+    case Operation::read: return "read";
+    case Operation::write: return "write";
+    case Operation::sync: return "sync";
+    case Operation::stat: return "stat";
+    case Operation::link: return "link";
+    case Operation::rename: return "rename";
+    case Operation::exchange: return "exchange";
+    case Operation::unlink: return "remove";
+    case Operation::lock: return "lock";
+    case Operation::query_lock: return "query the lock of";
+    case Operation::list: return "list";
+    case Operation::watch: return "watch";
+    case Operation::open_process: return "open the process named by";
+    case Operation::observe_process: return "observe the process named by";
+    case Operation::signal: return "signal the process named by";
+    case Operation::wait: return "wait for the process named by";
+  }
+  return "use";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Liveness liveness) noexcept {
+  switch (liveness) {
+    case Liveness::alive: return "alive";
+    case Liveness::gone: return "gone";
+    case Liveness::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(ClaimOutcome outcome) noexcept {
+  switch (outcome) {
+    case ClaimOutcome::claimed: return "claimed";
+    case ClaimOutcome::already_running: return "already_running";
+    case ClaimOutcome::stopping: return "stopping";
+    case ClaimOutcome::contended: return "contended";
+    case ClaimOutcome::orphaned: return "orphaned";
+  }
+  return "contended";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(ServerState state) noexcept {
+  switch (state) {
+    case ServerState::running: return "running";
+    case ServerState::starting: return "starting";
+    case ServerState::stopping: return "stopping";
+    case ServerState::stopped: return "stopped";
+    case ServerState::stale: return "stale";
+    case ServerState::orphaned: return "orphaned";
+    case ServerState::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(StopOutcome outcome) noexcept {
+  switch (outcome) {
+    case StopOutcome::not_running: return "not_running";
+    case StopOutcome::cleaned: return "cleaned";
+    case StopOutcome::stopped: return "stopped";
+    case StopOutcome::killed: return "killed";
+    case StopOutcome::already_ended: return "already_ended";
+    case StopOutcome::refused: return "refused";
+    case StopOutcome::still_alive: return "still_alive";
+  }
+  return "refused";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(PortStanding standing) noexcept {
+  switch (standing) {
+    case PortStanding::absent: return "absent";
+    case PortStanding::live: return "live";
+    case PortStanding::stale: return "stale";
+    case PortStanding::unverified: return "unverified";
+    case PortStanding::garbage: return "garbage";
+  }
+  return "garbage";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Assurance assurance) noexcept {
+  switch (assurance) {
+    case Assurance::none: return "none";
+    case Assurance::kernel_lock: return "kernel_lock";
+  }
+  return "none";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Ownership ownership) noexcept {
+  switch (ownership) {
+    case Ownership::held: return "held";
+    case Ownership::not_claimed: return "not_claimed";
+    case Ownership::record_missing: return "record_missing";
+    case Ownership::record_replaced: return "record_replaced";
+    case Ownership::lock_missing: return "lock_missing";
+    case Ownership::lock_replaced: return "lock_replaced";
+    case Ownership::all_missing: return "all_missing";
+  }
+  return "not_claimed";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Reason reason) noexcept {
+  switch (reason) {
+    case Reason::none: return "none";
+    case Reason::no_record: return "no_record";
+    case Reason::lock_held: return "lock_held";
+    case Reason::lock_held_elsewhere: return "lock_held_elsewhere";
+    case Reason::lock_held_start_shifted: return "lock_held_start_shifted";
+    case Reason::lock_held_unverified: return "lock_held_unverified";
+    case Reason::claim_in_progress: return "claim_in_progress";
+    case Reason::lock_record_unreadable: return "lock_record_unreadable";
+    case Reason::owner_gone: return "owner_gone";
+    case Reason::owner_released: return "owner_released";
+    case Reason::writer_lost_lock: return "writer_lost_lock";
+    case Reason::record_pinned: return "record_pinned";
+    case Reason::start_matches: return "start_matches";
+    case Reason::start_differs: return "start_differs";
+    case Reason::start_unknown: return "start_unknown";
+    case Reason::process_gone: return "process_gone";
+    case Reason::process_zombie: return "process_zombie";
+    case Reason::liveness_unknown: return "liveness_unknown";
+    case Reason::own_leftover: return "own_leftover";
+    case Reason::legacy_record: return "legacy_record";
+    case Reason::empty_record: return "empty_record";
+    case Reason::garbage_record: return "garbage_record";
+    case Reason::stop_sentinel: return "stop_sentinel";
+  }
+  return "none";
+}
+
+/// What to do about an error; empty where the error says it all.
+[[nodiscard]] constexpr std::string_view advice(const Error& error) noexcept {
+  switch (error.kind) {
+    case ErrorKind::invalid_name: return "use a name without '/', not beginning with '.', of at most 200 characters";
+    case ErrorKind::path_too_long: return "use a shorter path";
+    case ErrorKind::not_a_directory: return "name a directory";
+    case ErrorKind::not_a_regular_file: return "remove it, or use another state directory";
+    case ErrorKind::linked_elsewhere: return "remove the other name of the file, or use another state directory";
+    case ErrorKind::untrusted_directory: return "take the others' right to write away (chmod go-w), or act as its owner";
+    case ErrorKind::untrusted_record: return "act as the user who owns it, or remove it";
+    case ErrorKind::identity_unknown: return "see `genie status --explain`";
+    case ErrorKind::interrupted: return "something changes these files all the time; try again";
+    case ErrorKind::system:
+    case ErrorKind::own_process:
+    case ErrorKind::invalid_port:
+    case ErrorKind::not_claimed: break;
+  }
+  return {};
+}
+
+namespace fmt_detail {
+
+inline std::string_view view(Text text) noexcept { return {text.data(), text.size()}; }
+
+/// Formatters without options: `{}` only.
+struct PlainFormatter {
+  template <typename Context>
+  constexpr auto parse(Context& context) {
+    return context.begin();
+  }
+};
+
+template <typename T>
+struct EnumFormatter : PlainFormatter {
+  template <typename Context>
+  auto format(T value, Context& context) const {
+    return fmt::format_to(context.out(), "{}", to_string(value));
+  }
+};
+
+template <typename Out>
+Out format_start(Out out, const StartToken& start) {
+  return start.known ? fmt::format_to(out, "{}", start.value) : fmt::format_to(out, "unknown");
+}
+
+template <typename Out>
+Out format_holders(Out out, const LockHolder* holders, std::size_t count) {
+  for (std::size_t at = 0; at < count; ++at) {
+    out = fmt::format_to(out, "{}{} (PID {})", at == 0 ? "" : ", ", view(holders[at].name), holders[at].pid);
+  }
+  return count == 0 ? fmt::format_to(out, "a process that cannot be seen from here") : out;
+}
+
+}  // namespace fmt_detail
+
+}  // namespace genie::inline v0
+
+template <>
+struct fmt::formatter<genie::Operation> : genie::fmt_detail::EnumFormatter<genie::Operation> {};
+template <>
+struct fmt::formatter<genie::Liveness> : genie::fmt_detail::EnumFormatter<genie::Liveness> {};
+template <>
+struct fmt::formatter<genie::ClaimOutcome> : genie::fmt_detail::EnumFormatter<genie::ClaimOutcome> {};
+template <>
+struct fmt::formatter<genie::ServerState> : genie::fmt_detail::EnumFormatter<genie::ServerState> {};
+template <>
+struct fmt::formatter<genie::StopOutcome> : genie::fmt_detail::EnumFormatter<genie::StopOutcome> {};
+template <>
+struct fmt::formatter<genie::PortStanding> : genie::fmt_detail::EnumFormatter<genie::PortStanding> {};
+template <>
+struct fmt::formatter<genie::Assurance> : genie::fmt_detail::EnumFormatter<genie::Assurance> {};
+template <>
+struct fmt::formatter<genie::Ownership> : genie::fmt_detail::EnumFormatter<genie::Ownership> {};
+template <>
+struct fmt::formatter<genie::Reason> : genie::fmt_detail::EnumFormatter<genie::Reason> {};
+template <>
+struct fmt::formatter<genie::Phase> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(genie::Phase phase, Context& context) const {
+    return fmt::format_to(context.out(), "{}", genie::to_string(phase));
+  }
+};
+
+/// `4711:991`, as the record file has it.
+template <>
+struct fmt::formatter<genie::ProcessIdentity> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::ProcessIdentity& identity, Context& context) const {
+    return genie::fmt_detail::format_start(fmt::format_to(context.out(), "{}:", identity.pid), identity.start);
+  }
+};
+
+/// `cannot open /run/app/serve.lock: Permission denied (errno 13)`, and what to do where that is not obvious.
+template <>
+struct fmt::formatter<genie::Error> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::Error& error, Context& context) const {
+    auto out = fmt::format_to(context.out(), "cannot {} {}: ", error.operation, error.path.c_str());
+    const genie::ErrorKind kind = error.kind;
+    if (kind == genie::ErrorKind::system) {
+      return fmt::format_to(out, "{} (errno {})", genie::to_error_code(error).message(), error.code);
+    }
+    out = fmt::format_to(out, "{}", genie::genie_category().message(static_cast<int>(kind)));
+    if (error.code != 0) {
+      out = fmt::format_to(out, " ({}, errno {})", std::generic_category().message(error.code), error.code);
+    }
+    const std::string_view hint = genie::advice(error);
+    return hint.empty() ? out : fmt::format_to(out, "; {}", hint);
+  }
+};
+
+/// One sentence with both values that were compared.
+template <>
+struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::Evidence& evidence, Context& context) const {
+    using genie::Reason;
+    auto out = context.out();
+    const auto pid = evidence.recorded.pid;
+    const auto starts = [&](std::string_view observed, std::string_view recorded) {
+      out = genie::fmt_detail::format_start(fmt::format_to(out, "{}", observed), evidence.observed.start);
+      out = genie::fmt_detail::format_start(fmt::format_to(out, "{}", recorded), evidence.recorded.start);
+      return out;
+    };
+    switch (evidence.reason) {
+      case Reason::none: return fmt::format_to(out, "nothing stands in the way");
+      case Reason::no_record: return fmt::format_to(out, "there is no record of an owner");
+      case Reason::lock_held:
+        out = fmt::format_to(out, "the lock is held, and PID {} is alive: ", pid);
+        return starts("started at ", ", recorded ");
+      case Reason::lock_held_elsewhere:
+        return fmt::format_to(out, "the lock is held by PID {} of PID namespace {} (this one is {}) or of another boot",
+                              pid, evidence.recorded_namespace, evidence.own_namespace);
+      case Reason::lock_held_start_shifted:
+        out = fmt::format_to(out, "PID {} holds the lock, though its start time reads otherwise here: ", pid);
+        return starts("", ", recorded ");
+      case Reason::lock_held_unverified:
+        out = fmt::format_to(out, "the lock is held; the record names PID {}, which is {}: ", pid,
+                             evidence.observed.liveness);
+        return starts("started at ", ", recorded ");
+      case Reason::claim_in_progress:
+        return fmt::format_to(out, "the lock is held by a claim, release or clean-up in progress");
+      case Reason::lock_record_unreadable:
+        return fmt::format_to(out, "the lock is held, but its record cannot be read");
+      case Reason::owner_gone:
+        out = fmt::format_to(out, "the lock is held, but its owner, PID {}, is gone: ", pid);
+        return starts("started at ", ", recorded ");
+      case Reason::owner_released:
+        return fmt::format_to(out, "the lock is held, but its owner, PID {}, has released it", pid);
+      case Reason::writer_lost_lock:
+        out = fmt::format_to(out, "stale: PID {} (recorded start ", pid);
+        return fmt::format_to(genie::fmt_detail::format_start(out, evidence.recorded.start),
+                              ") held the lock for life, and the lock is free");
+      case Reason::record_pinned:
+        return fmt::format_to(out, "the record of PID {} is still locked by its writer", pid);
+      case Reason::start_matches:
+        out = fmt::format_to(out, "PID {} is alive: ", pid);
+        return starts("started at ", ", recorded ");
+      case Reason::start_differs:
+        out = fmt::format_to(out, "stale: PID {} ", pid);
+        return starts("now started at ", ", recorded ");
+      case Reason::start_unknown:
+        out = fmt::format_to(out, "PID {} is alive, but its start cannot be compared: ", pid);
+        return starts("started at ", ", recorded ");
+      case Reason::process_gone: return fmt::format_to(out, "stale: PID {} is gone", pid);
+      case Reason::process_zombie:
+        return fmt::format_to(out, "stale: PID {} has ended and waits for its parent (zombie)", pid);
+      case Reason::liveness_unknown:
+        return fmt::format_to(out, "whether PID {} is alive cannot be seen: {} (errno {})", pid,
+                              std::generic_category().message(evidence.observed.error), evidence.observed.error);
+      case Reason::own_leftover: return fmt::format_to(out, "stale: PID {} is this process, which owns nothing", pid);
+      case Reason::legacy_record:
+        return fmt::format_to(out, "the record names PID {} without a start time; that PID is {}", pid,
+                              evidence.observed.liveness);
+      case Reason::empty_record: return fmt::format_to(out, "the record is empty: a claim in progress, or one that died");
+      case Reason::garbage_record: return fmt::format_to(out, "stale: the record names nobody");
+      case Reason::stop_sentinel: return fmt::format_to(out, "a stop is in progress (by PID {})", pid);
+    }
+    return out;
+  }
+};
+
+/// `already running (PID 4711)`: reads on from the server's name.
+template <>
+struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::ClaimReport& report, Context& context) const {
+    using genie::ClaimOutcome;
+    auto out = context.out();
+    switch (report.outcome) {
+      case ClaimOutcome::claimed:
+        out = fmt::format_to(out, "claimed (PID {}, generation {})", report.owner.pid, report.generation);
+        return report.taken_over.reason == genie::Reason::none
+                   ? out
+                   : fmt::format_to(out, ", taken over: {}", report.taken_over);
+      case ClaimOutcome::already_running: return fmt::format_to(out, "already running (PID {})", report.owner.pid);
+      case ClaimOutcome::stopping: return fmt::format_to(out, "is shutting down");
+      case ClaimOutcome::contended:
+        out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
+        if (report.holder_count == 0) return out;
+        return genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
+      case ClaimOutcome::orphaned:
+        out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
+        out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
+        return fmt::format_to(out, "; `genie stop` ends it");
+    }
+    return out;
+  }
+};
+
+/// `running (PID 4711)`: reads on from the server's name.
+template <>
+struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::StatusReport& report, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{}", report.state);
+    if (report.owner.pid != 0) out = fmt::format_to(out, " (PID {})", report.owner.pid);
+    if (report.state == genie::ServerState::orphaned) {
+      out = fmt::format_to(out, ", still held by ");
+      out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
+    }
+    return out;
+  }
+};
+
+/// `stopped PID 4711 after 12 ms`.
+template <>
+struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::StopReceipt& receipt, Context& context) const {
+    using genie::StopOutcome;
+    auto out = context.out();
+    const auto pid = receipt.target.pid;
+    const std::string_view orphans = receipt.was_orphaned ? "what was left of " : "";
+    switch (receipt.outcome) {
+      case StopOutcome::not_running: return fmt::format_to(out, "not running");
+      case StopOutcome::cleaned:
+        out = fmt::format_to(out, "not running; removed what was left behind ({})", receipt.evidence);
+        break;
+      case StopOutcome::stopped:
+        out = fmt::format_to(out, "stopped {}PID {} after {} ms{}", orphans, pid, receipt.took.count(),
+                             receipt.joined ? ", as asked by another stop" : "");
+        break;
+      case StopOutcome::killed:
+        out = fmt::format_to(out, "killed {}PID {} after {} ms: it did not end when asked", orphans, pid,
+                             receipt.took.count());
+        break;
+      case StopOutcome::already_ended: out = fmt::format_to(out, "PID {} had ended already", pid); break;
+      case StopOutcome::refused: out = fmt::format_to(out, "nobody was signalled: {}", receipt.evidence); break;
+      case StopOutcome::still_alive: out = fmt::format_to(out, "PID {} was killed, but is not gone yet", pid); break;
+    }
+    if (receipt.killed_group) out = fmt::format_to(out, ", with members of its process group");
+    if (receipt.holder_count != 0) {
+      out = fmt::format_to(out, "; its lock is still held by ");
+      out = genie::fmt_detail::format_holders(out, receipt.holders, receipt.holder_count);
+    }
+    if (receipt.sentinel_error != 0) {
+      out = fmt::format_to(out, "; no stop sentinel could be written ({}, errno {}), so something may start it again",
+                           std::generic_category().message(receipt.sentinel_error), receipt.sentinel_error);
+    }
+    if (receipt.successor.pid != 0) {
+      out = fmt::format_to(out, "; PID {} has started since and was left alone", receipt.successor.pid);
+    }
+    return out;
+  }
+};
+
+#endif  // GENIE_FMT_HPP

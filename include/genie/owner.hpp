@@ -1,0 +1,199 @@
+// Who holds the lock of a state directory: asks the kernel, reads the record, and never takes anything.
+#ifndef GENIE_OWNER_HPP
+#define GENIE_OWNER_HPP
+
+#include "genie/evidence.hpp"
+#include "genie/record/lock_record.hpp"
+#include "genie/state_files.hpp"
+
+namespace genie::inline v0 {
+
+inline constexpr std::size_t holder_capacity = 8;
+
+enum class LockStanding : std::uint8_t {
+  free,      ///< nobody holds it
+  claiming,  ///< somebody is about to publish a record, or to clean one up
+  owned,     ///< its recorded owner holds it
+  orphaned,  ///< the recorded owner is gone or has released; a child that inherited the lock still holds it
+  unsure,    ///< held, but by whom cannot be told
+};
+
+struct OwnerView {
+  LockStanding standing = LockStanding::free;
+  bool has_record = false;  ///< whether `record` is valid; it may be a dead owner's
+  LockRecord record;
+  Evidence evidence;
+  LockHolder holders[holder_capacity];  ///< filled where `orphaned` or `unsure`
+  std::size_t holder_count = 0;
+};
+
+namespace detail {
+
+/// Lock ranges lie beyond the content: on some platforms a lock forbids reading the bytes it covers.
+inline constexpr std::uint64_t owner_byte = 0x40000000;
+/// Held together with the owner's, in one call, until a claim has published its record: a held owner byte without
+/// this one means that the record in the lock file is its holder's.
+inline constexpr std::uint64_t starter_byte = owner_byte + 1;
+/// Held by a stopper for the moment in which it rewrites the sentinel.
+inline constexpr std::uint64_t stopper_byte = owner_byte + 2;
+
+[[nodiscard]] constexpr bool covers(const LockQuery& query, std::uint64_t byte) noexcept {
+  return query.held && query.offset <= byte && (query.length == 0 || byte - query.offset < query.length);
+}
+
+template <typename H>
+[[nodiscard]] SysResult<LockRecordKind> read_lock_record(H& host, typename H::File lock, LockRecord& record) noexcept {
+  char bytes[lock_record_size];
+  const auto count = read_whole(host, lock, bytes, sizeof bytes);
+  if (!count.ok()) return SysResult<LockRecordKind>::failure(count.error);
+  return {parse_lock_record({bytes, count.value}, H::ProcessProbe::pid_limit, record), 0};
+}
+
+/// Whether an identity recorded under `origin` can be compared with the processes that we see. Without /proc nobody
+/// knows which PID namespace this is.
+[[nodiscard]] inline bool is_visible_from(const ProcessOrigin& origin, const ProcessOrigin& own) noexcept {
+  return origin.boot == own.boot && origin.pid_namespace == own.pid_namespace && own.pid_namespace != 0;
+}
+
+/// Looks at a recorded process and says what that proves of it.
+template <typename H>
+[[nodiscard]] Evidence look_at(H& host, const ProcessIdentity& recorded) noexcept {
+  Evidence evidence;
+  evidence.recorded = recorded;
+  evidence.observed = host.process.look(recorded.pid);
+  switch (evidence.observed.liveness) {
+    case Liveness::gone:
+      evidence.reason = evidence.observed.zombie ? Reason::process_zombie : Reason::process_gone;
+      break;
+    case Liveness::unknown:
+      evidence.reason = Reason::liveness_unknown;
+      break;
+    case Liveness::alive:
+      if (!recorded.start.known || !evidence.observed.start.known) {
+        evidence.reason = Reason::start_unknown;
+      } else {
+        evidence.reason = recorded.start == evidence.observed.start ? Reason::start_matches : Reason::start_differs;
+      }
+      break;
+  }
+  return evidence;
+}
+
+/// What the record in a held lock says of its holder, by looking at the recorded process.
+template <typename H>
+[[nodiscard]] LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
+  const ProcessOrigin own = host.process.origin();
+  if (!is_visible_from(record.origin, own)) {
+    evidence = Evidence{};
+    evidence.recorded = record.owner;
+    evidence.reason = Reason::lock_held_elsewhere;
+    evidence.recorded_namespace = record.origin.pid_namespace;
+    evidence.own_namespace = own.pid_namespace;
+    return record.phase == Phase::released ? LockStanding::orphaned : LockStanding::owned;
+  }
+  evidence = look_at(host, record.owner);
+  if (record.phase == Phase::released) {
+    evidence.reason = Reason::owner_released;
+    return LockStanding::orphaned;
+  }
+  switch (evidence.reason) {
+    case Reason::start_matches:
+    case Reason::start_unknown:
+      evidence.reason = Reason::lock_held;
+      return LockStanding::owned;
+    case Reason::process_gone:
+    case Reason::process_zombie:
+      evidence.reason = Reason::owner_gone;
+      return LockStanding::orphaned;
+    case Reason::start_differs:
+      // Another time namespace, or a restored checkpoint, shifts start times; only the kernel's list of holders tells.
+      evidence.reason = Reason::lock_held_unverified;
+      return LockStanding::unsure;
+    default:
+      evidence.reason = Reason::lock_held_unverified;
+      return LockStanding::owned;
+  }
+}
+
+}  // namespace detail
+
+/// Asks who holds the lock file `lock`, whose identity is `lock_id`.
+/// Effects: none. Takes no lock, so that no starter can fail because of it.
+/// Returns: a view that was true at one moment of the call. A changing record is read again a few times; a holder that
+/// can't be told stays `unsure`.
+/// Errors: query_lock, read.
+template <typename H>
+[[nodiscard]] Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
+                                             FileIdentity lock_id) noexcept {
+  using namespace detail;
+  constexpr int attempts = 8;
+  OwnerView view;
+  const auto query = [&] { return uninterrupted([&] { return host.files.query_lock(lock, owner_byte, 2); }); };
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    const auto before = query();
+    if (!before.ok()) return files.error(Operation::query_lock, before.error, files.lock());
+    const auto kind = read_lock_record(host, lock, view.record);
+    if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
+    view.has_record = kind.value == LockRecordKind::valid && view.record.lock == lock_id;
+    view.evidence = Evidence{};
+    if (!before.value.held) {
+      view.standing = LockStanding::free;
+      return view;
+    }
+    if (covers(before.value, starter_byte)) {
+      view.standing = LockStanding::claiming;
+      view.evidence.reason = Reason::claim_in_progress;
+      return view;
+    }
+    if (!view.has_record) {
+      view.standing = LockStanding::unsure;
+      view.evidence.reason = Reason::lock_record_unreadable;
+      continue;
+    }
+    view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.standing == LockStanding::owned) {
+      if (view.record.phase == Phase::claiming) {
+        view.standing = LockStanding::claiming;
+        view.evidence.reason = Reason::claim_in_progress;
+      }
+      return view;
+    }
+    // The owner is gone, or seems to be another. Either somebody else claimed meanwhile, and then the lock or the
+    // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
+    const bool owner_holds = host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
+    view.holder_count = host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
+    const auto after = query();
+    if (!after.ok()) return files.error(Operation::query_lock, after.error, files.lock());
+    LockRecord again;
+    const auto same_kind = read_lock_record(host, lock, again);
+    if (!same_kind.ok()) return files.error(Operation::read, same_kind.error, files.lock());
+    if (!after.value.held || covers(after.value, starter_byte) || same_kind.value != LockRecordKind::valid ||
+        again != view.record) {
+      continue;
+    }
+    if (owner_holds && view.evidence.reason == Reason::lock_held_unverified) {
+      view.standing = LockStanding::owned;
+      view.evidence.reason = Reason::lock_held_start_shifted;
+      view.holder_count = 0;
+      return view;
+    }
+    if (owner_holds && view.evidence.reason == Reason::owner_released) {
+      // Its release has not come to its end yet.
+      view.standing = LockStanding::claiming;
+      view.evidence.reason = Reason::claim_in_progress;
+      return view;
+    }
+    if (view.evidence.reason == Reason::lock_held_unverified && view.holder_count > 0) {
+      // The recorded PID is somebody else's now, and these are the ones that hold the lock.
+      view.standing = LockStanding::orphaned;
+      view.evidence.reason = Reason::owner_gone;
+    }
+    return view;
+  }
+  if (view.standing == LockStanding::orphaned) view.standing = LockStanding::unsure;
+  return view;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_OWNER_HPP

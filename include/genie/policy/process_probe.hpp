@@ -1,0 +1,83 @@
+// The process-probe policy: the requirements that `ServeGuard` has of a view of the machine's processes.
+#ifndef GENIE_POLICY_PROCESS_PROBE_HPP
+#define GENIE_POLICY_PROCESS_PROBE_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "genie/duration.hpp"
+#include "genie/identity.hpp"
+#include "genie/result.hpp"
+
+namespace genie::inline v0 {
+
+/// What can be said of a PID now. "Unknown" is not "gone": nothing is ever taken over on it.
+enum class Liveness : std::uint8_t { alive, gone, unknown };
+
+/// One look at one PID.
+struct Observation {
+  Liveness liveness = Liveness::unknown;
+  StartToken start;     ///< of the process that has the PID now; unknown where it cannot be read
+  bool zombie = false;  ///< exited, but not yet reaped by its parent; reported as gone
+  int error = 0;        ///< why liveness or start are unknown, 0 where they are known
+};
+
+enum class Signal : std::uint8_t {
+  terminate,  ///< please end (SIGTERM)
+  kill,       ///< end now (SIGKILL)
+};
+
+/// A process that has a locked descriptor of a file.
+struct LockHolder {
+  Pid pid = 0;
+  StartToken start;
+  FixedText<31> name;  ///< what the system calls it; for people, never compared
+};
+
+/// | expression                          | returns               | what it must do                                       |
+/// |-------------------------------------|-----------------------|-------------------------------------------------------|
+/// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have            |
+/// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
+/// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
+/// | `process.look(pid)`                 | `Observation`         | liveness and start token; a zombie is gone; no permission means alive or unknown, never gone |
+/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
+/// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
+/// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
+/// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
+/// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone      |
+/// | `process.leads_group(pid)`          | `bool`                | whether `pid` leads its process group, and the caller is not in it |
+/// | `process.signal_group(handle, pid, s)` | `SysResult<void>`  | signals the group that the pinned process `pid` leads; ESRCH if empty; ENOSYS where it can't be told from another |
+/// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group still runs; zombies do not |
+/// | `process.wait(handle, span)`        | `SysResult<bool>`     | blocks until that process ended (true) or `span` has passed (false); a zombie has ended |
+/// | `process.close(handle)`             | (ignored)             | forgets the handle                                    |
+/// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
+/// | `process.lock_holders(file, offset, out, n)` | `std::size_t` | writes at most `n` such processes; how many were found |
+///
+/// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
+/// call. A handle must be opened first and the PID's start token compared after: only this order proves that
+/// the handle names the process that was recorded.
+template <typename P>
+concept ProcessProbePolicy =
+    requires(P& process, Pid pid, const typename P::Handle& handle, Signal signal, Milliseconds span,
+             FileIdentity file, std::uint64_t offset, LockHolder* out, std::size_t count) {
+      { P::pid_limit } -> std::convertible_to<Pid>;
+      { process.self() } noexcept -> std::same_as<Pid>;
+      { process.look(pid) } noexcept -> std::same_as<Observation>;
+      { process.origin() } noexcept -> std::convertible_to<ProcessOrigin>;
+      { process.user() } noexcept -> std::same_as<std::uint64_t>;
+      { process.random() } noexcept -> std::same_as<std::uint64_t>;
+      { process.open(pid) } noexcept -> std::same_as<SysResult<typename P::Handle>>;
+      { process.signal(handle, signal) } noexcept -> std::same_as<SysResult<void>>;
+      { process.leads_group(pid) } noexcept -> std::same_as<bool>;
+      { process.signal_group(handle, pid, signal) } noexcept -> std::same_as<SysResult<void>>;
+      { process.group_lives(handle, pid) } noexcept -> std::same_as<bool>;
+      { process.wait(handle, span) } noexcept -> std::same_as<SysResult<bool>>;
+      { process.close(handle) } noexcept;
+      { process.holds_lock(pid, file, offset) } noexcept -> std::same_as<bool>;
+      { process.lock_holders(file, offset, out, count) } noexcept -> std::same_as<std::size_t>;
+    };
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_POLICY_PROCESS_PROBE_HPP

@@ -1,0 +1,262 @@
+// The stop sentinel: while it stands, nothing starts by itself. Several stoppers share one file; the last one to end
+// removes it, and a crashed one blocks nobody for longer than its TTL.
+#ifndef GENIE_SENTINEL_HPP
+#define GENIE_SENTINEL_HPP
+
+#include "genie/owner.hpp"
+#include "genie/record/sentinel_record.hpp"
+#include "genie/state_files.hpp"
+#include "genie/change_wait.hpp"
+
+namespace genie::inline v0 {
+
+inline constexpr Milliseconds default_sentinel_ttl = Milliseconds{30'000};
+
+/// What the sentinel says now.
+struct StopIntent {
+  bool standing = false;
+  Milliseconds remaining;    ///< until it expires by itself
+  ProcessIdentity stopper;   ///< one of those who stop; PID 0 where only an older program knows
+  ProcessIdentity target;    ///< whom it stops; PID 0 where it does not say
+  bool leftover = false;     ///< the file is there, but empty, malformed or expired
+};
+
+namespace detail {
+
+/// How long one entry still holds, 0 if it does not. `ttl` bounds what an entry without one of its own may claim.
+[[nodiscard]] inline Milliseconds remaining_of(const Stopper& entry, const ProcessOrigin& own, Milliseconds wall,
+                                               Milliseconds monotonic, Milliseconds ttl) noexcept {
+  constexpr Milliseconds none{};
+  if (entry.stopper.pid != 0 && is_visible_from(entry.origin, own)) {
+    const Milliseconds left = entry.monotonic_until - monotonic;
+    if (left <= none) return none;
+    if (left <= entry.ttl) return left;
+    // More than its TTL remains: a monotonic clock of another time namespace. The wall clock must do.
+  }
+  if (entry.stopper.pid != 0) ttl = entry.ttl;
+  // More than the TTL can't remain; if it seems to, the clock was set back since, and nobody knows how long ago.
+  const Milliseconds left = entry.wall_until - wall;
+  return left > none && left <= ttl ? left : none;
+}
+
+template <typename H>
+[[nodiscard]] SysResult<std::size_t> read_sentinel(H& host, typename H::File file, SentinelBytes& bytes) noexcept {
+  const auto count = read_whole(host, file, bytes.data(), SentinelBytes::capacity());
+  bytes.resize(count.value);
+  return count;
+}
+
+/// Reads the sentinel and drops all entries that do not hold any more.
+template <typename H>
+[[nodiscard]] Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files, typename H::File directory,
+                                                   Milliseconds ttl, Sentinel& sentinel) noexcept {
+  StopIntent intent;
+  sentinel.count = 0;
+  OpenStateFile<H> opened;
+  if (auto ok = open_state_file(host, files, directory, files.sentinel(), OpenMode::read, opened); !ok) {
+    return ok.error();
+  }
+  if (!opened.file.is_open()) return intent;
+  SentinelBytes bytes;
+  if (const auto count = read_sentinel(host, opened.file.get(), bytes); !count.ok()) {
+    return files.error(Operation::read, count.error, files.sentinel());
+  }
+  intent.leftover = true;
+  if (!parse_sentinel(bytes, H::ProcessProbe::pid_limit, sentinel)) return intent;
+  const ProcessOrigin own = host.process.origin();
+  const Milliseconds wall = host.clock.wall();
+  const Milliseconds monotonic = host.clock.monotonic();
+  std::size_t kept = 0;
+  for (std::size_t at = 0; at < sentinel.count; ++at) {
+    const Stopper& entry = sentinel.stoppers[at];
+    const Milliseconds remaining = remaining_of(entry, own, wall, monotonic, ttl);
+    if (remaining.count() <= 0) continue;
+    if (remaining > intent.remaining) {
+      intent.remaining = remaining;
+      intent.stopper = entry.stopper;
+      intent.target = entry.target;
+    }
+    sentinel.stoppers[kept++] = entry;
+  }
+  sentinel.count = kept;
+  intent.standing = kept > 0;
+  intent.leftover = !intent.standing;
+  return intent;
+}
+
+/// Replaces the sentinel by `sentinel`, or removes it where no stopper is left. Requires: the stopper lock.
+template <typename H>
+[[nodiscard]] Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
+                                            const Sentinel& sentinel) noexcept {
+  if (sentinel.count == 0) {
+    const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.sentinel().c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) {
+      return files.error(Operation::unlink, removed.error, files.sentinel());
+    }
+    return {};
+  }
+  const NameText& temporary = files.sentinel_temporary();
+  const SentinelBytes bytes = encode_sentinel(sentinel);
+  // A claim sweeps leftovers of this name without asking; ours may be among them.
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+    const auto created = uninterrupted(
+        [&] { return host.files.open(directory, temporary.c_str(), OpenMode::create, private_file); });
+    if (created.error == EEXIST) continue;
+    if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+    const ScopedFile<H> file{host, created.value};
+    if (const auto written = write_whole(host, created.value, bytes); !written.ok()) {
+      (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+      return files.error(Operation::write, written.error, temporary);
+    }
+    const auto renamed = uninterrupted(
+        [&] { return host.files.rename(directory, temporary.c_str(), files.sentinel().c_str()); });
+    if (renamed.ok()) return {};
+    if (renamed.error != ENOENT) {
+      (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+      return files.error(Operation::rename, renamed.error, files.sentinel());
+    }
+  }
+  return files.refusal(ErrorKind::interrupted, Operation::rename, files.sentinel());
+}
+
+}  // namespace detail
+
+/// Reads the sentinel. Effects: none.
+/// Errors: open, stat, read; a symbolic link, FIFO or directory in its place.
+template <typename H>
+[[nodiscard]] Result<StopIntent> read_stop_intent(H& host, const StateFiles& files, typename H::File directory,
+                                                  Milliseconds ttl = default_sentinel_ttl) noexcept {
+  Sentinel sentinel;
+  return detail::evaluate_sentinel(host, files, directory, ttl, sentinel);
+}
+
+/// Removes a sentinel that is empty, malformed or expired. Does nothing where a stopper is just writing one.
+template <typename H>
+[[nodiscard]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
+                                          typename H::File lock, Milliseconds ttl = default_sentinel_ttl) noexcept {
+  const auto locked = detail::uninterrupted([&] { return host.files.try_lock(lock, detail::stopper_byte, 1); });
+  if (locked.error == EAGAIN) return {};
+  if (!locked.ok()) return files.error(Operation::lock, locked.error, files.lock());
+  Sentinel sentinel;
+  Result<void> result;
+  const auto intent = detail::evaluate_sentinel(host, files, directory, ttl, sentinel);
+  if (!intent) {
+    result = intent.error();
+  } else if (intent->leftover) {
+    result = detail::publish_sentinel(host, files, directory, Sentinel{});
+  }
+  (void)detail::uninterrupted([&] { return host.files.unlock(lock, detail::stopper_byte, 1); });
+  return result;
+}
+
+/// One stopper's entry in the sentinel.
+template <typename H>
+class StopRegistration {
+ public:
+  StopRegistration(H& host, const StateFiles& files, typename H::File directory, const ProcessIdentity& target,
+                   Milliseconds ttl) noexcept
+      : host_{&host}, files_{&files}, directory_{directory}, ttl_{ttl} {
+    entry_.stopper = own_identity(host);
+    entry_.origin = host.process.origin();
+    entry_.nonce = host.process.random();
+    entry_.target = target;
+    entry_.ttl = ttl;
+  }
+
+  /// Enters us, or renews our entry. `under_lock(bool first)` runs before anybody else can look: `first` tells whether
+  /// no other living stopper has entered for the same target.
+  /// Errors: lock (ETIMEDOUT where another stopper keeps the sentinel locked), create, write, rename.
+  template <typename UnderLock>
+  [[nodiscard]] Result<void> enter(UnderLock&& under_lock) noexcept {
+    return rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+      bool first = true;
+      std::size_t own = sentinel.count;
+      for (std::size_t at = 0; at < sentinel.count; ++at) {
+        const Stopper& other = sentinel.stoppers[at];
+        if (is_mine(other)) {
+          own = at;
+        } else if (other.target == entry_.target && lives(other)) {
+          first = false;
+        }
+      }
+      if (own == sentinel.count && sentinel.count < stopper_capacity) ++sentinel.count;
+      if (own < sentinel.count) {
+        entry_.wall_until = host_->clock.wall() + ttl_;
+        entry_.monotonic_until = host_->clock.monotonic() + ttl_;
+        sentinel.stoppers[own] = entry_;
+      }
+      // Where no entry is free, those of the others keep the sentinel up; they were here first.
+      if (auto published = detail::publish_sentinel(*host_, *files_, directory_, sentinel); !published) {
+        return published;
+      }
+      under_lock(first);
+      return {};
+    });
+  }
+
+  /// Takes our entry out, and the file away if nobody else is left in it. Where the directory was removed meanwhile,
+  /// nothing is left to do.
+  [[nodiscard]] Result<void> leave() noexcept {
+    const auto left = rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+      std::size_t kept = 0;
+      for (std::size_t at = 0; at < sentinel.count; ++at) {
+        if (!is_mine(sentinel.stoppers[at])) sentinel.stoppers[kept++] = sentinel.stoppers[at];
+      }
+      sentinel.count = kept;
+      return detail::publish_sentinel(*host_, *files_, directory_, sentinel);
+    });
+    if (!left && left.error().code == ENOENT) return {};
+    return left;
+  }
+
+ private:
+  [[nodiscard]] bool is_mine(const Stopper& other) const noexcept {
+    return other.stopper == entry_.stopper && other.nonce == entry_.nonce && other.origin == entry_.origin;
+  }
+  [[nodiscard]] bool lives(const Stopper& other) noexcept {
+    if (other.stopper.pid == 0 || !detail::is_visible_from(other.origin, entry_.origin)) return false;
+    return detail::look_at(*host_, other.stopper).reason == Reason::start_matches;
+  }
+
+  template <typename Change>
+  Result<void> rewrite(Change&& change) noexcept {
+    using namespace detail;
+    // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
+    ChangeWait<H> wait{*host_, host_->clock.monotonic() + milliseconds(5000)};
+    OpenStateFile<H> lock;
+    do {
+      // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
+      if (!lock.file.is_open()) {
+        if (auto ok = open_state_file(*host_, *files_, directory_, files_->lock(), OpenMode::ensure, lock); !ok) {
+          return ok;
+        }
+        if (!lock.file.is_open()) return files_->error(Operation::open, ENOENT, files_->lock());
+      }
+      const auto locked = uninterrupted([&] { return host_->files.try_lock(lock.file.get(), stopper_byte, 1); });
+      if (!locked.ok() && locked.error != EAGAIN) return files_->error(Operation::lock, locked.error, files_->lock());
+      const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, files_->lock().c_str()); });
+      if (!named.ok() || named.value.id != lock.info.id) {
+        lock.file.reset();
+        continue;
+      }
+      if (locked.ok()) {
+        Sentinel sentinel;
+        const auto intent = evaluate_sentinel(*host_, *files_, directory_, ttl_, sentinel);
+        if (!intent) return intent.error();
+        return change(sentinel);  // closing the file drops the lock and wakes who waits for it
+      }
+    } while (wait.next(files_->lock_path().c_str()));
+    return files_->error(Operation::lock, ETIMEDOUT, files_->lock());
+  }
+
+  H* host_;
+  const StateFiles* files_;
+  typename H::File directory_;
+  Milliseconds ttl_;
+  Stopper entry_;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_SENTINEL_HPP

@@ -1,0 +1,116 @@
+// genie: at most one background server per state directory. This is the header to include; `ServeGuard` composes the
+// three policies with claim, status, port file and stop, each of which has a header of its own.
+#ifndef GENIE_SERVE_GUARD_HPP
+#define GENIE_SERVE_GUARD_HPP
+
+#include "genie/claim.hpp"
+#include "genie/port_file.hpp"
+#include "genie/status.hpp"
+#include "genie/stop.hpp"
+#include "genie/system.hpp"
+#include "genie/version.hpp"
+
+namespace genie::inline v0 {
+
+/// Names of the files in the state directory.
+struct GuardOptions {
+  Text name = "serve";         ///< of `NAME.pid`, `NAME.lock`, `NAME.stopping.lock`
+  Text port_name{};            ///< of `PORTNAME.port`; empty: `pgserve` for `serve`, else the same as `name`
+};
+
+/// Guards one state directory: claims it for this process, or looks at and stops whoever has.
+///
+/// Construction touches nothing. The destructor releases what this object claimed, unless it runs in a forked child. A
+/// moved-from guard owns nothing. Thread safety: one thread at a time; separate guards are independent.
+template <ClockPolicy C = SystemClock, ProcessProbePolicy P = SystemProcessProbe, FilesystemPolicy F = SystemFilesystem>
+class ServeGuard {
+ public:
+  using Host = genie::Host<C, P, F>;
+
+  /// `directory` should be absolute: it is looked up again whenever the claim is verified. Unusable names are reported
+  /// by the first operation.
+  explicit ServeGuard(Text directory, const GuardOptions& options = {}, C clock = C{}, P process = P{},
+                      F filesystem = F{}) noexcept
+      : host_{static_cast<C&&>(clock), static_cast<P&&>(process), static_cast<F&&>(filesystem)},
+        files_{directory, options.name, options.port_name} {}
+
+  ServeGuard(const ServeGuard&) = delete;
+  ServeGuard& operator=(const ServeGuard&) = delete;
+  ServeGuard(ServeGuard&& other) noexcept
+      : host_{static_cast<Host&&>(other.host_)}, files_{other.files_}, held_{other.held_} {
+    other.held_ = HeldClaim<Host>{};
+  }
+  ServeGuard& operator=(ServeGuard&& other) noexcept {
+    if (this != &other) {
+      (void)release();
+      host_ = static_cast<Host&&>(other.host_);
+      files_ = other.files_;
+      held_ = other.held_;
+      other.held_ = HeldClaim<Host>{};
+    }
+    return *this;
+  }
+  ~ServeGuard() { (void)release(); }
+
+  /// Claims the directory for this process; see `genie::claim`. A guard that owns it already says so again.
+  Result<ClaimReport> claim(const ClaimOptions& options = {}) noexcept {
+    if (owns()) {
+      ClaimReport report;
+      report.outcome = ClaimOutcome::claimed;
+      report.owner = held_.written.owner;
+      report.server = held_.written.server;
+      report.generation = held_.written.generation;
+      return report;
+    }
+    return genie::claim(host_, files_, options, held_);
+  }
+
+  /// Ends the claim; see `genie::release`. Does nothing where this process owns nothing.
+  Result<void> release() noexcept { return genie::release(host_, files_, held_); }
+
+  /// Whether this object, in this process, holds the claim. What others did to the files: see `verify`.
+  [[nodiscard]] bool owns() noexcept { return detail::is_claimant(host_, held_); }
+  /// Looks whether the claim is still visible to others. Call it where losing the directory matters.
+  [[nodiscard]] Ownership verify() noexcept { return verify_claim(host_, files_, held_); }
+
+  /// Publishes the record again where `verify` found it missing; see `genie::restore_record`.
+  Result<void> restore_record() noexcept { return genie::restore_record(host_, files_, held_); }
+
+  /// Tells others that the server, claimed as `starting`, is ready. Requires: the claim.
+  Result<void> ready() noexcept {
+    return update_claim(host_, files_, held_, [](LockRecord& record) noexcept { record.phase = Phase::running; });
+  }
+  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
+  Result<void> set_server(const ProcessIdentity& server) noexcept {
+    return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
+  }
+  /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.
+  Result<void> publish_port(std::uint16_t port) noexcept { return genie::publish_port(host_, files_, held_, port); }
+
+  /// Whether somebody holds the directory; see `genie::is_running`. Three system calls with a live owner.
+  Result<bool> running() noexcept { return is_running(host_, files_); }
+  /// The verdict with its evidence; see `genie::status`.
+  Result<StatusReport> status() noexcept { return genie::status(host_, files_); }
+  /// Returns: the live owner's port; 0 where there is none.
+  Result<std::uint16_t> port() noexcept {
+    const auto report = genie::status(host_, files_);
+    if (!report) return report.error();
+    return report->port.port;
+  }
+  /// Stops whoever owns the directory; see `genie::stop`.
+  Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }
+
+  [[nodiscard]] const StateFiles& files() const noexcept { return files_; }
+  [[nodiscard]] Host& host() noexcept { return host_; }
+  /// What the lock file says of our claim; meaningless where we own nothing.
+  [[nodiscard]] const HeldClaim<Host>& held() const noexcept { return held_; }
+
+ private:
+  Host host_;
+  StateFiles files_;
+  HeldClaim<Host> held_{};
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_SERVE_GUARD_HPP

@@ -1,0 +1,213 @@
+// The files of one state directory: their names, their paths, and which of them may be trusted.
+#ifndef GENIE_STATE_FILES_HPP
+#define GENIE_STATE_FILES_HPP
+
+#include <errno.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "genie/host.hpp"
+
+namespace genie::inline v0 {
+
+/// Longest path of a state directory: PATH_MAX of Linux less room for the names in it.
+inline constexpr std::size_t directory_capacity = 4096 - 256 - 2;
+/// Longest NAME or PORTNAME: NAME_MAX less room for the endings that genie adds.
+inline constexpr std::size_t name_capacity = 200;
+using PathText = FixedText<4096>;
+using NameText = FixedText<255>;
+
+/// A state directory and the names of genie's files in it. Checked once, reported by the first operation.
+class StateFiles {
+ public:
+  /// `port_name` may be empty: then it is `pgserve` for `serve`, and else the same as `name`.
+  StateFiles(Text directory, Text name, Text port_name) noexcept {
+    if (port_name.empty()) port_name = name == Text{"serve"} ? Text{"pgserve"} : name;
+    directory_.append(directory.first(directory_capacity + 1));
+    if (directory.empty()) {
+      problem_ = ErrorKind::not_a_directory;
+      problem_code_ = ENOENT;
+    } else if (directory.size() > directory_capacity) {
+      problem_ = ErrorKind::path_too_long;
+      problem_code_ = ENAMETOOLONG;
+    } else if (!usable(directory) || !is_usable_name(name) || !is_usable_name(port_name) || name.ends_with(".stopping")) {
+      problem_ = ErrorKind::invalid_name;
+      problem_code_ = name.size() > name_capacity || port_name.size() > name_capacity ? ENAMETOOLONG : EINVAL;
+    }
+    name_.append(name);
+    record_.append(name).append(".pid");
+    lock_.append(name).append(".lock");
+    sentinel_.append(name).append(".stopping.lock");
+    sentinel_temporary_.append(name).append(".stopping.tmp");
+    port_ = port_file(port_name);
+    lock_path_ = path_of(lock_);
+  }
+
+  /// Whether `text` can begin the names of our files, and stays in the directory.
+  [[nodiscard]] static bool is_usable_name(Text text) noexcept {
+    if (text.empty() || text.size() > name_capacity || text[0] == '.') return false;
+    for (const char c : text) {
+      if (c == '/' || c == '\\' || (c >= 0 && c < ' ')) return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] const PathText& directory() const noexcept { return directory_; }
+  [[nodiscard]] const NameText& name() const noexcept { return name_; }
+  [[nodiscard]] const NameText& record() const noexcept { return record_; }      ///< `NAME.pid`
+  [[nodiscard]] const NameText& lock() const noexcept { return lock_; }          ///< `NAME.lock`
+  [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }  ///< `NAME.stopping.lock`
+  [[nodiscard]] const NameText& port() const noexcept { return port_; }          ///< `PORTNAME.port`
+  [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
+  /// Only the holder of the stopper lock writes it, so one name is enough.
+  [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
+
+  /// `NAME.<16 hex digits>.tmp`. Only a holder of the lock makes such files, and its record says which.
+  [[nodiscard]] NameText temporary(std::uint64_t token) const noexcept {
+    NameText text{name_};
+    text.append('.').append_hex(token).append(".tmp");
+    return text;
+  }
+  [[nodiscard]] bool is_temporary(Text file) const noexcept {
+    if (file.size() != name_.size() + 21 || !file.starts_with(name_) || !file.ends_with(".tmp")) return false;
+    if (file[name_.size()] != '.') return false;
+    for (const char c : file.after(name_.size() + 1).first(16)) {
+      if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) return false;
+    }
+    return true;
+  }
+
+  /// The directory's own path where `file` is empty.
+  [[nodiscard]] PathText path_of(Text file) const noexcept {
+    PathText path{directory_};
+    if (file.empty()) return path;
+    if (!directory_.empty() && directory_.data()[directory_.size() - 1] != '/') path.append('/');
+    path.append(file);
+    return path;
+  }
+
+  [[nodiscard]] Error error(Operation operation, int code, Text file) const noexcept {
+    return make_error(ErrorKind::system, operation, code, path_of(file));
+  }
+  [[nodiscard]] Error refusal(ErrorKind kind, Operation operation, Text file) const noexcept {
+    return make_error(kind, operation, 0, path_of(file));
+  }
+
+  /// Returns: an error where directory or names can't be used at all.
+  [[nodiscard]] Result<void> check() const noexcept {
+    if (problem_ == ErrorKind::system) return {};
+    return make_error(problem_, Operation::none, problem_code_, problem_ == ErrorKind::invalid_name ? Text{name_} : Text{directory_});
+  }
+
+ private:
+  /// Accepts `pgserve` and `pgserve.port` alike.
+  static NameText port_file(Text name) noexcept {
+    NameText text{name};
+    if (!name.ends_with(".port")) text.append(".port");
+    return text;
+  }
+  static bool usable(Text text) noexcept {
+    for (const char c : text) {
+      if (c == '\0') return false;
+    }
+    return true;
+  }
+
+  PathText directory_;
+  PathText lock_path_;
+  NameText name_;
+  NameText record_;
+  NameText lock_;
+  NameText sentinel_;
+  NameText sentinel_temporary_;
+  NameText port_;
+  ErrorKind problem_ = ErrorKind::system;
+  int problem_code_ = 0;
+};
+
+namespace detail {
+
+inline constexpr std::uint32_t sticky = 01000;
+inline constexpr std::uint32_t writable_by_others = 0022;
+inline constexpr std::uint32_t private_directory = 0700;
+inline constexpr std::uint32_t private_file = 0600;
+
+/// Only we and root can have written it. A directory's owner can replace what is in it, a file's owner its content.
+[[nodiscard]] inline bool is_ours(const FileInfo& info, std::uint64_t user) noexcept {
+  return (info.user == user || info.user == 0) && (info.permissions & writable_by_others) == 0;
+}
+
+/// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
+/// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
+template <typename H>
+[[nodiscard]] Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
+                                       const FileInfo& record, Text record_name) noexcept {
+  const std::uint64_t user = host.process.user();
+  if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
+  if (is_ours(directory, user)) return {};
+  if ((directory.permissions & sticky) != 0 || directory.user == 0) return {};
+  return files.refusal(ErrorKind::untrusted_directory, Operation::none, Text{});
+}
+
+template <typename H>
+struct OpenDirectory {
+  ScopedFile<H> file;
+  FileInfo info;
+};
+
+/// Opens the state directory, creating its last component where asked and absent.
+template <typename H>
+[[nodiscard]] Result<void> open_state_directory(H& host, const StateFiles& files, bool create,
+                                                OpenDirectory<H>& out) noexcept {
+  if (auto usable = files.check(); !usable) return usable;
+  const char* path = files.directory().c_str();
+  auto opened = uninterrupted([&] { return host.files.open_directory(path); });
+  if (opened.error == ENOENT && create) {
+    const auto made = uninterrupted([&] { return host.files.make_directory(path, private_directory); });
+    if (!made.ok() && made.error != EEXIST) return files.error(Operation::make_directory, made.error, Text{});
+    opened = uninterrupted([&] { return host.files.open_directory(path); });
+  }
+  if (opened.error == ENOTDIR) {
+    return make_error(ErrorKind::not_a_directory, Operation::open_directory, ENOTDIR, files.directory());
+  }
+  if (!opened.ok()) return make_error(ErrorKind::system, Operation::open_directory, opened.error, files.directory());
+  out.file = ScopedFile<H>{host, opened.value};
+  const auto info = uninterrupted([&] { return host.files.stat(opened.value); });
+  if (!info.ok()) return make_error(ErrorKind::system, Operation::stat, info.error, files.directory());
+  out.info = info.value;
+  return {};
+}
+
+template <typename H>
+struct OpenStateFile {
+  ScopedFile<H> file;  ///< not open where the file is absent
+  FileInfo info;
+};
+
+/// Opens one of genie's files; absent is no error. Anything but a regular file is refused: nothing is followed.
+template <typename H>
+[[nodiscard]] Result<void> open_state_file(H& host, const StateFiles& files, typename H::File directory,
+                                           const NameText& name, OpenMode mode, OpenStateFile<H>& out) noexcept {
+  out.file.reset();
+  const auto opened = uninterrupted([&] { return host.files.open(directory, name.c_str(), mode, private_file); });
+  if (opened.error == ENOENT) return {};
+  if (opened.error == ELOOP || opened.error == EISDIR || opened.error == ENXIO) {
+    return make_error(ErrorKind::not_a_regular_file, Operation::open, opened.error, files.path_of(name));
+  }
+  if (!opened.ok()) return files.error(Operation::open, opened.error, name);
+  out.file = ScopedFile<H>{host, opened.value};
+  const auto info = uninterrupted([&] { return host.files.stat(opened.value); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, name);
+  if (info.value.type != FileType::regular) {
+    return files.refusal(ErrorKind::not_a_regular_file, Operation::open, name);
+  }
+  out.info = info.value;
+  return {};
+}
+
+}  // namespace detail
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_STATE_FILES_HPP

@@ -1,0 +1,56 @@
+// Opt-in: genie's errors as `std::error_code`.
+#ifndef GENIE_SYSTEM_ERROR_HPP
+#define GENIE_SYSTEM_ERROR_HPP
+
+#include <string>
+#include <system_error>
+
+#include "genie/result.hpp"
+
+namespace genie::inline v0 {
+
+/// The category of `ErrorKind`, for errors that no system call reported.
+class GenieCategory final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "genie"; }
+  [[nodiscard]] std::string message(int value) const override {
+    switch (static_cast<ErrorKind>(value)) {
+      case ErrorKind::system: return "system error";
+      case ErrorKind::invalid_name: return "not a usable name";
+      case ErrorKind::path_too_long: return "the path is too long";
+      case ErrorKind::not_a_directory: return "not a directory";
+      case ErrorKind::not_a_regular_file: return "not a regular file";
+      case ErrorKind::linked_elsewhere: return "the file has another name elsewhere";
+      case ErrorKind::untrusted_directory: return "others may write to the directory, so its records are not acted upon";
+      case ErrorKind::untrusted_record: return "others own or may write the record, so it is not acted upon";
+      case ErrorKind::identity_unknown: return "the recorded process cannot be told from a stranger's";
+      case ErrorKind::own_process: return "a process cannot stop itself this way";
+      case ErrorKind::invalid_port: return "0 is not a port";
+      case ErrorKind::not_claimed: return "this process does not own the state directory";
+      case ErrorKind::interrupted: return "overtaken by others too often";
+    }
+    return "unknown error";
+  }
+};
+
+[[nodiscard]] inline const std::error_category& genie_category() noexcept {
+  static const GenieCategory category;
+  return category;
+}
+
+[[nodiscard]] inline std::error_code make_error_code(ErrorKind kind) noexcept {
+  return {static_cast<int>(kind), genie_category()};
+}
+
+/// The errno of the failed call in `std::generic_category()`, else the kind in `genie_category()`.
+[[nodiscard]] inline std::error_code to_error_code(const Error& error) noexcept {
+  return error.kind == ErrorKind::system ? std::error_code{error.code, std::generic_category()}
+                                         : make_error_code(error.kind);
+}
+
+}  // namespace genie::inline v0
+
+template <>
+struct std::is_error_code_enum<genie::ErrorKind> : std::true_type {};
+
+#endif  // GENIE_SYSTEM_ERROR_HPP

@@ -1,0 +1,207 @@
+// Text without <string>: a borrowed view, a buffer of fixed capacity, and decimal numbers.
+// The core must stay cheaper to include than <string> and must not allocate, so it brings its own.
+#ifndef GENIE_TEXT_HPP
+#define GENIE_TEXT_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace genie::inline v0 {
+
+/// Anything that shows its characters as `data()` and `size()`: `std::string`, `std::string_view`, `fmt::memory_buffer`.
+template <typename T>
+concept StringLike = requires(const T& text) {
+  { text.data() } -> std::convertible_to<const char*>;
+  { text.size() } -> std::convertible_to<std::size_t>;
+};
+
+/// Anything whose native form is a string of `char`: `std::filesystem::path` on POSIX systems.
+template <typename T>
+concept PathLike = requires(const T& path) {
+  { path.native() } -> StringLike;
+};
+
+/// A borrowed run of characters, not necessarily terminated. Lives no longer than what it was made from.
+class Text {
+ public:
+  constexpr Text() noexcept = default;
+  constexpr Text(const char* data, std::size_t size) noexcept : data_{data}, size_{size} {}
+  constexpr Text(const char* terminated) noexcept : data_{terminated}, size_{length(terminated)} {}  // NOLINT(google-explicit-constructor)
+  template <StringLike T>
+  constexpr Text(const T& text) noexcept : data_{text.data()}, size_{text.size()} {}  // NOLINT(google-explicit-constructor)
+  template <PathLike T>
+    requires(!StringLike<T>)
+  constexpr Text(const T& path) noexcept : Text{path.native()} {}  // NOLINT(google-explicit-constructor)
+
+  [[nodiscard]] constexpr const char* data() const noexcept { return data_; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr const char* begin() const noexcept { return data_; }
+  [[nodiscard]] constexpr const char* end() const noexcept { return data_ + size_; }
+  [[nodiscard]] constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
+
+  [[nodiscard]] constexpr Text first(std::size_t count) const noexcept {
+    return {data_, count < size_ ? count : size_};
+  }
+  [[nodiscard]] constexpr Text after(std::size_t count) const noexcept {
+    return count < size_ ? Text{data_ + count, size_ - count} : Text{};
+  }
+  /// Returns: the position of `wanted`, or `size()` where it does not occur.
+  [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
+    std::size_t at = 0;
+    while (at < size_ && data_[at] != wanted) ++at;
+    return at;
+  }
+  [[nodiscard]] constexpr bool starts_with(Text prefix) const noexcept {
+    return size_ >= prefix.size_ && first(prefix.size_) == prefix;
+  }
+  [[nodiscard]] constexpr bool ends_with(Text suffix) const noexcept {
+    return size_ >= suffix.size_ && after(size_ - suffix.size_) == suffix;
+  }
+
+  friend constexpr bool operator==(Text left, Text right) noexcept {
+    if (left.size_ != right.size_) return false;
+    for (std::size_t at = 0; at < left.size_; ++at) {
+      if (left.data_[at] != right.data_[at]) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t length(const char* terminated) noexcept {
+    std::size_t size = 0;
+    if (terminated != nullptr) {
+      while (terminated[size] != '\0') ++size;
+    }
+    return size;
+  }
+
+  const char* data_ = "";
+  std::size_t size_ = 0;
+};
+
+/// White space as the formats of the state directory know it.
+[[nodiscard]] constexpr bool is_space(char c) noexcept {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+}
+
+[[nodiscard]] constexpr Text trimmed(Text text) noexcept {
+  std::size_t from = 0;
+  std::size_t to = text.size();
+  while (from < to && is_space(text[from])) ++from;
+  while (to > from && is_space(text[to - 1])) --to;
+  return {text.data() + from, to - from};
+}
+
+/// Takes the first line off `rest`, without its line feed.
+[[nodiscard]] constexpr Text take_line(Text& rest) noexcept {
+  const std::size_t end = rest.find('\n');
+  const Text line = rest.first(end);
+  rest = rest.after(end + 1);
+  return line;
+}
+
+/// Takes everything up to `separator` off `rest`.
+[[nodiscard]] constexpr Text take_field(Text& rest, char separator) noexcept {
+  const std::size_t end = rest.find(separator);
+  const Text field = rest.first(end);
+  rest = rest.after(end + 1);
+  return field;
+}
+
+/// Reads all of `text` as a decimal number not above `limit`. No sign, no white space, no other base.
+/// Returns: whether it is one; `value` is written only then.
+[[nodiscard]] constexpr bool parse_decimal(Text text, std::uint64_t limit, std::uint64_t& value) noexcept {
+  if (text.empty()) return false;
+  std::uint64_t result = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (result > (UINT64_MAX - digit) / 10) return false;
+    result = result * 10 + digit;
+  }
+  if (result > limit) return false;
+  value = result;
+  return true;
+}
+
+/// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
+template <std::size_t Capacity>
+class FixedText {
+ public:
+  constexpr FixedText() noexcept { data_[0] = '\0'; }
+  constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
+  constexpr FixedText(const FixedText& other) noexcept : FixedText{} { assign(other); }
+  constexpr FixedText& operator=(const FixedText& other) noexcept {
+    if (this != &other) assign(other);
+    return *this;
+  }
+  constexpr ~FixedText() = default;
+
+  constexpr FixedText& append(Text text) noexcept {
+    for (const char c : text) append(c);
+    return *this;
+  }
+  constexpr FixedText& append(char c) noexcept {
+    if (size_ == Capacity) {
+      overflowed_ = true;
+    } else {
+      data_[size_++] = c;
+      data_[size_] = '\0';
+    }
+    return *this;
+  }
+  constexpr FixedText& append_number(std::uint64_t value) noexcept {
+    char digits[20];
+    std::size_t count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + static_cast<char>(value % 10));
+      value /= 10;
+    } while (value != 0);
+    while (count > 0) append(digits[--count]);
+    return *this;
+  }
+  constexpr FixedText& append_hex(std::uint64_t value) noexcept {
+    for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
+    return *this;
+  }
+  constexpr void clear() noexcept {
+    size_ = 0;
+    overflowed_ = false;
+    data_[0] = '\0';
+  }
+  constexpr void resize(std::size_t size) noexcept {
+    size_ = size < Capacity ? size : Capacity;
+    data_[size_] = '\0';
+  }
+
+  [[nodiscard]] constexpr const char* c_str() const noexcept { return data_; }
+  [[nodiscard]] constexpr const char* data() const noexcept { return data_; }
+  [[nodiscard]] constexpr char* data() noexcept { return data_; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
+  [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
+
+  friend constexpr bool operator==(const FixedText& left, const FixedText& right) noexcept {
+    return Text{left} == Text{right};
+  }
+
+ private:
+  constexpr void assign(const FixedText& other) noexcept {
+    // Only what is used: these buffers are large and mostly empty.
+    size_ = other.size_ < Capacity ? other.size_ : Capacity;
+    for (std::size_t at = 0; at < size_; ++at) data_[at] = other.data_[at];
+    data_[size_] = '\0';
+    overflowed_ = other.overflowed_;
+  }
+
+  std::size_t size_ = 0;
+  bool overflowed_ = false;
+  char data_[Capacity + 1];
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_TEXT_HPP

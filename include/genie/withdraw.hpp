@@ -1,0 +1,40 @@
+// Removing and publishing files so that nobody else's is ever lost.
+#ifndef GENIE_WITHDRAW_HPP
+#define GENIE_WITHDRAW_HPP
+
+#include "genie/state_files.hpp"
+
+namespace genie::inline v0::detail {
+
+/// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
+/// stays: the name is moved away first, compared, and put back if it was another's.
+/// Requires: the lock, whose record names the temporary file.
+template <typename H>
+[[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
+                                    FileIdentity pinned, const NameText& temporary) noexcept {
+  // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
+  const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
+  if (present.error == ENOENT) return {};
+  if (!present.ok()) return files.error(Operation::stat, present.error, name);
+  if (present.value.id != pinned) return {};
+  const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
+  if (moved.error == ENOENT) return {};
+  if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
+  const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
+  if (out.error == ENOENT) return {};
+  if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
+  if (out.value.id != pinned) {
+    const auto back =
+        uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
+    // Taken again: then both stay, and the next claim judges them.
+    if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
+    return {};
+  }
+  const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+  if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
+  return {};
+}
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_WITHDRAW_HPP
