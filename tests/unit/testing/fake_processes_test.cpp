@@ -1,0 +1,234 @@
+#include "genie/testing/fake_processes.hpp"
+
+#include <cerrno>
+#include <vector>
+
+#include "catch.hpp"
+
+using genie::known_start;
+using genie::Liveness;
+using genie::milliseconds;
+using genie::Milliseconds;
+using genie::seconds;
+using genie::Signal;
+using genie::testing::Call;
+using genie::testing::FakeProcesses;
+using genie::testing::ManualTime;
+using genie::testing::ProcessIndex;
+using genie::testing::ProcessOptions;
+using genie::testing::ProcessState;
+using genie::testing::ProcessTable;
+using genie::testing::Visibility;
+
+namespace {
+
+struct Fixture {
+  ManualTime time;
+  ProcessTable table;
+  ProcessIndex self = table.spawn(time, {});
+  FakeProcesses process{table, time, self};
+
+  ProcessIndex spawn(const ProcessOptions& options = {}) { return table.spawn(time, options); }
+  FakeProcesses::Handle open(ProcessIndex index) {
+    const auto handle = process.open(table.identity(index).pid);
+    CHECK(handle.ok());
+    return handle.value;
+  }
+};
+
+ProcessOptions with_pid(genie::Pid pid) {
+  ProcessOptions options;
+  options.pid = pid;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a look tells alive, zombie and gone apart") {
+  const ProcessIndex server = spawn();
+  const auto identity = table.identity(server);
+  CHECK(process.look(identity.pid).liveness == Liveness::alive);
+  CHECK(process.look(identity.pid).start == identity.start);
+  CHECK(process.look(process.self()).start == table.identity(self).start);
+  table.crash(time, server);
+  CHECK(process.look(identity.pid).liveness == Liveness::gone);
+  CHECK(process.look(identity.pid).zombie);
+  table.reap(server);
+  CHECK_FALSE(process.look(identity.pid).zombie);
+  CHECK(process.look(0).liveness == Liveness::unknown);
+}
+
+TEST_CASE_METHOD(Fixture, "a hidden process is unknown, an unreadable start is unknown but alive") {
+  ProcessOptions options;
+  options.visibility = Visibility::hidden;
+  CHECK(process.look(table.identity(spawn(options)).pid).liveness == Liveness::unknown);
+  const ProcessIndex server = spawn();
+  table.has_proc = false;
+  const auto seen = process.look(table.identity(server).pid);
+  CHECK(seen.liveness == Liveness::alive);
+  CHECK_FALSE(seen.start.known);
+  CHECK(seen.error != 0);
+  time.end(server);
+  CHECK(process.look(table.identity(server).pid).liveness == Liveness::gone);
+}
+
+TEST_CASE_METHOD(Fixture, "a handle names its process, never the PID's next user") {
+  const ProcessIndex server = spawn(with_pid(4711));
+  const auto handle = open(server);
+  const ProcessIndex stranger = spawn(with_pid(4711));
+  CHECK(table.state(time, server) == ProcessState::gone);
+  CHECK(process.look(4711).start == table.identity(stranger).start);
+  CHECK(process.signal(handle, Signal::kill).error == ESRCH);
+  CHECK(process.wait(handle, milliseconds(10)).value);
+  CHECK(table.state(time, stranger) == ProcessState::alive);
+  CHECK(table.deliveries.empty());
+  process.close(handle);
+  CHECK(process.signal(handle, Signal::kill).error == EBADF);
+}
+
+TEST_CASE_METHOD(Fixture, "signals end a process at once, unless it reacts otherwise") {
+  ProcessOptions options;
+  SECTION("at once") {
+    const ProcessIndex server = spawn(options);
+    const auto handle = open(server);
+    CHECK(process.signal(handle, Signal::terminate).ok());
+    CHECK(table.state(time, server) == ProcessState::gone);
+    CHECK(table.deliveries.size() == 1);
+    CHECK(table.deliveries[0].target == server);
+    CHECK(table.deliveries[0].sender == self);
+    CHECK(process.signal(handle, Signal::kill).error == ESRCH);
+  }
+  SECTION("after some time, which ends a wait early") {
+    options.reaction.terminate_takes = milliseconds(300);
+    const auto handle = open(spawn(options));
+    CHECK(process.signal(handle, Signal::terminate).ok());
+    const Milliseconds start = time.monotonic;
+    CHECK_FALSE(process.wait(handle, milliseconds(100)).value);
+    CHECK(process.wait(handle, seconds(10)).value);
+    CHECK(time.monotonic - start == milliseconds(300));
+  }
+  SECTION("only by kill") {
+    options.reaction.ignores_terminate = true;
+    const ProcessIndex server = spawn(options);
+    const auto handle = open(server);
+    CHECK(process.signal(handle, Signal::terminate).ok());
+    CHECK_FALSE(process.wait(handle, seconds(1)).value);
+    CHECK(process.signal(handle, Signal::kill).ok());
+    CHECK(table.state(time, server) == ProcessState::gone);
+  }
+  SECTION("into a zombie, which still takes signals") {
+    options.reaction.leaves_zombie = true;
+    const ProcessIndex server = spawn(options);
+    const auto handle = open(server);
+    CHECK(process.signal(handle, Signal::terminate).ok());
+    CHECK(table.state(time, server) == ProcessState::zombie);
+    CHECK(process.wait(handle, milliseconds(0)).value);
+    CHECK(process.signal(handle, Signal::kill).ok());
+    CHECK(table.deliveries.size() == 1);
+  }
+  SECTION("with something done first") {
+    Signal seen = Signal::kill;
+    options.reaction.on_signal = [&](Signal signal) { seen = signal; };
+    CHECK(process.signal(open(spawn(options)), Signal::terminate).ok());
+    CHECK(seen == Signal::terminate);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a stopped process takes terminate when it resumes, and kill at once") {
+  const ProcessIndex server = spawn();
+  const ProcessIndex other = spawn();
+  table.stop(server);
+  table.stop(other);
+  CHECK(process.signal(open(server), Signal::terminate).ok());
+  CHECK(process.signal(open(other), Signal::kill).ok());
+  CHECK(table.state(time, server) == ProcessState::alive);
+  CHECK(table.state(time, other) == ProcessState::gone);
+  table.resume(time, server);
+  CHECK(table.state(time, server) == ProcessState::gone);
+}
+
+TEST_CASE_METHOD(Fixture, "another user's process is alive and cannot be signalled") {
+  ProcessOptions options;
+  options.user = 2000;
+  const ProcessIndex server = spawn(options);
+  CHECK(process.look(table.identity(server).pid).liveness == Liveness::alive);
+  CHECK(process.signal(open(server), Signal::terminate).error == EPERM);
+  CHECK(process.signal_group(open(server), table.identity(server).pid, Signal::kill).error == EPERM);
+  CHECK(table.deliveries.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "a group is its leader's, also after the leader has gone") {
+  const ProcessIndex server = spawn(with_pid(4711));
+  ProcessOptions options;
+  options.leader = server;
+  const ProcessIndex child = spawn(options);
+  const auto handle = open(server);
+  CHECK(process.leads_group(4711));
+  CHECK_FALSE(process.leads_group(table.identity(child).pid));
+  CHECK_FALSE(process.leads_group(1));
+  CHECK(process.signal_group(handle, 1, Signal::kill).error == EINVAL);
+  time.end(server);
+  SECTION("by handle") {
+    CHECK(process.group_lives(handle, 4711));
+    CHECK(process.signal_group(handle, 4711, Signal::terminate).ok());
+    CHECK_FALSE(process.group_lives(handle, 4711));
+    CHECK(table.state(time, child) == ProcessState::gone);
+    CHECK(table.deliveries.size() == 1);
+    CHECK(table.deliveries[0].to_group);
+    CHECK(process.signal_group(handle, 4711, Signal::terminate).error == ESRCH);
+  }
+  SECTION("not by number, which may be another's") {
+    table.has_group_handles = false;
+    CHECK(process.signal_group(handle, 4711, Signal::terminate).error == ENOSYS);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "PID namespaces do not see one another, and number from 1") {
+  ProcessOptions options;
+  options.pid_namespace = 7;
+  const ProcessIndex inner = spawn(options);
+  FakeProcesses container{table, time, inner};
+  CHECK(container.self() == 1);
+  CHECK(container.origin().pid_namespace == 7);
+  CHECK(process.look(1).start != container.look(1).start);
+  CHECK(container.look(process.self()).liveness == Liveness::gone);
+  CHECK(container.open(process.self()).error == ESRCH);
+}
+
+TEST_CASE_METHOD(Fixture, "after a reboot everybody is gone, and PID and start may recur under another boot id") {
+  const auto before = table.identity(self);
+  const auto boot = process.origin().boot;
+  table.reboot(time);
+  const ProcessIndex next = spawn();
+  FakeProcesses later{table, time, next};
+  CHECK(table.identity(next) == before);
+  CHECK(later.origin().boot != boot);
+  CHECK(table.state(time, self) == ProcessState::gone);
+  CHECK(process.look(later.self()).liveness == Liveness::unknown);  // a ghost sees nothing
+}
+
+TEST_CASE_METHOD(Fixture, "starts shift as in another time namespace") {
+  const auto before = process.look(process.self()).start;
+  table.shift_starts(500);
+  CHECK(process.look(process.self()).start == known_start(before.value + 500));
+}
+
+TEST_CASE_METHOD(Fixture, "random numbers differ within a run and recur in the next") {
+  ProcessTable other_table;
+  FakeProcesses other{other_table, time, 0};
+  const auto first = process.random();
+  CHECK(process.random() != first);
+  CHECK(other.random() == first);
+}
+
+TEST_CASE_METHOD(Fixture, "process calls fail as told, and handles are counted") {
+  const ProcessIndex server = spawn();
+  process.calls().fail(Call::open_process, ENOSYS);
+  CHECK(process.open(table.identity(server).pid).error == ENOSYS);
+  const auto handle = open(server);
+  CHECK(process.open_count() == 1);
+  process.calls().fail(Call::wait_process, EINTR);
+  CHECK(process.wait(handle, seconds(1)).error == EINTR);
+  process.close(handle);
+  CHECK(process.open_count() == 0);
+}
