@@ -1,0 +1,124 @@
+// The `genie` command: guards a program that was never written for it.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <filesystem>
+
+#include "background.hpp"
+#include "inspect.hpp"
+#include "supervisor.hpp"
+
+namespace genie::cli {
+
+namespace {
+
+template <typename Parse>
+CLI::Validator valid(Parse parse, const char* wanted) {
+  return CLI::Validator{[parse, wanted](std::string& text) {
+                          return parse(text) ? std::string{} : fmt::format("'{}' is not {}", text, wanted);
+                        },
+                        ""};
+}
+
+/// What the command line says, before it is turned into requests.
+struct Words {
+  Place place;
+  std::vector<std::string> command;
+  std::string ready = "none";
+  std::string ready_timeout = "15s";
+  std::string stop_signal = "TERM";
+  std::string grace = "10s";
+  std::string log;
+  std::uint16_t port = 0;
+  StatusStyle style;
+};
+
+void add_place(CLI::App& app, Words& words) {
+  app.add_option("--dir", words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)");
+  app.add_option("--name", words.place.name, "name of the server, and of its files")->capture_default_str();
+  app.add_option("--port-file", words.place.port_name, "name of the port file (default: pgserve for serve, else NAME)");
+}
+
+void add_serving(CLI::App& app, Words& words) {
+  add_place(app, words);
+  app.add_option("--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)")
+      ->check(CLI::Range(1, 65535));
+  app.add_option("--ready", words.ready, "none | tcp:PORT | unix:PATH | notify: how to tell that the command is ready")
+      ->check(valid(parse_readiness, "none, tcp:PORT, unix:PATH or notify"))
+      ->capture_default_str();
+  app.add_option("--ready-timeout", words.ready_timeout, "how long that may take")
+      ->check(valid(parse_span, "a span of time such as 15s, 500ms or 2m"))
+      ->capture_default_str();
+  app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
+  app.add_option("--stop-signal", words.stop_signal, "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
+      ->check(valid(parse_stop_signal, "TERM, INT, QUIT or HUP"))
+      ->capture_default_str();
+  app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
+}
+
+/// Paths hold wherever the server's working directory is.
+std::string absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+}
+
+ServeRequest request_of(const Words& words, ClaimMode mode) {
+  ServeRequest request;
+  request.place = words.place;
+  request.command = words.command;
+  request.readiness = *parse_readiness(words.ready);
+  request.ready_timeout = *parse_span(words.ready_timeout);
+  request.port = words.port;
+  request.log = absolute(words.log);
+  request.stop_signal = *parse_stop_signal(words.stop_signal);
+  request.mode = mode;
+  return request;
+}
+
+int main(int argc, char** argv) {
+  Words words;
+  CLI::App app{"At most one background server per directory: found at once, started when needed, stopped for good."};
+  app.name("genie");
+  app.set_version_flag("--version", GENIE_VERSION_STRING);
+  app.require_subcommand(1);
+
+  CLI::App* run = app.add_subcommand("run", "claim, run COMMAND in the foreground, release; exits as COMMAND did");
+  CLI::App* start = app.add_subcommand("start", "the same in the background; returns when COMMAND is ready");
+  CLI::App* ensure = app.add_subcommand("ensure", "start unless running; refuses while it is being stopped");
+  CLI::App* stop = app.add_subcommand("stop", "stop the server, and only it");
+  CLI::App* status = app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
+  CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
+  for (CLI::App* serving : {run, start, ensure}) add_serving(*serving, words);
+  for (CLI::App* other : {stop, status, port}) add_place(*other, words);
+  stop->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
+      ->capture_default_str();
+  status->add_flag("--json", words.style.json, "as one JSON object");
+  status->add_flag("--explain", words.style.explain, "with the evidence");
+  status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+  if (words.place.directory.empty()) words.place.directory = default_directory();
+  words.place.directory = absolute(words.place.directory);
+  if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
+
+  try {
+    if (run->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
+    if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
+    if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
+    if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
+    if (status->parsed()) return print_status(words.place, words.style);
+    return print_port(words.place);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "genie: {}\n", error.what());
+    return exit_failure;
+  }
+}
+
+}  // namespace
+
+}  // namespace genie::cli
+
+int main(int argc, char** argv) { return genie::cli::main(argc, argv); }

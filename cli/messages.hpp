@@ -1,0 +1,46 @@
+// How outcomes become lines of text and exit statuses, the same for every subcommand.
+#ifndef GENIE_CLI_MESSAGES_HPP
+#define GENIE_CLI_MESSAGES_HPP
+
+#include <string>
+
+#include "genie/fmt.hpp"
+#include "options.hpp"
+
+namespace genie::cli {
+
+/// What a subcommand ends with: a line for people and a status for scripts.
+struct Ending {
+  int status = exit_failure;
+  std::string text;
+};
+
+/// The ending of a claim that was not won.
+[[nodiscard]] inline Ending ending_of(const Place& place, const ClaimReport& report) {
+  const bool is_running = report.outcome == ClaimOutcome::already_running;
+  return {is_running ? exit_ok : exit_try_again, fmt::format("{} {}", place.name, report)};
+}
+
+[[nodiscard]] inline Ending ending_of(const Error& error) { return {exit_failure, fmt::format("{}", error)}; }
+
+[[nodiscard]] inline Ending running_already(const Place& place, Pid owner) {
+  return {exit_ok, fmt::format("{} already running (PID {})", place.name, owner)};
+}
+
+[[nodiscard]] inline Ending started(const Place& place, Pid owner) {
+  return {exit_ok, fmt::format("{} started (PID {})", place.name, owner)};
+}
+
+/// Success goes to standard output, everything else to standard error.
+inline int tell(const Ending& ending) {
+  if (ending.status == exit_ok) {
+    fmt::print(stdout, "{}\n", ending.text);
+  } else {
+    fmt::print(stderr, "{}{}\n", ending.status == exit_failure ? "genie: " : "", ending.text);
+  }
+  return ending.status;
+}
+
+}  // namespace genie::cli
+
+#endif  // GENIE_CLI_MESSAGES_HPP

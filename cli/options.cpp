@@ -1,0 +1,79 @@
+// Readers of the command line's own little languages.
+#include "options.hpp"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
+
+namespace genie::cli {
+
+namespace {
+
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::optional<Readiness> parse_readiness(const std::string& text) {
+  Readiness readiness;
+  readiness.spelling = text;
+  const std::string_view view = text;
+  if (view == "none") return readiness;
+  if (view == "notify") {
+    readiness.kind = Readiness::Kind::notify;
+    return readiness;
+  }
+  if (view.starts_with("tcp:")) {
+    const auto port = parse_number<std::uint16_t>(view.substr(4));
+    if (!port || *port == 0) return std::nullopt;
+    readiness.kind = Readiness::Kind::tcp;
+    readiness.port = *port;
+    return readiness;
+  }
+  if (view.starts_with("unix:") && view.size() > 5) {
+    readiness.kind = Readiness::Kind::unix_socket;
+    readiness.path = view.substr(5);
+    return readiness;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
+  const std::string_view view = text;
+  const std::size_t digits = view.find_first_not_of("0123456789");
+  const auto count = parse_number<std::int64_t>(view.substr(0, digits));
+  if (!count || *count > 1'000'000'000) return std::nullopt;
+  const std::string_view unit = digits == std::string_view::npos ? "s" : view.substr(digits);
+  if (unit == "ms") return std::chrono::milliseconds{*count};
+  if (unit == "s") return std::chrono::seconds{*count};
+  if (unit == "m") return std::chrono::minutes{*count};
+  return std::nullopt;
+}
+
+std::optional<int> parse_stop_signal(const std::string& text) {
+  std::string_view view = text;
+  if (view.starts_with("SIG")) view.remove_prefix(3);
+  if (view == "TERM") return SIGTERM;
+  if (view == "INT") return SIGINT;
+  if (view == "QUIT") return SIGQUIT;
+  if (view == "HUP") return SIGHUP;
+  return std::nullopt;
+}
+
+std::string default_directory() {
+  if (const char* home = std::getenv("GENIE_HOME"); home != nullptr && *home != '\0') return home;
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::string{home} + "/.genie";
+  if (const passwd* entry = getpwuid(geteuid()); entry != nullptr) return std::string{entry->pw_dir} + "/.genie";
+  return {};
+}
+
+}  // namespace genie::cli

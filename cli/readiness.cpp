@@ -1,0 +1,110 @@
+// The probes behind `--ready`.
+#include "readiness.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <random>
+#include <string_view>
+
+namespace genie::cli {
+
+namespace {
+
+template <typename Address>
+const sockaddr* as_sockaddr(const Address& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+bool connects(int family, const sockaddr* address, socklen_t length) {
+  const Descriptor socket{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  return socket.is_open() && ::connect(socket.get(), address, length) == 0;
+}
+
+}  // namespace
+
+ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readiness} {
+  if (readiness.kind == Readiness::Kind::unix_socket && readiness.path.size() >= sizeof(sockaddr_un::sun_path)) {
+    throw std::system_error{ENAMETOOLONG, std::generic_category(), fmt::format("cannot use the socket {}", readiness.path)};
+  }
+  if (readiness.kind != Readiness::Kind::notify) return;
+  notify_ = Descriptor{checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "cannot create a notify socket")};
+  // An abstract name, unix(7): leaves no file behind. Who may speak there is checked message by message.
+  std::random_device random;
+  const std::string name = fmt::format("genie-{}-{:08x}{:08x}", ::getpid(), random(), random());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  checked(::bind(notify_.get(), as_sockaddr(address), length), "cannot bind a notify socket");
+  const int on = 1;
+  checked(::setsockopt(notify_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on), "cannot set up a notify socket");
+  notify_address_ = "@" + name;
+}
+
+bool ReadinessProbe::is_taken() const { return readiness_.kind != Readiness::Kind::notify && can_connect(); }
+
+bool ReadinessProbe::check() {
+  switch (readiness_.kind) {
+    case Readiness::Kind::none: return true;
+    case Readiness::Kind::notify: return receive_ready();
+    case Readiness::Kind::tcp:
+    case Readiness::Kind::unix_socket: break;
+  }
+  return can_connect();
+}
+
+bool ReadinessProbe::can_connect() const {
+  if (readiness_.kind == Readiness::Kind::tcp) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(readiness_.port);
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connects(AF_INET, as_sockaddr(v4), sizeof v4)) return true;
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(readiness_.port);
+    v6.sin6_addr = in6addr_loopback;
+    return connects(AF_INET6, as_sockaddr(v6), sizeof v6);
+  }
+  if (readiness_.kind == Readiness::Kind::unix_socket) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, readiness_.path.data(), readiness_.path.size());
+    return connects(AF_UNIX, as_sockaddr(address), sizeof address);
+  }
+  return false;
+}
+
+bool ReadinessProbe::receive_ready() {
+  bool ready = false;
+  for (;;) {
+    char text[4096];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+    iovec part{text, sizeof text};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t count = ::recvmsg(notify_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ready;
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) continue;
+    ucred sender{};
+    std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
+    if (sender.uid != ::geteuid() && sender.uid != 0) continue;
+    for (std::string_view rest{text, static_cast<std::size_t>(count)}; !rest.empty();) {
+      const std::size_t end = rest.find('\n');
+      if (rest.substr(0, end) == "READY=1") ready = true;
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+  }
+}
+
+}  // namespace genie::cli

@@ -1,0 +1,37 @@
+// Finds out when the guarded command is ready: a connection that is accepted, or systemd's NOTIFY_SOCKET protocol.
+#ifndef GENIE_CLI_READINESS_HPP
+#define GENIE_CLI_READINESS_HPP
+
+#include <string>
+
+#include "descriptor.hpp"
+#include "options.hpp"
+
+namespace genie::cli {
+
+class ReadinessProbe {
+ public:
+  /// Opens the notify socket where one is needed. Throws `std::system_error`.
+  explicit ReadinessProbe(const Readiness& readiness);
+
+  /// Whether somebody answers at the endpoint already, before our command was even started.
+  [[nodiscard]] bool is_taken() const;
+  /// Asks now. True means ready.
+  [[nodiscard]] bool check();
+  /// Readable when `check` is worth a call; -1 where there is nothing to wait for but time.
+  [[nodiscard]] int descriptor() const noexcept { return notify_.get(); }
+  /// Value of NOTIFY_SOCKET for the command; empty where it gets none.
+  [[nodiscard]] const std::string& notify_address() const noexcept { return notify_address_; }
+
+ private:
+  [[nodiscard]] bool can_connect() const;
+  [[nodiscard]] bool receive_ready();
+
+  Readiness readiness_;
+  Descriptor notify_;
+  std::string notify_address_;
+};
+
+}  // namespace genie::cli
+
+#endif  // GENIE_CLI_READINESS_HPP
