@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "child.hpp"
 #include "descriptor.hpp"
 #include "supervisor.hpp"
 
@@ -40,7 +41,8 @@ std::string log_tail(const std::string& path, std::uintmax_t offset) {
   std::string text{std::istreambuf_iterator<char>{log}, {}};
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::size_t from = text.size();
-  for (int count = 0; count < lines && from != std::string::npos && from > 0; ++count) from = text.rfind('\n', from - 1);
+  for (int count = 0; count < lines && from != std::string::npos && from > 0; ++count)
+    from = text.rfind('\n', from - 1);
   return from == std::string::npos || from == 0 ? text : text.substr(from + 1);
 }
 
@@ -48,6 +50,8 @@ void write_answer(int descriptor, int status, const std::string& text) {
   const std::string answer = fmt::format("{} {}", status, text);
   (void)!::write(descriptor, answer.data(), answer.size());
 }
+
+constexpr int answer_descriptor = 3;
 
 /// The background process: own session, no terminal, no descriptor of the caller's.
 [[noreturn]] void supervise_detached(const ServeRequest& request, Descriptor answer) {
@@ -59,10 +63,11 @@ void write_answer(int descriptor, int status, const std::string& text) {
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   // What the caller itself had inherited, a pipe to `cat` for example, must not stay open for the server's lifetime.
-  answer = Descriptor{::fcntl(answer.get(), F_DUPFD_CLOEXEC, 3)};
-  for (int descriptor = 3; descriptor < 1024; ++descriptor) {
-    if (descriptor != answer.get()) ::close(descriptor);
+  if (answer.get() != answer_descriptor) {
+    ::dup3(answer.get(), answer_descriptor, O_CLOEXEC);
+    answer = Descriptor{answer_descriptor};
   }
+  close_all_from(answer_descriptor + 1);
   SupervisorHooks hooks;
   bool answered = false;
   hooks.on_ready = [&](Pid owner) {
@@ -117,23 +122,23 @@ std::optional<Ending> join(const ServeRequest& request) {
     if (!report) return ending_of(report.error());
     switch (report->state) {
       case ServerState::running:
-        return was_starting ? started(request.place, report->owner.pid) : running_already(request.place, report->owner.pid);
+        return was_starting ? started(request.place, report->owner.pid)
+                            : running_already(request.place, report->owner.pid);
       case ServerState::stopping:
-        if (request.mode == ClaimMode::automatic) return Ending{exit_try_again, request.place.name + " is shutting down"};
+        if (request.mode == ClaimMode::automatic)
+          return Ending{exit_try_again, request.place.name + " is shutting down"};
         return running_already(request.place, report->owner.pid);
-      case ServerState::starting:
-        was_starting = true;
-        break;
+      case ServerState::starting: was_starting = true; break;
       case ServerState::stopped:
-      case ServerState::stale:
-        return std::nullopt;
+      case ServerState::stale: return std::nullopt;
       case ServerState::orphaned:
       case ServerState::unknown:
         return Ending{exit_try_again, fmt::format("{} {}: {}", request.place.name, *report, report->evidence)};
     }
     if (!wait.next(guard.files().lock_path().c_str())) {
-      return Ending{exit_try_again, fmt::format("{} is being started by PID {}, and was not ready within {} ms",
-                                                request.place.name, report->owner.pid, request.ready_timeout.count())};
+      const std::string starter = report->owner.pid != 0 ? fmt::format("PID {}", report->owner.pid) : "another process";
+      return Ending{exit_try_again, fmt::format("{} is being started by {}, and was not ready within {} ms",
+                                                request.place.name, starter, request.ready_timeout.count())};
     }
   }
 }

@@ -27,9 +27,7 @@ Pipe make_pipe() {
   return {Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
-bool set_close_on_exec(int descriptor, bool on) {
-  return ::fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) == 0;
-}
+bool set_close_on_exec(int descriptor, bool on) { return ::fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
 
 /// Marks all descriptors from 3 on, so that only what is unmarked afterwards survives exec.
 void mark_all_close_on_exec() {
@@ -51,8 +49,17 @@ void reset_signals() {
 
 }  // namespace
 
+void close_all_from(int first) {
+#if defined(SYS_close_range)
+  if (::syscall(SYS_close_range, static_cast<unsigned>(first), ~0U, 0U) == 0) return;
+#endif
+  const long limit = ::sysconf(_SC_OPEN_MAX);
+  for (int descriptor = first; descriptor < limit; ++descriptor) ::close(descriptor);
+}
+
 Child::Child(const ChildSetup& setup) {
   std::vector<char*> arguments;
+  arguments.reserve(setup.command.size() + 1);
   for (const std::string& argument : setup.command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 

@@ -75,7 +75,8 @@ void explain(const StatusReport& report) {
   fmt::print("  port file: {}\n", report.port.standing);
   fmt::print("  assurance: {}\n", report.assurance);
   if (report.stop.standing) {
-    fmt::print("  stop sentinel: by PID {}, expires in {} ms\n", report.stop.stopper.pid, report.stop.remaining.count());
+    fmt::print("  stop sentinel: by PID {}, expires in {} ms\n", report.stop.stopper.pid,
+               report.stop.remaining.count());
   } else if (report.stop.leftover) {
     fmt::print("  stop sentinel: left behind; empty, malformed or expired\n");
   }
@@ -94,7 +95,8 @@ int print_status(const Place& place, const StatusStyle& style) {
       json["name"] = place.name;
       json["uptime_s"] = nullptr;
       json["assurance"] = to_string(Assurance::none);
-      json["evidence"] = {{"reason", "error"}, {"text", fmt::format("{}", report.error())}, {"errno", report.error().code}};
+      json["evidence"] = {
+          {"reason", "error"}, {"text", fmt::format("{}", report.error())}, {"errno", report.error().code}};
       fmt::print("{}\n", dumped(json));
     } else if (!style.quiet) {
       fmt::print(stderr, "genie: {}\n", report.error());

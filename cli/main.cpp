@@ -1,6 +1,10 @@
 // The `genie` command: guards a program that was never written for it.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
-#include <csignal>
+#include <cstdio>
+#include <exception>
 #include <filesystem>
 
 #include "background.hpp"
@@ -49,7 +53,8 @@ void add_serving(CLI::App& app, Words& words) {
       ->check(valid(parse_span, "a span of time such as 15s, 500ms or 2m"))
       ->capture_default_str();
   app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
-  app.add_option("--stop-signal", words.stop_signal, "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
+  app.add_option("--stop-signal", words.stop_signal,
+                 "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
       ->check(valid(parse_stop_signal, "TERM, INT, QUIT or HUP"))
       ->capture_default_str();
   app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
@@ -73,20 +78,32 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   return request;
 }
 
-int main(int argc, char** argv) {
+/// Whoever started us without standard streams gets nothing to read and nothing to see, and none of our files in their
+/// place.
+void open_standard_streams() {
+  int descriptor = 0;
+  do {
+    descriptor = ::open("/dev/null", O_RDWR | O_NOCTTY);
+  } while (descriptor >= 0 && descriptor < STDERR_FILENO);
+  if (descriptor > STDERR_FILENO) ::close(descriptor);
+}
+
+int run(int argc, char** argv) {
   Words words;
   CLI::App app{"At most one background server per directory: found at once, started when needed, stopped for good."};
   app.name("genie");
   app.set_version_flag("--version", GENIE_VERSION_STRING);
   app.require_subcommand(1);
 
-  CLI::App* run = app.add_subcommand("run", "claim, run COMMAND in the foreground, release; exits as COMMAND did");
+  CLI::App* in_foreground =
+      app.add_subcommand("run", "claim, run COMMAND in the foreground, release; exits as COMMAND did");
   CLI::App* start = app.add_subcommand("start", "the same in the background; returns when COMMAND is ready");
   CLI::App* ensure = app.add_subcommand("ensure", "start unless running; refuses while it is being stopped");
   CLI::App* stop = app.add_subcommand("stop", "stop the server, and only it");
-  CLI::App* status = app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
+  CLI::App* status =
+      app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
   CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
-  for (CLI::App* serving : {run, start, ensure}) add_serving(*serving, words);
+  for (CLI::App* serving : {in_foreground, start, ensure}) add_serving(*serving, words);
   for (CLI::App* other : {stop, status, port}) add_place(*other, words);
   stop->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
@@ -104,21 +121,26 @@ int main(int argc, char** argv) {
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  try {
-    if (run->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
-    if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
-    if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
-    if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
-    if (status->parsed()) return print_status(words.place, words.style);
-    return print_port(words.place);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "genie: {}\n", error.what());
-    return exit_failure;
-  }
+  if (in_foreground->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
+  if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
+  if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
+  if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
+  if (status->parsed()) return print_status(words.place, words.style);
+  return print_port(words.place);
 }
 
 }  // namespace
 
 }  // namespace genie::cli
 
-int main(int argc, char** argv) { return genie::cli::main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    genie::cli::open_standard_streams();
+    return genie::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs("genie: ", stderr);
+    std::fputs(error.what(), stderr);
+    std::fputs("\n", stderr);
+    return genie::cli::exit_failure;
+  }
+}

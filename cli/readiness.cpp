@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <charconv>
 #include <cstring>
 #include <random>
 #include <string_view>
@@ -29,10 +30,12 @@ bool connects(int family, const sockaddr* address, socklen_t length) {
 
 ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readiness} {
   if (readiness.kind == Readiness::Kind::unix_socket && readiness.path.size() >= sizeof(sockaddr_un::sun_path)) {
-    throw std::system_error{ENAMETOOLONG, std::generic_category(), fmt::format("cannot use the socket {}", readiness.path)};
+    throw std::system_error{ENAMETOOLONG, std::generic_category(),
+                            fmt::format("cannot use the socket {}", readiness.path)};
   }
   if (readiness.kind != Readiness::Kind::notify) return;
-  notify_ = Descriptor{checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "cannot create a notify socket")};
+  notify_ = Descriptor{
+      checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "cannot create a notify socket")};
   // An abstract name, unix(7): leaves no file behind. Who may speak there is checked message by message.
   std::random_device random;
   const std::string name = fmt::format("genie-{}-{:08x}{:08x}", ::getpid(), random(), random());
@@ -101,9 +104,20 @@ bool ReadinessProbe::receive_ready() {
     if (sender.uid != ::geteuid() && sender.uid != 0) continue;
     for (std::string_view rest{text, static_cast<std::size_t>(count)}; !rest.empty();) {
       const std::size_t end = rest.find('\n');
-      if (rest.substr(0, end) == "READY=1") ready = true;
+      const std::string_view line = rest.substr(0, end);
+      constexpr std::string_view extend = "EXTEND_TIMEOUT_USEC=";
+      if (line == "READY=1") ready = true;
+      if (line.starts_with(extend)) receive_extension(line.substr(extend.size()));
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
+  }
+}
+
+void ReadinessProbe::receive_extension(std::string_view microseconds) {
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(microseconds.data(), microseconds.data() + microseconds.size(), count);
+  if (error == std::errc{} && end == microseconds.data() + microseconds.size()) {
+    extension_ = std::chrono::microseconds{count};
   }
 }
 

@@ -2,7 +2,10 @@
 #ifndef GENIE_CLI_READINESS_HPP
 #define GENIE_CLI_READINESS_HPP
 
+#include <chrono>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "descriptor.hpp"
 #include "options.hpp"
@@ -18,6 +21,8 @@ class ReadinessProbe {
   [[nodiscard]] bool is_taken() const;
   /// Asks now. True means ready.
   [[nodiscard]] bool check();
+  /// How much more time than it had the command has asked for since the last call (EXTEND_TIMEOUT_USEC); 0 if none.
+  [[nodiscard]] std::chrono::microseconds take_extension() noexcept { return std::exchange(extension_, {}); }
   /// Readable when `check` is worth a call; -1 where there is nothing to wait for but time.
   [[nodiscard]] int descriptor() const noexcept { return notify_.get(); }
   /// Value of NOTIFY_SOCKET for the command; empty where it gets none.
@@ -26,10 +31,12 @@ class ReadinessProbe {
  private:
   [[nodiscard]] bool can_connect() const;
   [[nodiscard]] bool receive_ready();
+  void receive_extension(std::string_view microseconds);
 
   Readiness readiness_;
   Descriptor notify_;
   std::string notify_address_;
+  std::chrono::microseconds extension_{};
 };
 
 }  // namespace genie::cli

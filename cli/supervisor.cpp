@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -57,8 +58,8 @@ class Supervision {
     result_.ran = true;
     result_.wait_status = child_->reap();
     if (!result_.was_ready && !timed_out_) {
-      result_.ending = {exit_failure,
-                        fmt::format("{} {} before it was ready", request_.command.front(), describe_end(result_.wait_status))};
+      result_.ending = {exit_failure, fmt::format("{} {} before it was ready", request_.command.front(),
+                                                  describe_end(result_.wait_status))};
     }
     if (const auto released = guard_.release(); !released) {
       fmt::print(stderr, "genie: while releasing: {}\n", released.error());
@@ -130,12 +131,14 @@ class Supervision {
 
   /// Until the command has ended.
   void serve() {
-    const auto deadline = Clock::now() + request_.ready_timeout;
+    auto deadline = Clock::now() + request_.ready_timeout;
     auto pause = std::chrono::milliseconds{1};
     for (;;) {
       if (!result_.was_ready && !timed_out_) {
         if (probe_.check()) {
           announce();
+        } else if (const auto extension = probe_.take_extension(); extension.count() > 0) {
+          deadline = std::max(deadline, Clock::now() + extension);
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
         }
@@ -173,8 +176,9 @@ class Supervision {
 
   void announce() {
     const std::uint16_t port =
-        request_.port != 0 ? request_.port
-                           : (request_.readiness.kind == Readiness::Kind::tcp ? request_.readiness.port : std::uint16_t{0});
+        request_.port != 0
+            ? request_.port
+            : (request_.readiness.kind == Readiness::Kind::tcp ? request_.readiness.port : std::uint16_t{0});
     if (port != 0) {
       if (const auto published = guard_.publish_port(port); !published) return fail(published.error());
     }
@@ -223,8 +227,7 @@ class Supervision {
     const Ownership ownership = guard_.verify();
     switch (ownership) {
       case Ownership::held:
-      case Ownership::not_claimed:
-        return;
+      case Ownership::not_claimed: return;
       case Ownership::record_missing:
         if (const auto restored = guard_.restore_record(); restored) {
           fmt::print(stderr, "genie: somebody removed {}; restored it\n", guard_.files().record().c_str());
@@ -236,12 +239,12 @@ class Supervision {
         return;
       case Ownership::record_replaced:
       case Ownership::lock_replaced:
-      case Ownership::all_missing:
-        break;
+      case Ownership::all_missing: break;
     }
     // Another server may run on the same data by now, or could at any moment.
     is_lost_ = true;
-    fmt::print(stderr, "genie: lost {} ({}): ending {}\n", request_.place.directory, ownership, request_.command.front());
+    fmt::print(stderr, "genie: lost {} ({}): ending {}\n", request_.place.directory, ownership,
+               request_.command.front());
     ask_to_end();
   }
 
@@ -285,7 +288,8 @@ int run_in_foreground(const ServeRequest& request) {
     return 128 + WTERMSIG(result.wait_status);
   }
   const int status = WEXITSTATUS(result.wait_status);
-  return !result.was_ready && status == exit_ok && request.readiness.kind != Readiness::Kind::none ? exit_failure : status;
+  return !result.was_ready && status == exit_ok && request.readiness.kind != Readiness::Kind::none ? exit_failure
+                                                                                                   : status;
 }
 
 }  // namespace genie::cli

@@ -17,10 +17,10 @@ struct SupervisorHooks {
 };
 
 struct SupervisorResult {
-  bool ran = false;      ///< whether the command was executed and has ended; else `ending` says why not
-  int wait_status = 0;   ///< of the command, `wait(2)`
+  bool ran = false;     ///< whether the command was executed and has ended; else `ending` says why not
+  int wait_status = 0;  ///< of the command, `wait(2)`
   bool was_ready = false;
-  Ending ending;         ///< for people; set as well where the command ended before it was ready
+  Ending ending;  ///< for people; set as well where the command ended before it was ready
 };
 
 /// Runs the whole life of a guarded command. Blocks SIGTERM and its like for the process and passes them on.

@@ -3,12 +3,12 @@
 #ifndef GENIE_CLAIM_HPP
 #define GENIE_CLAIM_HPP
 
+#include "genie/change_wait.hpp"
 #include "genie/judge.hpp"
 #include "genie/leftovers.hpp"
 #include "genie/owner.hpp"
 #include "genie/record/port_record.hpp"
 #include "genie/sentinel.hpp"
-#include "genie/change_wait.hpp"
 #include "genie/withdraw.hpp"
 
 namespace genie::inline v0 {
@@ -20,14 +20,14 @@ enum class ClaimMode : std::uint8_t {
 
 struct ClaimOptions {
   ClaimMode mode = ClaimMode::explicit_start;
-  bool starting = false;          ///< claim as `starting`; `set_phase` tells later that the server is ready
-  bool create_directory = true;   ///< create the state directory's last component, mode 0700
-  bool trust_legacy = false;      ///< a record without start time counts as alive while its PID is; else it is stale
-  bool durable = false;           ///< the generation is on stable storage before the claim returns
-  Milliseconds settle{1000};      ///< how long to wait for another claim, or a clean-up, to come to its end
-  Milliseconds empty_grace{2000}; ///< how long an empty record is taken for an older program's claim in progress
+  bool starting = false;           ///< claim as `starting`; `set_phase` tells later that the server is ready
+  bool create_directory = true;    ///< create the state directory's last component, mode 0700
+  bool trust_legacy = false;       ///< a record without start time counts as alive while its PID is; else it is stale
+  bool durable = false;            ///< the generation is on stable storage before the claim returns
+  Milliseconds settle{1000};       ///< how long to wait for another claim, or a clean-up, to come to its end
+  Milliseconds empty_grace{2000};  ///< how long an empty record is taken for an older program's claim in progress
   Milliseconds sentinel_ttl = default_sentinel_ttl;
-  Text build{};                   ///< what the owner says of itself, at most 63 characters
+  Text build{};  ///< what the owner says of itself, at most 63 characters
 };
 
 enum class ClaimOutcome : std::uint8_t {
@@ -40,13 +40,13 @@ enum class ClaimOutcome : std::uint8_t {
 
 struct ClaimReport {
   ClaimOutcome outcome = ClaimOutcome::contended;
-  ProcessIdentity owner;      ///< who owns the directory: we, or somebody else
-  ProcessIdentity server;     ///< the command that the owner guards, where there is one
+  ProcessIdentity owner;         ///< who owns the directory: we, or somebody else
+  ProcessIdentity server;        ///< the command that the owner guards, where there is one
   std::uint64_t generation = 0;  ///< of our claim: larger than that of every claim before
-  Evidence evidence;          ///< why it is not ours
-  Evidence taken_over;        ///< whose record was found stale and replaced, and why; reason `none` where there was none
-  StopIntent stop;            ///< filled where `stopping`
-  bool is_trusted = true;     ///< false: others may write to the directory, so that it can't be taken over after a crash
+  Evidence evidence;             ///< why it is not ours
+  Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
+  StopIntent stop;         ///< filled where `stopping`
+  bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
@@ -115,16 +115,12 @@ class Claimant {
       const Result<Step> step = attempt();
       if (!step) return step.error();
       switch (*step) {
-        case Step::finished:
-          return report_;
-        case Step::again:
-          ++overtaken;
-          break;
+        case Step::finished: return report_;
+        case Step::again: ++overtaken; break;
         case Step::unsettled:
           if (!wait.next(files_.lock_path().c_str())) return unsettled_at_last();
           break;
-        case Step::judge_again:
-          break;
+        case Step::judge_again: break;
       }
     }
     return files_.refusal(ErrorKind::interrupted, Operation::lock, files_.lock());
@@ -162,7 +158,8 @@ class Claimant {
       if (*stopping) return finish(ClaimOutcome::stopping);
     }
     if (!lock_.file.is_open()) {
-      if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::ensure, lock_); !ok) {
+      if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::ensure, lock_);
+          !ok) {
         return ok.error();
       }
       if (!lock_.file.is_open()) return start_over();  // the directory itself was removed
@@ -195,17 +192,13 @@ class Claimant {
       report_.server = view->record.server;
     }
     switch (view->standing) {
-      case LockStanding::free:
-        return Step::again;
-      case LockStanding::owned:
-        return finish(ClaimOutcome::already_running);
-      case LockStanding::claiming:
-        return Step::unsettled;
+      case LockStanding::free: return Step::again;
+      case LockStanding::owned: return finish(ClaimOutcome::already_running);
+      case LockStanding::claiming: return Step::unsettled;
       case LockStanding::unsure:
         return view->evidence.reason == Reason::lock_record_unreadable ? Step::unsettled
                                                                        : finish(ClaimOutcome::contended);
-      case LockStanding::orphaned:
-        break;
+      case LockStanding::orphaned: break;
     }
     report_.holder_count = view->holder_count;
     for (std::size_t at = 0; at < view->holder_count; ++at) report_.holders[at] = view->holders[at];
@@ -228,11 +221,15 @@ class Claimant {
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
-    record_.port_name = FixedText<63>{Text{files_.port()}.first(63)};
+    record_.port_name = PortFileName{Text{files_.port()}};
     record_.build = FixedText<63>{options_.build.first(63)};
 
-    Leftovers<H> leftovers{host_,         files_, directory_.file.get(), has_previous_ ? &previous_ : nullptr,
-                           proof() != nullptr, options_.trust_legacy};
+    Leftovers<H> leftovers{host_,
+                           files_,
+                           directory_.file.get(),
+                           has_previous_ ? &previous_ : nullptr,
+                           proof() != nullptr,
+                           options_.trust_legacy};
     if (auto ok = leftovers.settle(); !ok) return ok.error();
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
@@ -258,18 +255,11 @@ class Claimant {
     if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
     report_.evidence = view->evidence;
     switch (view->standing) {
-      case RecordStanding::absent:
-        return publish_new();
-      case RecordStanding::alive:
-        report_.owner = view->record.owner;
-        return finish(ClaimOutcome::already_running);
-      case RecordStanding::unsure:
-        report_.owner = view->record.owner;
-        return finish(ClaimOutcome::contended);
-      case RecordStanding::empty:
-        return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
-      case RecordStanding::dead:
-        return take_over(*view, opened);
+      case RecordStanding::absent: return publish_new();
+      case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
+      case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
+      case RecordStanding::empty: return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
+      case RecordStanding::dead: return take_over(*view, opened);
     }
     return Step::judge_again;
   }
@@ -279,7 +269,8 @@ class Claimant {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.empty_grace};
     const PathText path = files_.path_of(files_.record());
     while (wait.next(path.c_str())) {
-      const auto now = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
+      const auto now =
+          uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
       if (!now.ok() || now.value.id != view.info.id || now.value.size != view.info.size) return false;
     }
     return true;
@@ -331,9 +322,8 @@ class Claimant {
       record_.temporary = host_.process.random() | 1U;
       temporary_ = files_.temporary(record_.temporary);
       if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok;
-      const auto created = uninterrupted([&] {
-        return host_.files.open(directory_.file.get(), temporary_.c_str(), OpenMode::create, private_file);
-      });
+      const auto created = uninterrupted(
+          [&] { return host_.files.open(directory_.file.get(), temporary_.c_str(), OpenMode::create, private_file); });
       if (created.error == EEXIST) continue;
       if (!created.ok()) return files_.error(Operation::create, created.error, temporary_);
       published_.file = ScopedFile<H>{host_, created.value};
@@ -351,9 +341,8 @@ class Claimant {
 
   Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
-    const auto renamed = uninterrupted([&] {
-      return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
-    });
+    const auto renamed = uninterrupted(
+        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
     if (renamed.ok()) {
       record_.temporary = 0;
       return complete();
@@ -373,9 +362,8 @@ class Claimant {
     record_.judged_record = {stale.info.id.inode, stale.info.changed_ns};
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
     const auto exchange = [&] {
-      return uninterrupted([&] {
-        return host_.files.exchange(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
-      });
+      return uninterrupted(
+          [&] { return host_.files.exchange(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
     };
     if (const auto exchanged = exchange(); !exchanged.ok()) {
       if (exchanged.error == ENOENT) {
@@ -388,8 +376,7 @@ class Claimant {
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
     if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
-      const auto removed =
-          uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+      const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
       // Where that failed, the lock's record goes on naming it, for whoever comes next.
       if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
       report_.taken_over = stale.evidence;
@@ -410,9 +397,8 @@ class Claimant {
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
   Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
-      const auto renamed = uninterrupted([&] {
-        return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str());
-      });
+      const auto renamed = uninterrupted(
+          [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
       if (!renamed.ok()) return yield_to_the_next();
       published_.file.reset();
       return Step::judge_again;
@@ -423,8 +409,8 @@ class Claimant {
     return Step::judge_again;
   }
 
-  /// Others replace records as fast as we do (two older programs, or a second lock file), and what we hold now is a third
-  /// one's. It stays under its temporary name, which the lock's record tells, and the next claim judges it.
+  /// Others replace records as fast as we do (two older programs, or a second lock file), and what we hold now is a
+  /// third one's. It stays under its temporary name, which the lock's record tells, and the next claim judges it.
   Result<Step> yield_to_the_next() noexcept { return finish(ClaimOutcome::contended); }
 
   void drop_temporary_unless_published() noexcept {
@@ -504,8 +490,7 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     // A stopper that crashed while it wrote; one that is at it now writes again.
-    (void)uninterrupted(
-        [&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
+    (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
   }
 
@@ -560,7 +545,7 @@ class Claimant {
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  const auto note = [&](Result<void> step) noexcept {
+  const auto note = [&](const Result<void>& step) noexcept {
     if (result && !step) result = step;
   };
   LockRecord& record = held.written;
@@ -659,8 +644,8 @@ template <typename H>
   const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
   if (!written.ok()) return files.error(Operation::write, written.error, files.record());
   (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
-  const auto linked = uninterrupted(
-      [&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
+  const auto linked =
+      uninterrupted([&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
   if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
   const auto info = uninterrupted([&] { return host.files.stat(created.value); });
   if (!info.ok()) return files.error(Operation::stat, info.error, files.record());

@@ -54,7 +54,11 @@ class Milliseconds {
 };
 
 [[nodiscard]] constexpr Milliseconds milliseconds(std::int64_t count) noexcept { return Milliseconds{count}; }
-[[nodiscard]] constexpr Milliseconds seconds(std::int64_t count) noexcept { return Milliseconds{count * 1000}; }
+[[nodiscard]] constexpr Milliseconds seconds(std::int64_t count) noexcept {
+  constexpr std::int64_t limit = INT64_MAX / 1000;
+  if (count > limit) return Milliseconds{INT64_MAX};
+  return count < -limit ? Milliseconds{INT64_MIN} : Milliseconds{count * 1000};
+}
 
 }  // namespace genie::inline v0
 

@@ -1,4 +1,5 @@
-// Opt-in: fmt formatters for every public outcome, error and verdict, in words that a person can act on. fmt 9.1 or newer.
+// Opt-in: fmt formatters for every public outcome, error and verdict, in words that a person can act on. fmt 9.1 or
+// newer.
 #ifndef GENIE_FMT_HPP
 #define GENIE_FMT_HPP
 
@@ -153,7 +154,8 @@ namespace genie::inline v0 {
     case ErrorKind::not_a_directory: return "name a directory";
     case ErrorKind::not_a_regular_file: return "remove it, or use another state directory";
     case ErrorKind::linked_elsewhere: return "remove the other name of the file, or use another state directory";
-    case ErrorKind::untrusted_directory: return "take the others' right to write away (chmod go-w), or act as its owner";
+    case ErrorKind::untrusted_directory:
+      return "take the others' right to write away (chmod go-w), or act as its owner";
     case ErrorKind::untrusted_record: return "act as the user who owns it, or remove it";
     case ErrorKind::identity_unknown: return "see `genie status --explain`";
     case ErrorKind::interrupted: return "something changes these files all the time; try again";
@@ -298,8 +300,7 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "stale: PID {} (recorded start ", pid);
         return fmt::format_to(genie::fmt_detail::format_start(out, evidence.recorded.start),
                               ") held the lock for life, and the lock is free");
-      case Reason::record_pinned:
-        return fmt::format_to(out, "the record of PID {} is still locked by its writer", pid);
+      case Reason::record_pinned: return fmt::format_to(out, "the record of PID {} is still locked by its writer", pid);
       case Reason::start_matches:
         out = fmt::format_to(out, "PID {} is alive: ", pid);
         return starts("started at ", ", recorded ");
@@ -319,7 +320,8 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
       case Reason::legacy_record:
         return fmt::format_to(out, "the record names PID {} without a start time; that PID is {}", pid,
                               evidence.observed.liveness);
-      case Reason::empty_record: return fmt::format_to(out, "the record is empty: a claim in progress, or one that died");
+      case Reason::empty_record:
+        return fmt::format_to(out, "the record is empty: a claim in progress, or one that died");
       case Reason::garbage_record: return fmt::format_to(out, "stale: the record names nobody");
       case Reason::stop_sentinel: return fmt::format_to(out, "a stop is in progress (by PID {})", pid);
     }
@@ -345,7 +347,8 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
       case ClaimOutcome::contended:
         out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
         if (report.holder_count == 0) return out;
-        return genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
+        return genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders,
+                                                 report.holder_count);
       case ClaimOutcome::orphaned:
         out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
         out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);

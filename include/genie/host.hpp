@@ -89,7 +89,8 @@ class ScopedFile {
 
 /// Reads from the beginning until `capacity` bytes or the end. Returns: how many there were.
 template <typename H>
-[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to, std::size_t capacity) noexcept {
+[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to,
+                                                std::size_t capacity) noexcept {
   std::size_t done = 0;
   while (done < capacity) {
     const auto part = uninterrupted([&] { return host.files.read_at(file, to + done, capacity - done, done); });

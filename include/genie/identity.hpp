@@ -1,4 +1,5 @@
-// Who a process is and what a file is: a PID alone is a number that gets reused, a path alone is a name that gets moved.
+// Who a process is and what a file is: a PID alone is a number that gets reused, a path alone is a name that gets
+// moved.
 #ifndef GENIE_IDENTITY_HPP
 #define GENIE_IDENTITY_HPP
 
@@ -30,7 +31,8 @@ struct ProcessIdentity {
   friend constexpr bool operator==(const ProcessIdentity&, const ProcessIdentity&) noexcept = default;
 };
 
-/// A boot of the operating system; empty means unknown. Source on Linux: `/proc/sys/kernel/random/boot_id`, `random(4)`.
+/// A boot of the operating system; empty means unknown. Source on Linux: `/proc/sys/kernel/random/boot_id`,
+/// `random(4)`.
 using BootId = FixedText<40>;
 
 /// Where a `ProcessIdentity` has its meaning: this boot of this machine, this PID namespace.

@@ -28,8 +28,8 @@ struct RecordView {
 namespace detail {
 
 /// Whether the lock's own record proves that the writer of `record` is dead, given that nobody holds that lock: it held
-/// the lock for life. A start time of this boot tells it from its PID's next user; else the file itself must be the same
-/// one. The same goes for a record that the lock's last holder had judged dead.
+/// the lock for life. A start time of this boot tells it from its PID's next user; else the file itself must be the
+/// same one. The same goes for a record that the lock's last holder had judged dead.
 [[nodiscard]] inline bool lock_proves_dead(const LockRecord& lock_record, const PidRecord& record, const FileInfo& info,
                                            const BootId& own_boot) noexcept {
   if (record.owner.pid == 0) return false;
@@ -37,8 +37,8 @@ namespace detail {
   if (record.owner != lock_record.owner) return false;
   // While it is being published or withdrawn, the file's time stamp changes.
   const bool is_settled = lock_record.phase == Phase::starting || lock_record.phase == Phase::running;
-  const bool same_file = info.id.inode == lock_record.record.inode &&
-                         (!is_settled || info.changed_ns == lock_record.record.changed_ns);
+  const bool same_file =
+      info.id.inode == lock_record.record.inode && (!is_settled || info.changed_ns == lock_record.record.changed_ns);
   return same_file || (record.owner.start.known && lock_record.origin.boot == own_boot);
 }
 
@@ -56,8 +56,8 @@ template <typename H>
   view.record = parse_pid_record({bytes, count.value}, H::ProcessProbe::pid_limit);
   view.evidence.recorded = view.record.owner;
 
-  // Our own kind keeps a lock on the record itself, so that it is known to live whatever somebody did to the lock file or
-  // to the record's content, and whatever its PID means here.
+  // Our own kind keeps a lock on the record itself, so that it is known to live whatever somebody did to the lock file
+  // or to the record's content, and whatever its PID means here.
   const auto pinned = uninterrupted([&] { return host.files.query_lock(opened.file.get(), owner_byte, 1); });
   if (!pinned.ok()) return files.error(Operation::query_lock, pinned.error, name);
   const bool names_somebody =
@@ -87,12 +87,10 @@ template <typename H>
       view.evidence.reason = Reason::legacy_record;
       return view;
     case PidRecordKind::known_start:
-    case PidRecordKind::unknown_start:
-      break;
+    case PidRecordKind::unknown_start: break;
   }
 
-  if (lock_record != nullptr &&
-      lock_proves_dead(*lock_record, view.record, opened.info, host.process.origin().boot)) {
+  if (lock_record != nullptr && lock_proves_dead(*lock_record, view.record, opened.info, host.process.origin().boot)) {
     view.standing = RecordStanding::dead;
     view.evidence.reason = Reason::writer_lost_lock;
     return view;
@@ -105,17 +103,11 @@ template <typename H>
     return view;
   }
   switch (view.evidence.reason) {
-    case Reason::start_matches:
-      view.standing = RecordStanding::alive;
-      break;
+    case Reason::start_matches: view.standing = RecordStanding::alive; break;
     case Reason::start_differs:
     case Reason::process_gone:
-    case Reason::process_zombie:
-      view.standing = RecordStanding::dead;
-      break;
-    default:
-      view.standing = RecordStanding::unsure;
-      break;
+    case Reason::process_zombie: view.standing = RecordStanding::dead; break;
+    default: view.standing = RecordStanding::unsure; break;
   }
   return view;
 }

@@ -68,13 +68,12 @@ class Leftovers {
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
     // An empty file is our own, not yet written one, unless a takeover had exchanged it already.
-    const bool was_exchanged =
-        previous_ == nullptr || (previous_->phase == Phase::claiming && opened.file.is_open() &&
-                                 current->record.owner == previous_->owner);
+    const bool was_exchanged = previous_ == nullptr || (previous_->phase == Phase::claiming && opened.file.is_open() &&
+                                                        current->record.owner == previous_->owner);
     if (view->standing == RecordStanding::empty && !was_exchanged) return remove(name);
     if (current->standing == RecordStanding::absent) {
-      const auto renamed = uninterrupted(
-          [&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
+      const auto renamed =
+          uninterrupted([&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
       if (!renamed.ok() && renamed.error != EEXIST) return files_.error(Operation::rename, renamed.error, name);
       return {};
     }

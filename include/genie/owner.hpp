@@ -65,9 +65,7 @@ template <typename H>
     case Liveness::gone:
       evidence.reason = evidence.observed.zombie ? Reason::process_zombie : Reason::process_gone;
       break;
-    case Liveness::unknown:
-      evidence.reason = Reason::liveness_unknown;
-      break;
+    case Liveness::unknown: evidence.reason = Reason::liveness_unknown; break;
     case Liveness::alive:
       if (!recorded.start.known || !evidence.observed.start.known) {
         evidence.reason = Reason::start_unknown;
@@ -98,20 +96,14 @@ template <typename H>
   }
   switch (evidence.reason) {
     case Reason::start_matches:
-    case Reason::start_unknown:
-      evidence.reason = Reason::lock_held;
-      return LockStanding::owned;
+    case Reason::start_unknown: evidence.reason = Reason::lock_held; return LockStanding::owned;
     case Reason::process_gone:
-    case Reason::process_zombie:
-      evidence.reason = Reason::owner_gone;
-      return LockStanding::orphaned;
+    case Reason::process_zombie: evidence.reason = Reason::owner_gone; return LockStanding::orphaned;
     case Reason::start_differs:
       // Another time namespace, or a restored checkpoint, shifts start times; only the kernel's list of holders tells.
       evidence.reason = Reason::lock_held_unverified;
       return LockStanding::unsure;
-    default:
-      evidence.reason = Reason::lock_held_unverified;
-      return LockStanding::owned;
+    default: evidence.reason = Reason::lock_held_unverified; return LockStanding::owned;
   }
 }
 

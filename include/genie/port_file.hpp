@@ -17,8 +17,8 @@ enum class PortStanding : std::uint8_t {
 
 struct PortView {
   PortStanding standing = PortStanding::absent;
-  std::uint16_t port = 0;   ///< set where `live`, and only there
-  PortRecord record;        ///< as the file says, for evidence
+  std::uint16_t port = 0;  ///< set where `live`, and only there
+  PortRecord record;       ///< as the file says, for evidence
 };
 
 /// Reads the port file and compares its publisher with the owner seen in the lock. Effects: none.
@@ -38,12 +38,8 @@ template <typename H>
   bytes.resize(count.value);
   view.record = parse_port_record(bytes, H::ProcessProbe::pid_limit);
   switch (view.record.kind) {
-    case PortRecordKind::garbage:
-      view.standing = PortStanding::garbage;
-      break;
-    case PortRecordKind::bare:
-      view.standing = PortStanding::unverified;
-      break;
+    case PortRecordKind::garbage: view.standing = PortStanding::garbage; break;
+    case PortRecordKind::bare: view.standing = PortStanding::unverified; break;
     case PortRecordKind::owned: {
       const LockRecord& record = owner.record;
       const bool same = owner.standing == LockStanding::owned && view.record.owner == record.owner &&
@@ -67,8 +63,7 @@ template <typename H>
   switch (verify_claim(host, files, held)) {
     case Ownership::held:
     case Ownership::record_missing:
-    case Ownership::lock_missing:
-      break;
+    case Ownership::lock_missing: break;
     default:
       // Somebody else's by now, or about to be.
       return files.refusal(ErrorKind::not_claimed, Operation::create, files.port());
@@ -89,8 +84,8 @@ template <typename H>
   held.written.temporary = host.process.random() | 1U;
   if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created = uninterrupted(
-      [&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  const auto created =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
   if (!created.ok()) return files.error(Operation::create, created.error, temporary);
   const auto written = write_whole(host, created.value, bytes);
   host.files.close(created.value);

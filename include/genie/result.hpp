@@ -76,8 +76,8 @@ inline constexpr std::size_t error_path_capacity = 1024;
 struct Error {
   ErrorKind kind = ErrorKind::system;
   Operation operation = Operation::none;
-  int code = 0;                          ///< errno of the failed call, 0 where no call failed
-  FixedText<error_path_capacity> path;   ///< the file or directory concerned; cut where longer than the buffer
+  int code = 0;                         ///< errno of the failed call, 0 where no call failed
+  FixedText<error_path_capacity> path;  ///< the file or directory concerned; cut where longer than the buffer
 };
 
 [[nodiscard]] constexpr Error make_error(ErrorKind kind, Operation operation, int code, Text path) noexcept {
@@ -94,7 +94,8 @@ template <typename T>
 class [[nodiscard]] Result {
  public:
   constexpr Result(const T& value) noexcept : has_value_{true}, value_{value} {}  // NOLINT(google-explicit-constructor)
-  constexpr Result(const Error& error) noexcept : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
+  constexpr Result(const Error& error) noexcept
+      : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   /// Whether there is no error. Not for a `Result<bool>`, where a reader would take it for the answer.
@@ -125,7 +126,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   constexpr Result() noexcept = default;
-  constexpr Result(const Error& error) noexcept : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
+  constexpr Result(const Error& error) noexcept
+      : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   constexpr explicit operator bool() const noexcept { return has_value_; }

@@ -3,22 +3,24 @@
 #ifndef GENIE_SENTINEL_HPP
 #define GENIE_SENTINEL_HPP
 
+#include "genie/change_wait.hpp"
 #include "genie/owner.hpp"
 #include "genie/record/sentinel_record.hpp"
 #include "genie/state_files.hpp"
-#include "genie/change_wait.hpp"
 
 namespace genie::inline v0 {
 
 inline constexpr Milliseconds default_sentinel_ttl = Milliseconds{30'000};
+/// No entry holds for longer, whatever it says: a longer stop renews its own.
+inline constexpr Milliseconds longest_sentinel_ttl = Milliseconds{3'600'000};
 
 /// What the sentinel says now.
 struct StopIntent {
   bool standing = false;
-  Milliseconds remaining;    ///< until it expires by itself
-  ProcessIdentity stopper;   ///< one of those who stop; PID 0 where only an older program knows
-  ProcessIdentity target;    ///< whom it stops; PID 0 where it does not say
-  bool leftover = false;     ///< the file is there, but empty, malformed or expired
+  Milliseconds remaining;   ///< until it expires by itself
+  ProcessIdentity stopper;  ///< one of those who stop; PID 0 where only an older program knows
+  ProcessIdentity target;   ///< whom it stops; PID 0 where it does not say
+  bool leftover = false;    ///< the file is there, but empty, malformed or expired
 };
 
 namespace detail {
@@ -27,13 +29,13 @@ namespace detail {
 [[nodiscard]] inline Milliseconds remaining_of(const Stopper& entry, const ProcessOrigin& own, Milliseconds wall,
                                                Milliseconds monotonic, Milliseconds ttl) noexcept {
   constexpr Milliseconds none{};
+  if (entry.stopper.pid != 0) ttl = entry.ttl < longest_sentinel_ttl ? entry.ttl : longest_sentinel_ttl;
   if (entry.stopper.pid != 0 && is_visible_from(entry.origin, own)) {
     const Milliseconds left = entry.monotonic_until - monotonic;
     if (left <= none) return none;
-    if (left <= entry.ttl) return left;
+    if (left <= ttl) return left;
     // More than its TTL remains: a monotonic clock of another time namespace. The wall clock must do.
   }
-  if (entry.stopper.pid != 0) ttl = entry.ttl;
   // More than the TTL can't remain; if it seems to, the clock was set back since, and nobody knows how long ago.
   const Milliseconds left = entry.wall_until - wall;
   return left > none && left <= ttl ? left : none;
@@ -100,8 +102,8 @@ template <typename H>
   // A claim sweeps leftovers of this name without asking; ours may be among them.
   for (int attempt = 0; attempt < 16; ++attempt) {
     (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
-    const auto created = uninterrupted(
-        [&] { return host.files.open(directory, temporary.c_str(), OpenMode::create, private_file); });
+    const auto created =
+        uninterrupted([&] { return host.files.open(directory, temporary.c_str(), OpenMode::create, private_file); });
     if (created.error == EEXIST) continue;
     if (!created.ok()) return files.error(Operation::create, created.error, temporary);
     const ScopedFile<H> file{host, created.value};
@@ -109,8 +111,8 @@ template <typename H>
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
       return files.error(Operation::write, written.error, temporary);
     }
-    const auto renamed = uninterrupted(
-        [&] { return host.files.rename(directory, temporary.c_str(), files.sentinel().c_str()); });
+    const auto renamed =
+        uninterrupted([&] { return host.files.rename(directory, temporary.c_str(), files.sentinel().c_str()); });
     if (renamed.ok()) return {};
     if (renamed.error != ENOENT) {
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
@@ -198,7 +200,7 @@ class StopRegistration {
   /// Takes our entry out, and the file away if nobody else is left in it. Where the directory was removed meanwhile,
   /// nothing is left to do.
   [[nodiscard]] Result<void> leave() noexcept {
-    const auto left = rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+    auto left = rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
       std::size_t kept = 0;
       for (std::size_t at = 0; at < sentinel.count; ++at) {
         if (!is_mine(sentinel.stoppers[at])) sentinel.stoppers[kept++] = sentinel.stoppers[at];

@@ -12,10 +12,10 @@
 
 namespace genie::inline v0 {
 
-/// Names of the files in the state directory.
+/// Names of the files in the state directory. Borrowed: pass it to the constructor, which copies them.
 struct GuardOptions {
-  Text name = "serve";         ///< of `NAME.pid`, `NAME.lock`, `NAME.stopping.lock`
-  Text port_name{};            ///< of `PORTNAME.port`; empty: `pgserve` for `serve`, else the same as `name`
+  Text name = "serve";  ///< of `NAME.pid`, `NAME.lock`, `NAME.stopping.lock`
+  Text port_name{};     ///< of `PORTNAME.port`; empty: `pgserve` for `serve`, else the same as `name`
 };
 
 /// Guards one state directory: claims it for this process, or looks at and stops whoever has.
@@ -37,7 +37,9 @@ class ServeGuard {
   ServeGuard(const ServeGuard&) = delete;
   ServeGuard& operator=(const ServeGuard&) = delete;
   ServeGuard(ServeGuard&& other) noexcept
-      : host_{static_cast<Host&&>(other.host_)}, files_{other.files_}, held_{other.held_} {
+      : host_{static_cast<Host&&>(other.host_)},
+        files_{other.files_},  // NOLINT(performance-move-constructor-init): buffers, nothing to move
+        held_{other.held_} {   // NOLINT(performance-move-constructor-init)
     other.held_ = HeldClaim<Host>{};
   }
   ServeGuard& operator=(ServeGuard&& other) noexcept {

@@ -31,9 +31,13 @@ class StateFiles {
     } else if (directory.size() > directory_capacity) {
       problem_ = ErrorKind::path_too_long;
       problem_code_ = ENAMETOOLONG;
-    } else if (!usable(directory) || !is_usable_name(name) || !is_usable_name(port_name) || name.ends_with(".stopping")) {
-      problem_ = ErrorKind::invalid_name;
-      problem_code_ = name.size() > name_capacity || port_name.size() > name_capacity ? ENAMETOOLONG : EINVAL;
+      culprit_.append(directory);
+    } else if (!usable(directory)) {
+      refuse(directory);
+    } else if (!is_usable_name(name) || name.ends_with(".stopping")) {
+      refuse(name);
+    } else if (!is_usable_name(port_name)) {
+      refuse(port_name);
     }
     name_.append(name);
     record_.append(name).append(".pid");
@@ -97,7 +101,7 @@ class StateFiles {
   /// Returns: an error where directory or names can't be used at all.
   [[nodiscard]] Result<void> check() const noexcept {
     if (problem_ == ErrorKind::system) return {};
-    return make_error(problem_, Operation::none, problem_code_, problem_ == ErrorKind::invalid_name ? Text{name_} : Text{directory_});
+    return make_error(problem_, Operation::none, problem_code_, culprit_);
   }
 
  private:
@@ -106,6 +110,11 @@ class StateFiles {
     NameText text{name};
     if (!name.ends_with(".port")) text.append(".port");
     return text;
+  }
+  void refuse(Text culprit) noexcept {
+    problem_ = ErrorKind::invalid_name;
+    problem_code_ = culprit.size() > name_capacity ? ENAMETOOLONG : EINVAL;
+    culprit_.append(culprit);
   }
   static bool usable(Text text) noexcept {
     for (const char c : text) {
@@ -124,6 +133,7 @@ class StateFiles {
   NameText port_;
   ErrorKind problem_ = ErrorKind::system;
   int problem_code_ = 0;
+  FixedText<error_path_capacity> culprit_;
 };
 
 namespace detail {

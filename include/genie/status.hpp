@@ -28,8 +28,8 @@ struct StatusReport {
   Assurance assurance = Assurance::none;
   PortView port;
   StopIntent stop;
-  Milliseconds uptime;           ///< since the owner claimed, suspend included; 0 where unknown
-  FixedText<63> build;           ///< what the owner says of itself
+  Milliseconds uptime;                  ///< since the owner claimed, suspend included; 0 where unknown
+  FixedText<63> build;                  ///< what the owner says of itself
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`
   std::size_t holder_count = 0;
 
@@ -142,25 +142,17 @@ template <typename H>
       report.holder_count = found.lock.holder_count;
       for (std::size_t at = 0; at < report.holder_count; ++at) report.holders[at] = found.lock.holders[at];
       break;
-    case LockStanding::unsure:
-      report.state = ServerState::unknown;
-      break;
+    case LockStanding::unsure: report.state = ServerState::unknown; break;
     case LockStanding::free:
       switch (found.record.standing) {
         case RecordStanding::absent:
           report.state = ServerState::stopped;
           report.evidence.reason = Reason::no_record;
           break;
-        case RecordStanding::alive:
-          report.state = ServerState::running;
-          break;
-        case RecordStanding::dead:
-          report.state = ServerState::stale;
-          break;
+        case RecordStanding::alive: report.state = ServerState::running; break;
+        case RecordStanding::dead: report.state = ServerState::stale; break;
         case RecordStanding::empty:
-        case RecordStanding::unsure:
-          report.state = ServerState::unknown;
-          break;
+        case RecordStanding::unsure: report.state = ServerState::unknown; break;
       }
       break;
   }
@@ -176,8 +168,7 @@ template <typename H>
 [[nodiscard]] Result<bool> is_running(H& host, const StateFiles& files) noexcept {
   using namespace detail;
   if (auto usable = files.check(); !usable) return usable.error();
-  const auto lock =
-      uninterrupted([&] { return host.files.open({}, files.lock_path().c_str(), OpenMode::read, 0); });
+  const auto lock = uninterrupted([&] { return host.files.open({}, files.lock_path().c_str(), OpenMode::read, 0); });
   if (lock.ok()) {
     const auto query = uninterrupted([&] { return host.files.query_lock(lock.value, owner_byte, 2); });
     host.files.close(lock.value);

@@ -8,9 +8,9 @@
 namespace genie::inline v0 {
 
 struct StopOptions {
-  Milliseconds grace{10'000};        ///< from the request to end until it is made to end
-  Milliseconds kill_wait{5'000};     ///< how long to wait for a killed process to be gone
-  Milliseconds settle{1'000};        ///< how long to wait for a claim in progress to name its owner
+  Milliseconds grace{10'000};                        ///< from the request to end until it is made to end
+  Milliseconds kill_wait{5'000};                     ///< how long to wait for a killed process to be gone
+  Milliseconds settle{1'000};                        ///< how long to wait for a claim in progress to name its owner
   Milliseconds sentinel_ttl = default_sentinel_ttl;  ///< renewed for as long as the stop takes
 };
 
@@ -27,17 +27,17 @@ enum class StopOutcome : std::uint8_t {
 /// What was done, and to whom.
 struct StopReceipt {
   StopOutcome outcome = StopOutcome::not_running;
-  ProcessIdentity target;        ///< whom the directory named as its owner when `stop` was called
-  ProcessIdentity server;        ///< the command that it guarded, where there was one
-  bool was_orphaned = false;     ///< the owner was dead; those who held its lock were stopped
-  bool sent_terminate = false;   ///< by this call
-  bool joined = false;           ///< another stop had asked the target before; this one waited with it
+  ProcessIdentity target;       ///< whom the directory named as its owner when `stop` was called
+  ProcessIdentity server;       ///< the command that it guarded, where there was one
+  bool was_orphaned = false;    ///< the owner was dead; those who held its lock were stopped
+  bool sent_terminate = false;  ///< by this call
+  bool joined = false;          ///< another stop had asked the target before; this one waited with it
   bool sent_kill = false;
-  bool killed_group = false;     ///< members of the process group that the target led were left, and were killed
-  int sentinel_error = 0;        ///< errno, where no sentinel could be written: the stop went on without
-  Milliseconds took;             ///< from the call to the target's end
-  Evidence evidence;             ///< why the target is, or is not, the owner
-  ProcessIdentity successor;     ///< who owns the directory now; PID 0 for nobody. It was not touched.
+  bool killed_group = false;            ///< members of the process group that the target led were left, and were killed
+  int sentinel_error = 0;               ///< errno, where no sentinel could be written: the stop went on without
+  Milliseconds took;                    ///< from the call to the target's end
+  Evidence evidence;                    ///< why the target is, or is not, the owner
+  ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
   LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still
   std::size_t holder_count = 0;
 };
@@ -51,6 +51,7 @@ class StopRun {
       : host_{host}, files_{files}, options_{options} {
     constexpr Milliseconds shortest_ttl{1000};
     if (options_.sentinel_ttl < shortest_ttl) options_.sentinel_ttl = shortest_ttl;
+    if (options_.sentinel_ttl > longest_sentinel_ttl) options_.sentinel_ttl = longest_sentinel_ttl;
   }
   StopRun(const StopRun&) = delete;
   StopRun& operator=(const StopRun&) = delete;
@@ -131,15 +132,10 @@ class StopRun {
     receipt_.target = view.record.owner;
     switch (view.standing) {
       case RecordStanding::absent:
-      case RecordStanding::empty:
-        receipt_.outcome = StopOutcome::not_running;
-        return {};
-      case RecordStanding::unsure:
-        receipt_.outcome = StopOutcome::refused;
-        return {};
+      case RecordStanding::empty: receipt_.outcome = StopOutcome::not_running; return {};
+      case RecordStanding::unsure: receipt_.outcome = StopOutcome::refused; return {};
       case RecordStanding::dead:
-      case RecordStanding::alive:
-        break;
+      case RecordStanding::alive: break;
     }
     if (auto ok = check_trust(host_, files_, directory_.info, view.info, files_.record()); !ok) return ok;
     if (view.standing == RecordStanding::dead) {
@@ -190,9 +186,8 @@ class StopRun {
     if (!opened.ok()) return files_.error(Operation::open_process, opened.error, files_.lock());
     const Evidence evidence = look_at(host_, identity);
     const bool is_it =
-        evidence.reason == Reason::start_matches ||
-        (by_lock && evidence.observed.liveness == Liveness::alive &&
-         host_.process.holds_lock(identity.pid, lock_id_, owner_byte));
+        evidence.reason == Reason::start_matches || (by_lock && evidence.observed.liveness == Liveness::alive &&
+                                                     host_.process.holds_lock(identity.pid, lock_id_, owner_byte));
     if (!is_it || identity.pid == host_.process.self()) {
       host_.process.close(opened.value);
       if (is_it) return files_.refusal(ErrorKind::own_process, Operation::signal, files_.lock());
@@ -270,7 +265,7 @@ class StopRun {
   }
 
   Result<void> wait_and_kill() noexcept {
-    const Milliseconds deadline = began_ + options_.grace;
+    const Milliseconds deadline = host_.clock.monotonic() + options_.grace;
     for (std::size_t at = 0; at < primary_count_; ++at) {
       if (auto ok = wait_for(targets_[at], deadline); !ok) return ok;
       if (!targets_[at].ended) {
@@ -289,8 +284,7 @@ class StopRun {
     if (receipt_.sent_kill) {
       receipt_.outcome = StopOutcome::killed;
     } else {
-      receipt_.outcome =
-          receipt_.sent_terminate || receipt_.joined ? StopOutcome::stopped : StopOutcome::already_ended;
+      receipt_.outcome = receipt_.sent_terminate || receipt_.joined ? StopOutcome::stopped : StopOutcome::already_ended;
     }
     return {};
   }
@@ -337,8 +331,7 @@ class StopRun {
     const auto sent = uninterrupted([&] { return host_.process.signal(target.handle, Signal::kill); });
     if (!sent.ok() && sent.error != ESRCH) return files_.error(Operation::signal, sent.error, files_.lock());
     if (target.leads_group) {
-      (void)uninterrupted(
-          [&] { return host_.process.signal_group(target.handle, target.identity.pid, Signal::kill); });
+      (void)uninterrupted([&] { return host_.process.signal_group(target.handle, target.identity.pid, Signal::kill); });
     }
     if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
     if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
@@ -372,7 +365,8 @@ class StopRun {
     OpenStateFile<H> lock;
     do {
       if (!lock.file.is_open()) {
-        if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::ensure, lock); !ok) {
+        if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::ensure, lock);
+            !ok) {
           return ok;
         }
         if (!lock.file.is_open()) return {};  // the directory is gone, and all that was in it
@@ -415,8 +409,7 @@ class StopRun {
       return ok;
     }
     if (opened.file.is_open()) {
-      const auto judged = judge_open_record(host_, files_, opened, files_.record(), proof ? &record : nullptr,
-                                            false);
+      const auto judged = judge_open_record(host_, files_, opened, files_.record(), proof ? &record : nullptr, false);
       if (!judged) return judged.error();
       if (judged->standing != RecordStanding::dead) {
         receipt_.successor = judged->record.owner;  // an older program has started meanwhile
@@ -430,7 +423,7 @@ class StopRun {
         record.generation = generation;
         record.lock = lock.info.id;
         record.origin = host_.process.origin();
-        record.port_name = FixedText<63>{Text{files_.port()}.first(63)};
+        record.port_name = PortFileName{Text{files_.port()}};
       }
       record.phase = Phase::released;
       record.judged = judged->record.owner;

@@ -21,7 +21,8 @@ class GenieCategory final : public std::error_category {
       case ErrorKind::not_a_directory: return "not a directory";
       case ErrorKind::not_a_regular_file: return "not a regular file";
       case ErrorKind::linked_elsewhere: return "the file has another name elsewhere";
-      case ErrorKind::untrusted_directory: return "others may write to the directory, so its records are not acted upon";
+      case ErrorKind::untrusted_directory:
+        return "others may write to the directory, so its records are not acted upon";
       case ErrorKind::untrusted_record: return "others own or may write the record, so it is not acted upon";
       case ErrorKind::identity_unknown: return "the recorded process cannot be told from a stranger's";
       case ErrorKind::own_process: return "a process cannot stop itself this way";

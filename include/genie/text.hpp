@@ -9,7 +9,8 @@
 
 namespace genie::inline v0 {
 
-/// Anything that shows its characters as `data()` and `size()`: `std::string`, `std::string_view`, `fmt::memory_buffer`.
+/// Anything that shows its characters as `data()` and `size()`: `std::string`, `std::string_view`,
+/// `fmt::memory_buffer`.
 template <typename T>
 concept StringLike = requires(const T& text) {
   { text.data() } -> std::convertible_to<const char*>;
@@ -27,9 +28,11 @@ class Text {
  public:
   constexpr Text() noexcept = default;
   constexpr Text(const char* data, std::size_t size) noexcept : data_{data}, size_{size} {}
-  constexpr Text(const char* terminated) noexcept : data_{terminated}, size_{length(terminated)} {}  // NOLINT(google-explicit-constructor)
+  constexpr Text(const char* terminated) noexcept
+      : data_{terminated}, size_{length(terminated)} {}  // NOLINT(google-explicit-constructor)
   template <StringLike T>
-  constexpr Text(const T& text) noexcept : data_{text.data()}, size_{text.size()} {}  // NOLINT(google-explicit-constructor)
+  constexpr Text(const T& text) noexcept
+      : data_{text.data()}, size_{text.size()} {}  // NOLINT(google-explicit-constructor)
   template <PathLike T>
     requires(!StringLike<T>)
   constexpr Text(const T& path) noexcept : Text{path.native()} {}  // NOLINT(google-explicit-constructor)

@@ -24,8 +24,7 @@ template <typename H>
   if (out.error == ENOENT) return {};
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
-    const auto back =
-        uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
+    const auto back = uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
     return {};

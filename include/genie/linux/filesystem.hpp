@@ -86,12 +86,12 @@ class LinuxFilesystem {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info {};
+    struct ::stat info{};
     if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info {};
+    struct ::stat info{};
     if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
@@ -132,8 +132,7 @@ class LinuxFilesystem {
   /// Source: `getdents(2)`. Entries that come or go meanwhile may be seen or not.
   template <typename Visit>
   [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
-    const linux_detail::ScopedDescriptor readable{
-        ::openat(at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const linux_detail::ScopedDescriptor readable{::openat(at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!readable.is_open()) return SysResult<void>::failure(errno);
     return linux_detail::for_each_entry(readable.get(), visit);
   }
@@ -173,9 +172,17 @@ class LinuxFilesystem {
  private:
   static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
 
-  static SysResult<void> status(int result) noexcept { return result == 0 ? SysResult<void>{} : SysResult<void>{errno}; }
+  static SysResult<void> status(int result) noexcept {
+    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
+  }
+  /// A process that was started without its standard streams must not print into our files.
   static SysResult<File> file(int descriptor) noexcept {
-    return descriptor >= 0 ? SysResult<File>{File{descriptor}, 0} : SysResult<File>::failure(errno);
+    if (descriptor < 0) return SysResult<File>::failure(errno);
+    if (descriptor > STDERR_FILENO) return {File{descriptor}, 0};
+    const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    ::close(descriptor);
+    return higher >= 0 ? SysResult<File>{File{higher}, 0} : SysResult<File>::failure(error);
   }
   static SysResult<std::size_t> transferred(ssize_t count) noexcept {
     if (count < 0) return SysResult<std::size_t>::failure(errno);
@@ -187,7 +194,7 @@ class LinuxFilesystem {
   }
 
   static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range {};
+    struct ::flock range{};
     range.l_type = type;
     range.l_whence = SEEK_SET;
     range.l_start = static_cast<off_t>(offset);
@@ -206,7 +213,7 @@ class LinuxFilesystem {
                   : S_ISDIR(info.st_mode) ? FileType::directory
                   : S_ISLNK(info.st_mode) ? FileType::symbolic_link
                                           : FileType::other;
-    result.permissions = info.st_mode & 07777U;
+    result.permissions = info.st_mode & 01777U;
     result.user = info.st_uid;
     result.links = info.st_nlink;
     result.size = info.st_size;

@@ -106,7 +106,7 @@ class LinuxProcessProbe {
   /// Source: `proc_sys_kernel(5)`, `pid_namespaces(7)`.
   [[nodiscard]] ProcessOrigin origin() noexcept {
     learn_origin();
-    struct ::stat info {};
+    struct ::stat info{};
     ProcessOrigin origin;
     origin.boot = boot_;
     if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
@@ -135,17 +135,16 @@ class LinuxProcessProbe {
   }
 
   /// Source: `pidfd_send_signal(2)`.
-  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
-    return send(handle, signal, 0);
-  }
+  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept { return send(handle, signal, 0); }
 
   /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
   [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit && ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
   }
 
-  /// PIDFD_SIGNAL_PROCESS_GROUP (Linux 6.9) reaches the group of the pinned process, even when it has ended. Before that
-  /// there is only `kill(2)` with a number, which is the right one as long as its leader was not reaped.
+  /// PIDFD_SIGNAL_PROCESS_GROUP (Linux 6.9) reaches the group of the pinned process, even when it has ended. Before
+  /// that there is only `kill(2)` with a number, which is the right one as long as its leader was not reaped.
   [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
     constexpr unsigned process_group = 1U << 2U;
     if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
@@ -197,7 +196,7 @@ class LinuxProcessProbe {
     if (!descriptors.is_open()) return false;
     bool holds = false;
     (void)linux_detail::for_each_entry(descriptors.get(), [&](Text name) noexcept {
-      struct ::stat info {};
+      struct ::stat info{};
       if (holds || ::fstatat(descriptors.get(), name.data(), &info, 0) != 0) return;
       const FileIdentity seen{static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
       if (seen != file) return;

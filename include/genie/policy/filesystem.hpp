@@ -22,7 +22,7 @@ struct FileInfo {
   std::uint64_t user = 0;         ///< owner of the file
   std::uint64_t links = 0;        ///< names that it has; 0 once its last one was removed
   std::int64_t size = 0;
-  std::int64_t changed_ns = 0;    ///< time of the last status change, nanoseconds since the epoch
+  std::int64_t changed_ns = 0;  ///< time of the last status change, nanoseconds since the epoch
 };
 
 enum class OpenMode : std::uint8_t {
@@ -65,36 +65,35 @@ struct LockQuery {
 /// | `files.close_watch(watch)`, `files.close(file)` | (ignored)    | closing releases locks; `close` is never repeated  |
 ///
 /// `path` and `name` are terminated strings. One method is one system call, or one question that the kernel answers at
-/// once; composing them is the protocol's work. Calls do not throw, and return errno values (a platform with error codes
-/// of its own translates them). EINTR may be returned; the protocol repeats the call.
+/// once; composing them is the protocol's work. Calls do not throw, and return errno values (a platform with error
+/// codes of its own translates them). EINTR may be returned; the protocol repeats the call.
 template <typename F>
-concept FilesystemPolicy =
-    requires(F& files, typename F::File file, typename F::Watch& watch, const char* name, OpenMode mode,
-             std::uint32_t permissions, void* to, const void* from, std::size_t count, std::uint64_t offset,
-             Milliseconds span, void (*visit)(Text)) {
-      { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
-      { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
-      { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-      { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-      { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
-      { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-      { files.rename_new(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-      { files.exchange(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-      { files.unlink(file, name) } noexcept -> std::same_as<SysResult<void>>;
-      { files.stat(file) } noexcept -> std::same_as<SysResult<FileInfo>>;
-      { files.stat_at(file, name) } noexcept -> std::same_as<SysResult<FileInfo>>;
-      { files.read_at(file, to, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-      { files.write_at(file, from, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-      { files.sync(file) } noexcept -> std::same_as<SysResult<void>>;
-      { files.try_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-      { files.unlock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-      { files.query_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<LockQuery>>;
-      { files.for_each_name(file, visit) } noexcept -> std::same_as<SysResult<void>>;
-      { files.watch(name) } noexcept -> std::same_as<SysResult<typename F::Watch>>;
-      { files.wait(watch, span) } noexcept -> std::same_as<SysResult<bool>>;
-      { files.close_watch(watch) } noexcept;
-      { files.close(file) } noexcept;
-    };
+concept FilesystemPolicy = requires(F& files, typename F::File file, typename F::Watch& watch, const char* name,
+                                    OpenMode mode, std::uint32_t permissions, void* to, const void* from,
+                                    std::size_t count, std::uint64_t offset, Milliseconds span, void (*visit)(Text)) {
+  { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
+  { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
+  { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
+  { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
+  { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
+  { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
+  { files.rename_new(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
+  { files.exchange(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
+  { files.unlink(file, name) } noexcept -> std::same_as<SysResult<void>>;
+  { files.stat(file) } noexcept -> std::same_as<SysResult<FileInfo>>;
+  { files.stat_at(file, name) } noexcept -> std::same_as<SysResult<FileInfo>>;
+  { files.read_at(file, to, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
+  { files.write_at(file, from, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
+  { files.sync(file) } noexcept -> std::same_as<SysResult<void>>;
+  { files.try_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
+  { files.unlock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
+  { files.query_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<LockQuery>>;
+  { files.for_each_name(file, visit) } noexcept -> std::same_as<SysResult<void>>;
+  { files.watch(name) } noexcept -> std::same_as<SysResult<typename F::Watch>>;
+  { files.wait(watch, span) } noexcept -> std::same_as<SysResult<bool>>;
+  { files.close_watch(watch) } noexcept;
+  { files.close(file) } noexcept;
+};
 
 }  // namespace genie::inline v0
 

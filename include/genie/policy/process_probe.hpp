@@ -59,8 +59,8 @@ struct LockHolder {
 /// the handle names the process that was recorded.
 template <typename P>
 concept ProcessProbePolicy =
-    requires(P& process, Pid pid, const typename P::Handle& handle, Signal signal, Milliseconds span,
-             FileIdentity file, std::uint64_t offset, LockHolder* out, std::size_t count) {
+    requires(P& process, Pid pid, const typename P::Handle& handle, Signal signal, Milliseconds span, FileIdentity file,
+             std::uint64_t offset, LockHolder* out, std::size_t count) {
       { P::pid_limit } -> std::convertible_to<Pid>;
       { process.self() } noexcept -> std::same_as<Pid>;
       { process.look(pid) } noexcept -> std::same_as<Observation>;

@@ -38,21 +38,24 @@ struct FileStamp {
   friend constexpr bool operator==(const FileStamp&, const FileStamp&) noexcept = default;
 };
 
+/// Room for the longest PORTNAME and `.port`.
+using PortFileName = FixedText<205>;
+
 struct LockRecord {
   std::uint64_t generation = 0;  ///< grows with every claim of this lock file: a fencing token
   Phase phase = Phase::claiming;
   ProcessIdentity owner;
-  ProcessOrigin origin;       ///< where the owner's identity has its meaning
-  FileIdentity lock;          ///< the lock file itself: a copy of it proves nothing
-  FileStamp record;           ///< the owner's `NAME.pid`; known once it is published
-  ProcessIdentity judged;     ///< whose `NAME.pid` the owner judged dead and was about to take over
-  FileStamp judged_record;    ///< that file
+  ProcessOrigin origin;         ///< where the owner's identity has its meaning
+  FileIdentity lock;            ///< the lock file itself: a copy of it proves nothing
+  FileStamp record;             ///< the owner's `NAME.pid`; known once it is published
+  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over
+  FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
-  ProcessIdentity server;     ///< the guarded command, where the owner is a supervisor
-  FixedText<63> port_name;    ///< the port file that this owner publishes
-  FixedText<63> build;        ///< what the consumer says of itself
+  ProcessIdentity server;  ///< the guarded command, where the owner is a supervisor
+  PortFileName port_name;  ///< the port file that this owner publishes
+  FixedText<63> build;     ///< what the consumer says of itself
 
   friend constexpr bool operator==(const LockRecord&, const LockRecord&) noexcept = default;
 };
@@ -185,7 +188,7 @@ enum class LockRecordKind : std::uint8_t {
     } else if (key == Text{"server"}) {
       good = parse_identity(line, pid_limit, parsed.server);
     } else if (key == Text{"port"}) {
-      parsed.port_name = FixedText<63>{line};
+      parsed.port_name = PortFileName{line};
     } else if (key == Text{"build"}) {
       parsed.build = FixedText<63>{line};
     } else if (key == Text{"checksum"}) {

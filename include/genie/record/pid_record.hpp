@@ -25,6 +25,11 @@ struct PidRecord {
 /// No record is longer; what is longer is garbage and need not be read further.
 inline constexpr std::size_t pid_record_capacity = 63;
 
+/// A decimal number as writers write it: older readers compare text, for which 7 and 07 differ.
+[[nodiscard]] constexpr bool parse_canonical(Text text, std::uint64_t limit, std::uint64_t& value) noexcept {
+  return parse_decimal(text, limit, value) && (text.size() == 1 || text[0] != '0');
+}
+
 /// Total: any bytes give a verdict. White space around the record is accepted, within it is not.
 /// A PID of 0, below 0, or above `pid_limit` is garbage, never a truncated number.
 [[nodiscard]] constexpr PidRecord parse_pid_record(Text bytes, Pid pid_limit) noexcept {
@@ -35,7 +40,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
   const bool has_start = rest.find(':') != rest.size();
   std::uint64_t pid = 0;
   if (bytes.size() > pid_record_capacity ||
-      !parse_decimal(take_field(rest, ':'), static_cast<std::uint64_t>(pid_limit), pid) || pid == 0) {
+      !parse_canonical(take_field(rest, ':'), static_cast<std::uint64_t>(pid_limit), pid) || pid == 0) {
     return record;
   }
   ProcessIdentity owner;
@@ -44,7 +49,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
     record.kind = PidRecordKind::legacy;
   } else if (rest == Text{"unknown"}) {
     record.kind = PidRecordKind::unknown_start;
-  } else if (parse_decimal(rest, UINT64_MAX, owner.start.value)) {
+  } else if (parse_canonical(rest, UINT64_MAX, owner.start.value)) {
     owner.start.known = true;
     record.kind = PidRecordKind::known_start;
   } else {

@@ -18,10 +18,10 @@ struct Stopper {
   ProcessIdentity stopper;  ///< PID 0: an older program, of which only the first line is known
   std::uint64_t nonce = 0;  ///< tells two stops of one process apart
   ProcessOrigin origin;
-  ProcessIdentity target;   ///< whom it stops; PID 0 where it does not say
+  ProcessIdentity target;  ///< whom it stops; PID 0 where it does not say
   Milliseconds wall_until;
   Milliseconds monotonic_until;
-  Milliseconds ttl;         ///< the span from writing to expiry: more than this can never remain
+  Milliseconds ttl;  ///< the span from writing to expiry: more than this can never remain
 };
 
 inline constexpr std::size_t stopper_capacity = 32;

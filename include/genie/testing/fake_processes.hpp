@@ -333,8 +333,7 @@ class FakeProcesses : public detail::View {
     std::size_t found = 0;
     for (const ProcessIndex index : visible_holders(file, offset)) {
       const Process& holder = table_->processes[index];
-      if (found < count)
-        out[found++] = {holder.pid, known_start(holder.start), FixedText<31>{Text{holder.name}}};
+      if (found < count) out[found++] = {holder.pid, known_start(holder.start), FixedText<31>{Text{holder.name}}};
     }
     return found;
   }

@@ -237,7 +237,7 @@ struct MemoryDisk {
       at.inode = at.name == ".." ? directory.parent : entry == directory.entries.end() ? 0 : entry->second;
       if (at.inode != 0 && inode(at.inode).type == FileType::symbolic_link && (!last || follow)) {
         if (depth == 40) return failed(ELOOP);
-        const Place target = resolve(at.directory, inode(at.inode).content, user, true, depth + 1);
+        Place target = resolve(at.directory, inode(at.inode).content, user, true, depth + 1);
         if (target.error != 0) return failed(target.error);
         if (last) return target;
         at.inode = target.inode;
