@@ -1,0 +1,801 @@
+// The claim against fakes: every outcome, every start state, every crash and every errno of a single contender.
+#include "support.hpp"
+
+#include <cerrno>
+#include <functional>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::ClaimMode;
+using genie::ClaimOptions;
+using genie::ClaimOutcome;
+using genie::Reason;
+using genie::testing::ProcessOptions;
+
+namespace {
+
+/// A start state of the directory, under which a fresh contender must be able to win once everybody is dead.
+struct StartState {
+  const char* name;
+  std::function<void(Machine&)> make;
+};
+
+const std::vector<StartState>& start_states() {
+  static const std::vector<StartState> states{
+      {"absent directory", [](Machine&) {}},
+      {"empty directory", [](Machine& m) { m.disk.make_directory(directory); }},
+      {"released",
+       [](Machine& m) {
+         const Contender owner = m.spawn();
+         Guard guard = guard_of(owner);
+         (void)guard.claim();
+         (void)guard.publish_port(4711);
+         (void)guard.release();
+         owner.kill();
+         owner.reap();
+       }},
+      {"crashed owner", [](Machine& m) { (void)crashed_owner(m); }},
+      {"crashed owner with a port",
+       [](Machine& m) {
+         const Contender owner = m.spawn();
+         Guard guard = guard_of(owner);
+         (void)guard.claim();
+         (void)guard.publish_port(4711);
+         owner.kill();
+         owner.reap();
+       }},
+      {"zombie owner",
+       [](Machine& m) {
+         const Contender owner = m.spawn();
+         Guard guard = guard_of(owner);
+         (void)guard.claim();
+         owner.kill();
+       }},
+      {"rebooted",
+       [](Machine& m) {
+         (void)crashed_owner(m);
+         m.reboot();
+       }},
+      {"reused PID",
+       [](Machine& m) {
+         const Contender owner = crashed_owner(m);
+         ProcessOptions options;
+         options.pid = owner.identity.pid;
+         (void)m.spawn(options);
+       }},
+      {"empty record",
+       [](Machine& m) {
+         m.disk.make_directory(directory);
+         m.disk.write_file(record_path, "");
+       }},
+      {"garbage record",
+       [](Machine& m) {
+         m.disk.make_directory(directory);
+         m.disk.write_file(record_path, std::string(100'000, 'x'));
+       }},
+      {"legacy record",
+       [](Machine& m) {
+         m.disk.make_directory(directory);
+         m.disk.write_file(record_path, "99");
+       }},
+      {"record of a dead older program",
+       [](Machine& m) {
+         m.disk.make_directory(directory);
+         m.disk.write_file(record_path, "99:1");
+       }},
+      {"record that only a copied lock file vouches for",
+       [](Machine& m) {
+         (void)crashed_owner(m);
+         const std::string content = *m.disk.read_file(lock_path);
+         m.disk.make_directory("/elsewhere");
+         m.disk.move(lock_path, "/elsewhere/lock");
+         m.disk.write_file(lock_path, content);
+       }},
+      {"deleted lock file",
+       [](Machine& m) {
+         (void)crashed_owner(m);
+         m.disk.remove(lock_path);
+       }},
+      {"noise in the lock file",
+       [](Machine& m) {
+         (void)crashed_owner(m);
+         m.disk.write_file(lock_path, std::string(5000, '\xff'));
+       }},
+      {"no unnamed files", [](Machine& m) { m.disk.has_unnamed = false; }},
+      {"takeover without unnamed files",
+       [](Machine& m) {
+         (void)crashed_owner(m);
+         m.disk.has_unnamed = false;
+       }},
+  };
+  return states;
+}
+
+/// A newcomer claims, and everything is as it should be.
+void check_fresh_claim(Machine& machine) {
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::claimed);
+  CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
+  CHECK_FALSE(machine.disk.exists(port_path));
+  CHECK(strangers(machine).empty());
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+  CHECK(machine.disk.stray_closes == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a contender that is alone wins from every start state", "[claim]") {
+  for (const StartState& state : start_states()) {
+    INFO(state.name);
+    Machine machine;
+    state.make(machine);
+    check_fresh_claim(machine);
+  }
+}
+
+TEST_CASE("a second contender is told who owns the directory", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard first = guard_of(owner);
+  REQUIRE(first.claim()->owned());
+  const Contender other = machine.spawn();
+  Guard second = guard_of(other);
+  const auto report = second.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == owner.identity);
+  CHECK(report->evidence.reason == Reason::lock_held);
+  CHECK_FALSE(second.owns());
+  CHECK(machine.disk.open_count(other.index()) == 0);
+}
+
+TEST_CASE("two guards of one process exclude each other", "[claim]") {
+  Machine machine;
+  const Contender process = machine.spawn();
+  Guard first = guard_of(process);
+  Guard second = guard_of(process);
+  REQUIRE(first.claim()->owned());
+  CHECK(second.claim()->outcome == ClaimOutcome::already_running);
+  REQUIRE(first.release());
+  CHECK(second.claim()->owned());
+}
+
+TEST_CASE("claiming again what one owns says so", "[claim]") {
+  Machine machine;
+  const Contender process = machine.spawn();
+  Guard guard = guard_of(process);
+  const auto first = guard.claim();
+  const auto again = guard.claim();
+  CHECK(again->owned());
+  CHECK(again->generation == first->generation);
+}
+
+TEST_CASE("the generation grows with every claim", "[claim]") {
+  Machine machine;
+  std::uint64_t last = 0;
+  for (int round = 0; round < 5; ++round) {
+    const Contender process = machine.spawn();
+    Guard guard = guard_of(process);
+    const auto report = guard.claim();
+    REQUIRE(report->owned());
+    CHECK(report->generation > last);
+    last = report->generation;
+    if (round % 2 == 0) process.kill();
+  }
+}
+
+TEST_CASE("a takeover says whose record was stale, and why", "[claim]") {
+  Machine machine;
+  SECTION("of its own kind, the lock proves it") {
+    const Contender owner = crashed_owner(machine);
+    const Contender fresh = machine.spawn();
+    Guard guard = guard_of(fresh);
+    const auto report = guard.claim();
+    CHECK(report->taken_over.reason == Reason::writer_lost_lock);
+    CHECK(report->taken_over.recorded == owner.identity);
+  }
+  SECTION("of an older program, the start time proves it ") {
+    ProcessOptions options;
+    options.pid = 4711;
+    options.start = genie::known_start(991);
+    const Contender stranger = machine.spawn(options);
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, "4711:815");
+    const Contender fresh = machine.spawn();
+    Guard guard = guard_of(fresh);
+    const auto report = guard.claim();
+    REQUIRE(report->owned());
+    CHECK(report->taken_over.reason == Reason::start_differs);
+    CHECK(fmt::format("{}", report->taken_over) == "stale: PID 4711 now started at 991, recorded 815");
+    CHECK(stranger.is_alive());
+    CHECK(machine.processes.deliveries.empty());
+  }
+}
+
+TEST_CASE("a live older program is a survivor", "[claim]") {
+  Machine machine;
+  const Contender older = machine.spawn();
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, text_of(older.identity) + "\n");
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity) + "\n");
+}
+
+TEST_CASE("what cannot be proved is left alone", "[claim][F17]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid = 4711;
+  options.user = 0;
+  std::string record = "4711:815";
+  SECTION("the PID's start is hidden") { options.visibility = genie::testing::Visibility::start_unreadable; }
+  SECTION("the PID's liveness is hidden") { options.visibility = genie::testing::Visibility::hidden; }
+  SECTION("the record has no start") { record = "4711:unknown"; }
+  (void)machine.spawn(options);
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, record);
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::contended);
+  CHECK(machine.disk.read_file(record_path) == record);
+}
+
+TEST_CASE("an unknown start of one's own is recorded, respected, and taken over after a crash", "[claim]") {
+  Machine machine;
+  machine.processes.has_proc = false;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  CHECK(machine.disk.read_file(record_path) == fmt::format("{}:unknown", owner.identity.pid));
+  const Contender other = machine.spawn();
+  CHECK(guard_of(other).claim()->outcome == ClaimOutcome::already_running);
+
+  owner.kill();
+  owner.reap();
+  ProcessOptions options;
+  options.pid = owner.identity.pid;
+  (void)machine.spawn(options);  // its PID is somebody else's now, and nobody's start can be read
+  const auto report = guard_of(other).claim();
+  REQUIRE(report->owned());
+  CHECK(report->taken_over.reason == Reason::writer_lost_lock);
+}
+
+TEST_CASE("a record with the PID of an earlier owner of unknown start is not taken for that owner's", "[claim][F4]") {
+  Machine machine;
+  machine.processes.has_proc = false;
+  const Contender owner = crashed_owner(machine);
+  ProcessOptions options;
+  options.pid = owner.identity.pid;
+  (void)machine.spawn(options);
+  machine.time.advance(genie::seconds(1));
+  machine.disk.replace(record_path, fmt::format("{}:unknown", owner.identity.pid));  // an older program, alive
+  const Contender fresh = machine.spawn();
+  CHECK(guard_of(fresh).claim()->outcome == ClaimOutcome::contended);
+}
+
+TEST_CASE("a legacy record is stale, unless it is trusted", "[claim]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid = 4711;
+  (void)machine.spawn(options);
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "4711\n");
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  ClaimOptions trusting;
+  trusting.trust_legacy = true;
+  CHECK(guard.claim(trusting)->outcome == ClaimOutcome::already_running);
+  const auto report = guard.claim();
+  CHECK(report->owned());
+  CHECK(report->taken_over.reason == Reason::legacy_record);
+}
+
+TEST_CASE("a starter that finds an empty record waits for its writer", "[claim][F1]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "");
+  const Contender older = machine.spawn();
+  const Contender fresh = machine.spawn();
+  machine.time.after(genie::milliseconds(700), [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+}
+
+TEST_CASE("an empty record whose writer died is replaced after the grace, and not before", "[claim][F2]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "");
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const auto began = machine.time.monotonic;
+  const auto report = guard.claim();
+  CHECK(report->owned());
+  CHECK(report->taken_over.reason == Reason::empty_record);
+  const auto took = machine.time.monotonic - began;
+  CHECK(took >= ClaimOptions{}.empty_grace);
+  CHECK(took < ClaimOptions{}.empty_grace + genie::milliseconds(50));
+}
+
+TEST_CASE("the grace begins anew when another empty record replaces the first", "[claim][F2][F4]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "");
+  const Contender older = machine.spawn();
+  machine.time.after(genie::milliseconds(1900), [&] { machine.disk.replace(record_path, ""); });
+  machine.time.after(genie::milliseconds(2500), [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+  const Contender fresh = machine.spawn();
+  CHECK(guard_of(fresh).claim()->outcome == ClaimOutcome::already_running);
+}
+
+TEST_CASE("a record that replaces the judged one is noticed, even under the same inode number", "[claim][F3][F4]") {
+  // The rival acts just before each single call of the claim: there is no safe moment for it to go unnoticed.
+  std::uint64_t calls = 0;
+  {
+    Machine machine;
+    (void)crashed_owner(machine);
+    const Contender fresh = machine.spawn();
+    Guard guard = guard_of(fresh);
+    REQUIRE(guard.claim()->owned());
+    calls = fresh.calls().count();
+  }
+  for (std::uint64_t at = 1; at <= calls; ++at) {
+    INFO("the older program acts before call " << at);
+    Machine machine;
+    (void)crashed_owner(machine);
+    const Contender older = machine.spawn();
+    const Contender fresh = machine.spawn();
+    Guard guard = guard_of(fresh);
+    bool published_over_ours = false;
+    fresh.calls().at_call[at] = [&] {
+      published_over_ours = machine.disk.read_file(record_path) == text_of(fresh.identity);
+      if (!published_over_ours) machine.disk.replace(record_path, text_of(older.identity));
+    };
+    const auto report = guard.claim();
+    REQUIRE(report);
+    if (published_over_ours) {
+      CHECK(report->owned());
+    } else {
+      CHECK(report->outcome == ClaimOutcome::already_running);
+      CHECK(report->owner == older.identity);
+      CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+    }
+    CHECK(strangers(machine).empty());
+  }
+}
+
+TEST_CASE("a claim that was killed at any call leaves the way free", "[claim][crash]") {
+  for (const StartState& state : start_states()) {
+    for (std::uint64_t at = 1;; ++at) {
+      INFO(state.name << ", killed before call " << at);
+      Machine machine;
+      state.make(machine);
+      const Contender victim = machine.spawn();
+      {
+        Guard guard = guard_of(victim);
+        victim.kill_before_call(at);
+        (void)guard.claim();
+        if (victim.is_alive()) break;
+      }
+      victim.reap();
+      check_fresh_claim(machine);
+    }
+  }
+}
+
+TEST_CASE("a claim that was killed and whose PID was reused unseen leaves the way free", "[claim][crash]") {
+  for (const StartState& state : start_states()) {
+    for (std::uint64_t at = 1;; ++at) {
+      INFO(state.name << ", killed before call " << at);
+      Machine machine;
+      state.make(machine);
+      const Contender victim = machine.spawn();
+      {
+        Guard guard = guard_of(victim);
+        victim.kill_before_call(at);
+        (void)guard.claim();
+        if (victim.is_alive()) break;
+      }
+      victim.reap();
+      ProcessOptions options;
+      options.pid = victim.identity.pid;
+      options.user = 0;
+      options.visibility = genie::testing::Visibility::hidden;
+      (void)machine.spawn(options);
+      check_fresh_claim(machine);
+    }
+  }
+}
+
+TEST_CASE("a release that was killed at any call leaves the way free", "[claim][release][crash]") {
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("killed before call " << at);
+    Machine machine;
+    const Contender victim = machine.spawn();
+    {
+      Guard guard = guard_of(victim);
+      REQUIRE(guard.claim()->owned());
+      REQUIRE(guard.publish_port(4711));
+      victim.kill_before_call(at);
+      (void)guard.release();
+      if (victim.is_alive()) break;
+    }
+    victim.reap();
+    check_fresh_claim(machine);
+  }
+}
+
+TEST_CASE("an error at any call is an error, never 'already running', and leaks nothing", "[claim][fault][F16]") {
+  const std::vector<int> errors{EIO, ENOSPC, EACCES, ENOLCK, EMFILE, EROFS, ENOMEM};
+  for (const StartState& state : start_states()) {
+    for (std::uint64_t at = 1;; ++at) {
+      bool reached = false;
+      for (const int code : errors) {
+        INFO(state.name << ", call " << at << " fails with errno " << code);
+        Machine machine;
+        state.make(machine);
+        const Contender contender = machine.spawn();
+        {
+          Guard guard = guard_of(contender);
+          contender.calls().fail(Call::any, code, at);
+          const auto report = guard.claim();
+          reached = contender.calls().count() >= at;
+          contender.calls().decide = nullptr;
+          if (report) {
+            CHECK((report->outcome == ClaimOutcome::claimed || report->outcome == ClaimOutcome::contended));
+            CHECK(report->owned() == guard.owns());
+          } else {
+            CHECK(report.error().code == code);
+            CHECK(report.error().operation != genie::Operation::none);
+            CHECK_FALSE(report.error().path.empty());
+            CHECK_FALSE(guard.owns());
+            CHECK(machine.disk.open_count(contender.index()) == 0);
+          }
+        }
+        CHECK(machine.disk.open_count(contender.index()) == 0);
+        contender.kill();
+        contender.reap();
+        check_fresh_claim(machine);
+      }
+      if (!reached) break;
+    }
+  }
+}
+
+TEST_CASE("interruptions and short transfers are invisible", "[claim][fault][F16]") {
+  for (const StartState& state : start_states()) {
+    INFO(state.name);
+    Machine machine;
+    state.make(machine);
+    const Contender contender = machine.spawn();
+    Guard guard = guard_of(contender);
+    // Every other call is interrupted, and nothing is read or written but byte by byte.
+    contender.calls().decide = [](const genie::testing::CallEvent& event) {
+      const bool repeatable = event.call != Call::close && event.call != Call::look && event.call != Call::sleep &&
+                              event.call != Call::close_watch;
+      return repeatable && event.number % 2 == 0 ? EINTR : 0;
+    };
+    contender.calls().shorten(Call::read_at, 1, 1, 1'000'000);
+    contender.calls().shorten(Call::write_at, 1, 1, 1'000'000);
+    const auto report = guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    contender.calls().clear();
+    CHECK(machine.disk.read_file(record_path) == text_of(contender.identity));
+  }
+}
+
+TEST_CASE("a full disk is an error that names the call, and nothing is half-claimed", "[claim][F16]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.capacity = 0;
+  const Contender contender = machine.spawn();
+  Guard guard = guard_of(contender);
+  const auto report = guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == ENOSPC);
+  CHECK(report.error().operation == genie::Operation::write);
+  CHECK_FALSE(machine.disk.exists(record_path));
+  machine.disk.capacity = SIZE_MAX;
+  check_fresh_claim(machine);
+}
+
+TEST_CASE("without locks, or without an exchange for a takeover, a claim fails closed", "[claim][F16]") {
+  Machine machine;
+  const Contender contender = machine.spawn();
+  SECTION("locks") {
+    machine.disk.has_locks = false;
+    const auto report = guard_of(contender).claim();
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == ENOLCK);
+    CHECK(report.error().operation == genie::Operation::lock);
+  }
+  SECTION("exchange") {
+    const Contender owner = crashed_owner(machine);
+    machine.disk.has_exchange = false;
+    const auto report = guard_of(contender).claim();
+    REQUIRE_FALSE(report);
+    CHECK(report.error().operation == genie::Operation::exchange);
+    CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+    CHECK(strangers(machine).empty());
+  }
+}
+
+TEST_CASE("something else in the place of a file is refused, and not followed", "[claim][F15]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file("/victim", "precious");
+  const char* const path = GENERATE(record_path, lock_path, port_path);
+  const int kind = GENERATE(0, 1, 2);
+  switch (kind) {
+    case 0: machine.disk.make_symbolic_link(path, "/victim"); break;
+    case 1: machine.disk.make_fifo(path); break;
+    default: machine.disk.make_directory(path); break;
+  }
+  INFO(path << ", kind " << kind);
+  const Contender contender = machine.spawn();
+  Guard guard = guard_of(contender);
+  const auto report = guard.claim();
+  if (path == port_path && kind != 2) {
+    CHECK(report->owned());  // a predecessor's port, whatever it is, is removed by its name
+  } else {
+    REQUIRE_FALSE(report);
+    CHECK(report.error().kind == genie::ErrorKind::not_a_regular_file);
+    CHECK(std::string{report.error().path.c_str()} == path);
+    CHECK(machine.disk.exists(path));
+    CHECK(machine.disk.open_count(contender.index()) == 0);
+  }
+  CHECK(machine.disk.read_file("/victim") == "precious");
+}
+
+TEST_CASE("a lock file with a second name is not written to", "[claim][F18]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file("/victim", "precious");
+  machine.disk.make_hard_link("/victim", lock_path);
+  const Contender contender = machine.spawn();
+  const auto report = guard_of(contender).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::linked_elsewhere);
+  CHECK(machine.disk.read_file("/victim") == "precious");
+}
+
+TEST_CASE("nothing is taken over on the word of a file that others may have written", "[claim][F18]") {
+  Machine machine;
+  const Contender owner = crashed_owner(machine);
+  const Contender fresh = machine.spawn();
+  genie::ErrorKind expected = genie::ErrorKind::untrusted_directory;
+  bool allowed = false;
+  SECTION("a directory that everybody may write") { machine.disk.set_permissions(directory, 0777); }
+  SECTION("a directory that the group may write") { machine.disk.set_permissions(directory, 0770); }
+  SECTION("a directory of another user") {
+    machine.disk.set_permissions(directory, 0777);
+    machine.disk.set_owner(directory, 2000);
+  }
+  SECTION("a record that others may write") {
+    machine.disk.set_permissions(record_path, 0666);
+    expected = genie::ErrorKind::untrusted_record;
+  }
+  SECTION("a record of another user") {
+    machine.disk.set_owner(record_path, 2000);
+    machine.disk.set_permissions(record_path, 0644);
+    expected = genie::ErrorKind::untrusted_record;
+  }
+  SECTION("a sticky directory, and records of our own") {
+    machine.disk.set_permissions(directory, 01777);
+    allowed = true;
+  }
+  SECTION("root's directory, and records of our own") {
+    machine.disk.set_permissions(directory, 0777);
+    machine.disk.set_owner(directory, 0);
+    allowed = true;
+  }
+  const auto report = guard_of(fresh).claim();
+  if (allowed) {
+    REQUIRE(report);
+    CHECK(report->owned());
+  } else {
+    REQUIRE_FALSE(report);
+    CHECK(report.error().kind == expected);
+    CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+  }
+}
+
+TEST_CASE("a live owner outlasts SIGSTOP, suspend, and a renamed host", "[claim][F9][F14]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.processes.stop(owner.index());
+  machine.time.suspend(genie::seconds(1'000'000));
+  machine.time.jump_wall(genie::seconds(-2'000'000));
+  const Contender other = machine.spawn();
+  CHECK(guard_of(other).claim()->outcome == ClaimOutcome::already_running);
+  machine.processes.resume(machine.time, owner.index());
+  CHECK(guard.verify() == genie::Ownership::held);
+}
+
+TEST_CASE("an owner in another PID namespace is respected while it lives and replaced once it is dead", "[claim][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 77;
+  const Contender inside = machine.spawn(options);
+  REQUIRE(inside.identity.pid == 1);
+  Guard guard = guard_of(inside);
+  REQUIRE(guard.claim()->owned());
+  const Contender outside = machine.spawn();
+  const auto refused = guard_of(outside).claim();
+  CHECK(refused->outcome == ClaimOutcome::already_running);
+  CHECK(refused->evidence.reason == Reason::lock_held_elsewhere);
+  SECTION("even if somebody deletes the lock file") {
+    machine.disk.remove(lock_path);
+    const auto report = guard_of(outside).claim();
+    CHECK(report->outcome == ClaimOutcome::contended);
+    CHECK(report->evidence.reason == Reason::record_pinned);
+  }
+  SECTION("a restarted container takes over its own PID") {
+    inside.kill();
+    inside.reap();
+    options.pid_namespace = 78;
+    const Contender restarted = machine.spawn(options);
+    REQUIRE(restarted.identity.pid == 1);
+    CHECK(guard_of(restarted).claim()->owned());
+  }
+}
+
+TEST_CASE("a live owner whose start time reads otherwise here is still the owner", "[claim][F7]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.processes.shift_starts(5000);
+  const Contender other = machine.spawn();
+  const auto report = guard_of(other).claim();
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->evidence.reason == Reason::lock_held_start_shifted);
+}
+
+TEST_CASE("a child that inherited the lock is named, and nothing is guessed", "[claim][F10]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  const Contender other = machine.spawn();
+  CHECK(guard_of(other).claim()->outcome == ClaimOutcome::already_running);
+  const bool was_killed = GENERATE(true, false);
+  if (was_killed) {
+    owner.kill();
+    owner.reap();
+  } else {
+    REQUIRE(guard.release());
+  }
+  const auto report = guard_of(other).claim();
+  REQUIRE(report->outcome == ClaimOutcome::orphaned);
+  REQUIRE(report->holder_count == 1);
+  CHECK(report->holders[0].pid == child.identity.pid);
+  CHECK(report->evidence.reason == (was_killed ? Reason::owner_gone : Reason::owner_released));
+  child.kill();
+  CHECK(guard_of(other).claim()->owned());
+}
+
+TEST_CASE("a contender waits for a claim in progress and then names its owner", "[claim]") {
+  Machine machine;
+  const Contender first = machine.spawn();
+  const Contender second = machine.spawn();
+  Guard winner = guard_of(first);
+  Guard loser = guard_of(second);
+  // The loser runs while the winner has the lock, and has not published anything: it must not be told a predecessor.
+  genie::Result<genie::ClaimReport> early = genie::ClaimReport{};
+  ClaimOptions impatient;
+  impatient.settle = genie::milliseconds(0);
+  bool once = false;
+  first.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::link_unnamed || once) return;
+    once = true;
+    early = loser.claim(impatient);
+  };
+  REQUIRE(winner.claim()->owned());
+  REQUIRE(once);
+  REQUIRE(early);
+  CHECK(early->outcome == ClaimOutcome::contended);
+  CHECK(early->evidence.reason == Reason::claim_in_progress);
+  CHECK(loser.claim()->owner == first.identity);
+}
+
+TEST_CASE("a predecessor's port is gone before the claim returns", "[claim][F12]") {
+  Machine machine;
+  {
+    const Contender owner = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    REQUIRE(guard.publish_port(4711));
+    owner.kill();
+    owner.reap();
+  }
+  REQUIRE(machine.disk.exists(port_path));
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  CHECK(*guard.port() == 0);
+  SECTION("under the same name") {
+    REQUIRE(guard.claim()->owned());
+    CHECK_FALSE(machine.disk.exists(port_path));
+  }
+  SECTION("also where the new owner publishes under another name") {
+    genie::GuardOptions options;
+    options.port_name = "other";
+    Guard renamed{directory, options, fresh.clock, fresh.process, fresh.filesystem};
+    REQUIRE(renamed.claim()->owned());
+    CHECK_FALSE(machine.disk.exists(port_path));
+  }
+}
+
+TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  const Contender contender = machine.spawn();
+  Guard guard = guard_of(contender);
+  REQUIRE(guard.claim()->owned());
+  std::vector<std::string> log;
+  for (const std::string& line : contender.calls().log()) {
+    if (line != "self" && line != "origin" && line != "monotonic" && line != "wall" && line != "look" &&
+        line != "user") {
+      log.push_back(line);
+    }
+  }
+  CHECK(log == std::vector<std::string>{"open_directory /tmp/state",
+                                        "stat",
+                                        "open serve.lock",
+                                        "stat",
+                                        "try_lock",
+                                        "stat_at /tmp/state/serve.lock",
+                                        "read_at",
+                                        "for_each_name",
+                                        "open serve.pid",
+                                        "create_unnamed",
+                                        "write_at",
+                                        "try_lock",
+                                        "stat",
+                                        "write_at",
+                                        "link_unnamed serve.pid",
+                                        "stat",
+                                        "unlink pgserve.port",
+                                        "unlink serve.stopping.tmp",
+                                        "unlock",
+                                        "write_at"});
+}
+
+TEST_CASE("unusable names and directories are told apart from contention", "[claim][F15]") {
+  Machine machine;
+  const Contender contender = machine.spawn();
+  const auto error_of = [&](const std::string& where, const char* name) {
+    genie::GuardOptions options;
+    options.name = name;
+    Guard guard{where, options, contender.clock, contender.process, contender.filesystem};
+    const auto report = guard.claim();
+    REQUIRE_FALSE(report);
+    return report.error();
+  };
+  CHECK(error_of("/tmp/state", "a/b").kind == genie::ErrorKind::invalid_name);
+  CHECK(error_of("/tmp/state", "").kind == genie::ErrorKind::invalid_name);
+  CHECK(error_of(std::string(5000, 'x'), "serve").kind == genie::ErrorKind::path_too_long);
+  CHECK(error_of("", "serve").code == ENOENT);
+  CHECK(error_of("/missing/state", "serve").code == ENOENT);
+  machine.disk.write_file("/file", "");
+  CHECK(error_of("/file", "serve").kind == genie::ErrorKind::not_a_directory);
+  machine.disk.make_directory("/closed", 0500);
+  CHECK(error_of("/closed", "serve").code == EACCES);
+}

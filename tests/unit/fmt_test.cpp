@@ -1,0 +1,213 @@
+// Every message a person may read.
+#include <genie/serve_guard.hpp>
+
+#include <genie/fmt.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "catch.hpp"
+#include "unit/enumerators.hpp"
+
+using genie::ErrorKind;
+using genie::Evidence;
+using genie::known_start;
+using genie::Operation;
+using genie::Reason;
+using unit_tests::each_enumerator;
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// A recorded owner 4711:815 of namespace 31; PID 4711 now started at 991, and could not be seen for EPERM; we are in
+/// namespace 32.
+Evidence evidence_of(Reason reason) {
+  Evidence evidence;
+  evidence.reason = reason;
+  evidence.recorded = {4711, known_start(815)};
+  evidence.observed.start = known_start(991);
+  evidence.observed.liveness = genie::Liveness::alive;
+  evidence.observed.error = EPERM;
+  evidence.recorded_namespace = 31;
+  evidence.own_namespace = 32;
+  return evidence;
+}
+
+template <typename E>
+void check_own_names() {
+  each_enumerator<E>([](E value, std::string_view name) { CHECK(fmt::format("{}", value) == name); });
+}
+
+}  // namespace
+
+TEST_CASE("every enumerator is formatted as its own name", "[fmt]") {
+  check_own_names<genie::Liveness>();
+  check_own_names<genie::ClaimOutcome>();
+  check_own_names<genie::ServerState>();
+  check_own_names<genie::StopOutcome>();
+  check_own_names<genie::PortStanding>();
+  check_own_names<genie::Assurance>();
+  check_own_names<genie::Ownership>();
+  check_own_names<genie::Reason>();
+  check_own_names<genie::Phase>();
+}
+
+TEST_CASE("every operation has words of its own that go between cannot and a path", "[fmt]") {
+  std::set<std::string> seen;
+  each_enumerator<Operation>([&](Operation operation, std::string_view name) {
+    CAPTURE(std::string{name});
+    const std::string words = fmt::format("{}", operation);
+    CHECK(seen.insert(words).second);
+    CHECK(!words.empty());
+    CHECK(!contains(words, "_"));
+    CHECK(!contains(words, "?"));
+  });
+}
+
+TEST_CASE("an identity is formatted as the record file has it", "[fmt]") {
+  CHECK(fmt::format("{}", genie::ProcessIdentity{4711, known_start(991)}) == "4711:991");
+  CHECK(fmt::format("{}", genie::ProcessIdentity{4711, {}}) == "4711:unknown");
+}
+
+TEST_CASE("every error says operation, path and errno, and what the system calls it", "[fmt]") {
+  CHECK(fmt::format("{}", make_error(ErrorKind::system, Operation::open, EACCES, "/run/app/serve.lock")) ==
+        "cannot open /run/app/serve.lock: Permission denied (errno 13)");
+  each_enumerator<ErrorKind>([](ErrorKind kind, std::string_view name) {
+    CAPTURE(std::string{name});
+    each_enumerator<Operation>([&](Operation operation, std::string_view) {
+      const std::string text = fmt::format("{}", make_error(kind, operation, ENOSPC, "/run/app/serve.pid"));
+      CAPTURE(text);
+      CHECK(contains(text, fmt::format("cannot {} /run/app/serve.pid: ", operation)));
+      CHECK(contains(text, fmt::format("errno {}", ENOSPC)));
+      CHECK(contains(text, std::strerror(ENOSPC)));
+      if (kind != ErrorKind::system) CHECK(contains(text, genie::genie_category().message(static_cast<int>(kind))));
+      CHECK(contains(text, genie::advice(make_error(kind, operation, 0, "x"))));
+      CHECK(!contains(text, "already running"));
+    });
+    if (kind == ErrorKind::system) return;
+    const std::string refusal = fmt::format("{}", make_error(kind, Operation::none, 0, "/run/app"));
+    CHECK(contains(refusal, "/run/app"));
+    CHECK(!contains(refusal, "errno"));
+    CHECK(!contains(refusal, "Success"));
+  });
+}
+
+TEST_CASE("an error for a very long path is cut, not lost", "[fmt]") {
+  const std::string text =
+      fmt::format("{}", make_error(ErrorKind::path_too_long, Operation::none, ENAMETOOLONG, std::string(5000, 'd')));
+  CHECK(contains(text, std::string(genie::error_path_capacity, 'd')));
+  CHECK(contains(text, "use a shorter path"));
+}
+
+TEST_CASE("every reason is a sentence with the recorded PID and both values that it compares", "[fmt]") {
+  const std::set<Reason> names_nobody{Reason::none,         Reason::no_record,      Reason::claim_in_progress,
+                                      Reason::empty_record, Reason::garbage_record, Reason::lock_record_unreadable};
+  const std::set<Reason> compares_starts{Reason::lock_held,     Reason::lock_held_start_shifted,
+                                         Reason::start_matches, Reason::lock_held_unverified,
+                                         Reason::start_differs, Reason::owner_gone,
+                                         Reason::start_unknown};
+  std::set<std::string> seen;
+  each_enumerator<Reason>([&](Reason reason, std::string_view name) {
+    CAPTURE(std::string{name});
+    const std::string text = fmt::format("{}", evidence_of(reason));
+    CAPTURE(text);
+    CHECK(seen.insert(text).second);
+    CHECK(text.size() > 10);
+    CHECK(text.back() != ' ');
+    CHECK(contains(text, "4711") == (names_nobody.count(reason) == 0));
+    if (compares_starts.count(reason) != 0) {
+      CHECK(contains(text, "991"));
+      CHECK(contains(text, "815"));
+    }
+  });
+  CHECK(fmt::format("{}", evidence_of(Reason::start_differs)) == "stale: PID 4711 now started at 991, recorded 815");
+  const std::string elsewhere = fmt::format("{}", evidence_of(Reason::lock_held_elsewhere));
+  CHECK(contains(elsewhere, "31"));
+  CHECK(contains(elsewhere, "32"));
+  CHECK(contains(fmt::format("{}", evidence_of(Reason::liveness_unknown)), "Operation not permitted (errno 1)"));
+  CHECK(contains(fmt::format("{}", evidence_of(Reason::legacy_record)), "alive"));
+}
+
+TEST_CASE("a start that is not known is called unknown, never 0", "[fmt]") {
+  Evidence evidence = evidence_of(Reason::start_unknown);
+  evidence.recorded.start = {};
+  CHECK(contains(fmt::format("{}", evidence), "started at 991, recorded unknown"));
+  evidence = evidence_of(Reason::start_unknown);
+  evidence.observed.start = {};
+  CHECK(contains(fmt::format("{}", evidence), "started at unknown, recorded 815"));
+}
+
+TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
+  genie::ClaimReport report;
+  report.owner = {4711, known_start(991)};
+  report.generation = 7;
+  report.evidence = evidence_of(Reason::record_pinned);
+  report.holders[0] = {4712, {}, genie::FixedText<31>{"worker"}};
+  report.holders[1] = {4713, {}, genie::FixedText<31>{"other"}};
+
+  report.outcome = genie::ClaimOutcome::claimed;
+  CHECK(fmt::format("{}", report) == "claimed (PID 4711, generation 7)");
+  report.taken_over = evidence_of(Reason::start_differs);
+  CHECK(fmt::format("{}", report) ==
+        "claimed (PID 4711, generation 7), taken over: stale: PID 4711 now started at 991, recorded 815");
+  report.outcome = genie::ClaimOutcome::already_running;
+  CHECK(fmt::format("{}", report) == "already running (PID 4711)");
+
+  std::set<std::string> seen;
+  each_enumerator<genie::ClaimOutcome>([&](genie::ClaimOutcome outcome, std::string_view name) {
+    CAPTURE(std::string{name});
+    report.outcome = outcome;
+    const std::string text = fmt::format("{}", report);
+    CHECK(seen.insert(text).second);
+    // Said only of a verified owner.
+    CHECK(contains(text, "already running") == (outcome == genie::ClaimOutcome::already_running));
+  });
+
+  report.outcome = genie::ClaimOutcome::orphaned;
+  report.holder_count = 2;
+  CHECK(contains(fmt::format("{}", report), "still held by worker (PID 4712), other (PID 4713)"));
+  report.holder_count = 0;
+  CHECK(contains(fmt::format("{}", report), "still held by a process that cannot be seen from here"));
+}
+
+TEST_CASE("a status names state and owner", "[fmt]") {
+  each_enumerator<genie::ServerState>([](genie::ServerState state, std::string_view name) {
+    CAPTURE(std::string{name});
+    genie::StatusReport report;
+    report.state = state;
+    CHECK(contains(fmt::format("{}", report), name));
+    CHECK(!contains(fmt::format("{}", report), "PID 0"));
+    report.owner = {4711, known_start(991)};
+    CHECK(contains(fmt::format("{}", report), std::string{name} + " (PID 4711)"));
+    CHECK(contains(fmt::format("{}", report), "still held by") == (state == genie::ServerState::orphaned));
+  });
+}
+
+TEST_CASE("a receipt says who was stopped, how, and who was left alone", "[fmt]") {
+  genie::StopReceipt receipt;
+  receipt.target = {4711, known_start(991)};
+  receipt.took = genie::milliseconds(12);
+  receipt.evidence = evidence_of(Reason::start_differs);
+  std::set<std::string> seen;
+  each_enumerator<genie::StopOutcome>([&](genie::StopOutcome outcome, std::string_view name) {
+    CAPTURE(std::string{name});
+    receipt.outcome = outcome;
+    const std::string text = fmt::format("{}", receipt);
+    CHECK(seen.insert(text).second);
+    CHECK(contains(text, "4711") == (outcome != genie::StopOutcome::not_running));
+  });
+  receipt.outcome = genie::StopOutcome::stopped;
+  CHECK(fmt::format("{}", receipt) == "stopped PID 4711 after 12 ms");
+  receipt.joined = true;
+  CHECK(contains(fmt::format("{}", receipt), "as asked by another stop"));
+  receipt.killed_group = true;
+  CHECK(contains(fmt::format("{}", receipt), "process group"));
+  receipt.was_orphaned = true;
+  CHECK(contains(fmt::format("{}", receipt), "what was left of PID 4711"));
+  receipt.successor = {4800, known_start(1)};
+  CHECK(contains(fmt::format("{}", receipt), "PID 4800 has started since and was left alone"));
+}

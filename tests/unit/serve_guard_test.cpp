@@ -1,0 +1,177 @@
+// The guard as an object: release, move, fork, and files that others delete.
+#include "support.hpp"
+
+#include <chrono>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::Ownership;
+
+static_assert(!std::is_copy_constructible_v<Guard>);
+static_assert(std::is_nothrow_move_constructible_v<Guard>);
+static_assert(std::is_same_v<decltype(genie::ServeGuard{"/state"}), genie::ServeGuard<>>);
+static_assert(std::is_same_v<decltype(genie::ServeGuard{std::string{}, {.name = "serve"}}), genie::ServeGuard<>>);
+
+TEST_CASE("the destructor releases", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  {
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    CHECK(guard.owns());
+  }
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.exists(lock_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
+TEST_CASE("a moved-from guard owns nothing, and the claim moves along", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard first = guard_of(owner);
+  REQUIRE(first.claim()->owned());
+  Guard second{std::move(first)};
+  CHECK(second.owns());
+  CHECK_FALSE(first.owns());  // NOLINT(bugprone-use-after-move)
+  REQUIRE(first.release());
+  CHECK(machine.disk.exists(record_path));
+  first = std::move(second);
+  CHECK(first.owns());
+  Guard third = guard_of(owner, "/tmp/other");
+  REQUIRE(third.claim()->owned());
+  third = std::move(first);
+  CHECK_FALSE(machine.disk.exists("/tmp/other/serve.pid"));
+  CHECK(third.owns());
+}
+
+TEST_CASE("a forked child's guard neither owns nor releases", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  const std::string record = *machine.disk.read_file(record_path);
+  // The child's copy of the object, in which self() answers with the child's PID.
+  genie::HeldClaim<Guard::Host> copy = guard.held();
+  Guard in_child = guard_of(child);
+  CHECK(genie::verify_claim(in_child.host(), in_child.files(), copy) == Ownership::not_claimed);
+  REQUIRE(genie::release(in_child.host(), in_child.files(), copy));
+  CHECK(machine.disk.read_file(record_path) == record);
+  CHECK(guard.verify() == Ownership::held);
+}
+
+TEST_CASE("a child with the same number in a PID namespace of its own is not the owner", "[guard][F8]") {
+  Machine machine;
+  genie::testing::ProcessOptions options;
+  options.pid_namespace = 77;
+  const Contender owner = machine.spawn(options);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  options.pid_namespace = 78;
+  const Contender child = machine.spawn(options);
+  REQUIRE(child.identity.pid == owner.identity.pid);
+  genie::HeldClaim<Guard::Host> copy = guard.held();
+  Guard in_child = guard_of(child);
+  REQUIRE(genie::release(in_child.host(), in_child.files(), copy));
+  CHECK(guard.verify() == Ownership::held);
+}
+
+TEST_CASE("files deleted under a live owner are noticed, and nobody takes over while one of them is left",
+          "[guard][F25]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender other = machine.spawn();
+  Guard newcomer = guard_of(other);
+  CHECK(guard.verify() == Ownership::held);
+  SECTION("the record") {
+    machine.disk.remove(record_path);
+    CHECK(guard.verify() == Ownership::record_missing);
+    CHECK_FALSE(newcomer.claim()->owned());
+    REQUIRE(guard.restore_record());
+    CHECK(guard.verify() == Ownership::held);
+    CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+    REQUIRE(guard.release());
+    CHECK_FALSE(machine.disk.exists(record_path));
+  }
+  SECTION("the lock file") {
+    machine.disk.remove(lock_path);
+    CHECK(guard.verify() == Ownership::lock_missing);
+    const auto report = newcomer.claim();
+    CHECK(report->outcome == genie::ClaimOutcome::already_running);
+    CHECK(report->owner == owner.identity);
+    CHECK(guard.verify() == Ownership::lock_replaced);
+  }
+  SECTION("the lock file, and somebody spoils the record") {
+    machine.disk.remove(lock_path);
+    const std::string content = GENERATE(as<std::string>{}, "", "junk", "4711", "4711:1");
+    machine.disk.write_file(record_path, content);
+    const auto report = newcomer.claim();
+    CHECK(report->outcome == genie::ClaimOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::record_pinned);
+  }
+  SECTION("both") {
+    machine.disk.remove(record_path);
+    machine.disk.remove(lock_path);
+    CHECK(guard.verify() == Ownership::all_missing);
+    CHECK(newcomer.claim()->owned());
+    CHECK(guard.verify() == Ownership::record_replaced);
+    REQUIRE(guard.release());  // ours; the newcomer's stays
+    CHECK(machine.disk.read_file(record_path) == text_of(other.identity));
+    CHECK(newcomer.verify() == Ownership::held);
+  }
+  SECTION("the whole directory") {
+    machine.disk.remove(directory);
+    CHECK(guard.verify() == Ownership::all_missing);
+    REQUIRE(guard.release());
+    CHECK(newcomer.claim()->owned());
+  }
+  SECTION("the directory was moved away, and made anew") {
+    machine.disk.move(directory, "/tmp/moved");
+    CHECK(newcomer.claim()->owned());
+    CHECK(guard.verify() == Ownership::record_replaced);
+    REQUIRE(guard.release());
+    CHECK(machine.disk.read_file(record_path) == text_of(other.identity));
+  }
+}
+
+TEST_CASE("an older program that replaces our record is noticed, and its record survives our release", "[guard][F25]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  const Contender older = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.disk.replace(record_path, text_of(older.identity));
+  CHECK(guard.verify() == Ownership::record_replaced);
+  REQUIRE(guard.release());
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+}
+
+TEST_CASE("a record that is replaced at any call of a release survives it", "[guard][F5]") {
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("replaced before call " << at);
+    Machine machine;
+    const Contender owner = machine.spawn();
+    const Contender older = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    const std::uint64_t before = owner.calls().count();
+    owner.calls().at_call[before + at] = [&] { machine.disk.replace(record_path, text_of(older.identity)); };
+    REQUIRE(guard.release());
+    if (owner.calls().count() < before + at) break;
+    CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+    CHECK(strangers(machine).empty());
+  }
+}
+
+TEST_CASE("durations of std::chrono are accepted", "[guard]") {
+  using namespace std::chrono_literals;
+  const genie::StopOptions options{.grace = 2s, .settle = 1500us};
+  CHECK(options.grace.count() == 2000);
+  CHECK(options.settle.count() == 1);
+}

@@ -1,0 +1,250 @@
+// Status, the short question and the port against fakes: every state, and that looking changes nothing.
+#include "support.hpp"
+
+#include <cerrno>
+#include <functional>
+#include <string>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::Reason;
+using genie::ServerState;
+using genie::testing::ProcessOptions;
+
+namespace {
+
+genie::Result<genie::StatusReport> status_by(const Contender& contender) {
+  Guard guard = guard_of(contender);
+  return guard.status();
+}
+
+}  // namespace
+
+TEST_CASE("status names every state, with its reason, and changes nothing", "[status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  ServerState expected = ServerState::running;
+  Reason reason = Reason::lock_held;
+  bool live = true;
+  SECTION("stopped") {
+    expected = ServerState::stopped;
+    reason = Reason::no_record;
+    live = false;
+    SECTION("without a directory") {}
+    SECTION("after a release") {
+      REQUIRE(guard.claim()->owned());
+      REQUIRE(guard.release());
+    }
+  }
+  SECTION("running") { REQUIRE(guard.claim()->owned()); }
+  SECTION("starting") {
+    REQUIRE(guard.claim({.starting = true})->owned());
+    expected = ServerState::starting;
+  }
+  SECTION("ready after starting") {
+    REQUIRE(guard.claim({.starting = true})->owned());
+    REQUIRE(guard.ready());
+  }
+  SECTION("stale") {
+    REQUIRE(guard.claim()->owned());
+    owner.kill();
+    expected = ServerState::stale;
+    reason = Reason::writer_lost_lock;
+    live = false;
+  }
+  SECTION("stale, of an older program") {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, "99:1");
+    expected = ServerState::stale;
+    reason = Reason::process_gone;
+    live = false;
+  }
+  SECTION("running, of an older program") {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, text_of(owner.identity));
+    reason = Reason::start_matches;
+  }
+  SECTION("orphaned") {
+    REQUIRE(guard.claim()->owned());
+    (void)machine.fork(owner);
+    owner.kill();
+    owner.reap();
+    expected = ServerState::orphaned;
+    reason = Reason::owner_gone;
+  }
+  SECTION("unknown") {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, fmt::format("{}:unknown", owner.identity.pid));
+    expected = ServerState::unknown;
+    reason = Reason::start_unknown;
+  }
+  SECTION("stopping") {
+    REQUIRE(guard.claim()->owned());
+    machine.disk.write_file(sentinel_path, std::to_string(machine.time.wall.count() + 1000));
+    expected = ServerState::stopping;
+  }
+  const Contender asking = machine.spawn();
+  const auto disk = machine.disk;
+  const auto report = status_by(asking);
+  REQUIRE(report);
+  CHECK(report->state == expected);
+  CHECK(report->evidence.reason == reason);
+  machine.disk.tables = disk.tables;
+  CHECK(machine.disk == disk);
+  Guard asker = guard_of(asking);
+  const auto running = asker.running();
+  if (expected == ServerState::unknown) {
+    CHECK(running.error().kind == genie::ErrorKind::identity_unknown);
+  } else {
+    CHECK(*running == live);
+  }
+  CHECK(machine.disk.open_count(asking.index()) == 0);
+}
+
+TEST_CASE("with a live owner, 'is it running?' costs three calls", "[status][calls]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender asking = machine.spawn();
+  Guard asker = guard_of(asking);
+  CHECK(*asker.running());
+  CHECK(asking.calls().log() == std::vector<std::string>{"open /tmp/state/serve.lock", "query_lock", "close"});
+}
+
+TEST_CASE("no call of a status takes a lock, writes, or makes a starter fail", "[status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  const Contender asking = machine.spawn();
+  asking.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    for (const Call forbidden : {Call::try_lock, Call::write_at, Call::unlink, Call::rename, Call::rename_new,
+                                 Call::exchange, Call::make_directory, Call::create_unnamed, Call::link_unnamed}) {
+      CHECK(event.call != forbidden);
+    }
+    // A starter claims and releases between any two calls of the status.
+    CHECK(guard.claim({.settle = genie::milliseconds(0)})->owned());
+    CHECK(guard.release());
+  };
+  for (int round = 0; round < 3; ++round) {
+    const auto report = status_by(asking);
+    CHECK(report);
+  }
+}
+
+TEST_CASE("a verdict during a claim is true at some moment of it", "[status]") {
+  // Asked just before each single call of a takeover.
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("asked before call " << at);
+    Machine machine;
+    const Contender dead = crashed_owner(machine);
+    const Contender starter = machine.spawn();
+    const Contender asking = machine.spawn();
+    Guard guard = guard_of(starter);
+    genie::Result<genie::StatusReport> seen = genie::StatusReport{};
+    starter.calls().at_call[at] = [&] { seen = status_by(asking); };
+    REQUIRE(guard.claim()->owned());
+    if (starter.calls().count() < at) break;
+    REQUIRE(seen);
+    switch (seen->state) {
+      case ServerState::stale: CHECK(seen->owner == dead.identity); break;
+      case ServerState::starting: CHECK((seen->owner.pid == 0 || seen->owner == starter.identity)); break;
+      case ServerState::running: CHECK(seen->owner == starter.identity); break;
+      default: FAIL("state " << fmt::format("{}", seen->state));
+    }
+  }
+}
+
+TEST_CASE("a verdict during a release is true at some moment of it", "[status][F5]") {
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("asked before call " << at);
+    Machine machine;
+    const Contender owner = machine.spawn();
+    const Contender asking = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    const std::uint64_t before = owner.calls().count();
+    genie::Result<genie::StatusReport> seen = genie::StatusReport{};
+    owner.calls().at_call[before + at] = [&] { seen = status_by(asking); };
+    REQUIRE(guard.release());
+    if (owner.calls().count() < before + at) break;
+    REQUIRE(seen);
+    INFO(fmt::format("{}: {}", *seen, seen->evidence));
+    CHECK((seen->state == ServerState::running || seen->state == ServerState::starting ||
+           seen->state == ServerState::stopped));
+  }
+}
+
+TEST_CASE("a port is believed only while the owner that published it lives", "[status][port][F12]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  CHECK(*guard.port() == 0);
+  REQUIRE(guard.publish_port(4711));
+  const Contender asking = machine.spawn();
+  Guard asker = guard_of(asking);
+  CHECK(*asker.port() == 4711);
+  REQUIRE(guard.publish_port(4712));
+  CHECK(*asker.port() == 4712);
+  CHECK(strangers(machine).empty());
+  const std::string published = *machine.disk.read_file(port_path);
+
+  SECTION("killed") {
+    owner.kill();
+    CHECK(*asker.port() == 0);
+    CHECK(status_by(asking)->port.standing == genie::PortStanding::stale);
+  }
+  SECTION("released") {
+    REQUIRE(guard.release());
+    CHECK_FALSE(machine.disk.exists(port_path));
+    CHECK(*asker.port() == 0);
+  }
+  SECTION("a predecessor's file that came back") {
+    REQUIRE(guard.release());
+    REQUIRE(guard.claim()->owned());
+    machine.disk.write_file(port_path, published);
+    CHECK(*asker.port() == 0);
+  }
+  SECTION("a bare number") {
+    machine.disk.replace(port_path, "4711\n");
+    CHECK(*asker.port() == 0);
+    CHECK(status_by(asking)->port.standing == genie::PortStanding::unverified);
+  }
+  SECTION("noise") {
+    machine.disk.replace(port_path, std::string(1'000'000, 'x'));
+    CHECK(*asker.port() == 0);
+    CHECK(status_by(asking)->port.standing == genie::PortStanding::garbage);
+  }
+}
+
+TEST_CASE("a port is published by the owner, or not at all", "[status][port]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  CHECK(guard.publish_port(4711).error().kind == genie::ErrorKind::not_claimed);
+  REQUIRE(guard.claim()->owned());
+  CHECK(guard.publish_port(0).error().kind == genie::ErrorKind::invalid_port);
+  machine.disk.remove(record_path);
+  machine.disk.remove(lock_path);
+  CHECK(guard.publish_port(4711).error().kind == genie::ErrorKind::not_claimed);
+}
+
+TEST_CASE("what cannot be read is an error, not a verdict", "[status][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  ProcessOptions options;
+  options.user = 2000;
+  const Contender stranger = machine.spawn(options);
+  const auto report = status_by(stranger);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EACCES);
+  Guard asker = guard_of(stranger);
+  CHECK(asker.running().error().code == EACCES);
+  machine.disk.has_locks = false;
+  CHECK(guard_of(machine.spawn()).running().error().code == ENOLCK);
+}
