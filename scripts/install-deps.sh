@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and test genie on Debian or Ubuntu.
+#
+#   scripts/install-deps.sh [build] [postgres] [check]      default: build
+#
+#   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
+#   postgres  a real server for the end-to-end tests (installed, not started)
+#   check     clang, libc++, clang-tidy and clang-format 19, strace: what scripts/test.sh uses beyond `build`
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
+postgres=(postgresql)
+check=(clang libc++-dev libc++abi-dev clang-tidy-19 clang-format-19 strace)
+optional=" clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
+
+say() { echo "install-deps: $*"; }
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+available() { apt-cache show "$1" >/dev/null 2>&1; }
+
+wanted=()
+for group in "${@:-build}"; do
+  case $group in
+    build) wanted+=("${build[@]}") ;;
+    postgres) wanted+=("${postgres[@]}") ;;
+    check) wanted+=("${check[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres or check" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v apt-get >/dev/null; then
+  say "this is neither Debian nor Ubuntu; install the equivalents of: ${wanted[*]}" >&2
+  exit 1
+fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then as_root=(sudo); fi
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+
+missing=()
+for package in "${wanted[@]}"; do installed "$package" || missing+=("$package"); done
+if [ ${#missing[@]} = 0 ]; then
+  say "nothing to install"
+else
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "missing: ${missing[*]}; run this as root" >&2
+    exit 1
+  fi
+  say "apt-get update"
+  apt update
+  found=()
+  for package in "${missing[@]}"; do
+    if [[ $optional == *" $package "* ]] && ! available "$package"; then
+      say "$package does not exist here; the checks that use it will be skipped"
+    else
+      found+=("$package")
+    fi
+  done
+  if [ ${#found[@]} != 0 ]; then
+    say "apt-get install ${found[*]}"
+    apt install -y --no-install-recommends "${found[@]}"
+  fi
+fi
+
+# Ubuntu 22.04 is older than what genie needs in two places. scripts/test.sh knows where the newer ones are.
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+if command -v g++ >/dev/null && ! at_least 12 "$(g++ -dumpversion)" && ! installed g++-12; then
+  say "g++ is older than 12: apt-get install g++-12"
+  apt install -y --no-install-recommends g++-12
+fi
+cmake_version=$(PATH=build/venv/bin:$PATH cmake --version 2>/dev/null | sed -n '1s/.* //p' || true)
+if [ -n "$cmake_version" ] && ! at_least 3.25 "$cmake_version"; then
+  say "cmake is older than 3.25: pip install cmake into build/venv"
+  apt install -y --no-install-recommends python3-venv
+  python3 -m venv build/venv
+  build/venv/bin/pip install --quiet 'cmake>=3.25,<4'
+fi

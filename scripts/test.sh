@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Builds and runs everything that must pass before a change lands. Needs no terminal and no input.
+#
+#   scripts/test.sh            all sections
+#   scripts/test.sh --quick    only the dev preset
+#   scripts/test.sh nightly    all sections with longer loops: GENIE_TEST_ROUNDS, by which the tests multiply theirs
+#
+# The last line is "N passed, N failed": the test cases of every section, a section without test cases counting as one.
+# Each section's whole output is kept in build/logs/.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+jobs=${GENIE_JOBS:-2}
+logs=$PWD/build/logs
+ctest_options=(--parallel "$jobs")
+quick=
+case ${1:-} in
+  "") ;;
+  --quick) quick=yes ;;
+  nightly)
+    export GENIE_TEST_ROUNDS=${GENIE_TEST_ROUNDS:-20}
+    ctest_options+=(--timeout 3600)
+    ;;
+  *) echo "usage: $0 [--quick | nightly]" >&2; exit 2 ;;
+esac
+
+# --- sections --------------------------------------------------------------------------------------------------------
+# A section that cannot run on this machine says why and returns 77.
+
+deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check; fi }
+
+build() { # PRESET ARGUMENT...
+  local preset=$1
+  shift
+  cmake --preset "$preset"
+  cmake --build --preset "$preset" --parallel "$jobs" "$@"
+}
+
+suite() { # PRESET ARGUMENT...: builds a preset and runs its tests
+  local preset=$1
+  shift
+  build "$preset"
+  ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" "$@"
+}
+
+release() {
+  build release
+  build/release/bin/genie --version
+}
+
+tsan() {
+  # Some kernels place memory where the sanitizer's runtime does not expect it.
+  mkdir -p build/tsan
+  echo 'int main() {}' | "${CXX:-g++}" -fsanitize=thread -x c++ - -o build/tsan/probe
+  build/tsan/probe || { echo "a program with -fsanitize=thread does not start on this machine"; return 77; }
+  suite tsan
+}
+
+clang() {
+  command -v clang++ || { echo "no clang++"; return 77; }
+  build clang --target genie_unit_tests
+  ctest --preset clang "${ctest_options[@]}" --output-junit "$logs/clang.xml" --label-regex '^unit$'
+}
+
+format() {
+  command -v clang-format-19 || { echo "no clang-format-19"; return 77; }
+  find include cli tests examples bench -name '*.[ch]pp' -print0 | xargs -0 clang-format-19 --dry-run -Werror
+}
+
+tidy() {
+  command -v clang-tidy-19 || { echo "no clang-tidy-19"; return 77; }
+  mkdir -p build/tidy
+  (cd include && find genie -name '*.hpp' | LC_ALL=C sort | sed 's/.*/#include <&>/') >build/tidy/all_headers.cpp
+  printf '%s\n' build/tidy/all_headers.cpp cli/*.cpp |
+    xargs -P "$jobs" -I{} clang-tidy-19 --quiet {} -- -std=c++20 -Iinclude -DFMT_HEADER_ONLY
+}
+
+# --- running them ----------------------------------------------------------------------------------------------------
+
+passed=0
+failed=0
+skipped=0
+first_failure=
+
+attribute() { grep -om1 "$2=\"[0-9]*\"" "$1" | grep -o '[0-9]*'; }
+
+section() { # NAME COMMAND...
+  local name=$1 started=$EPOCHREALTIME status took
+  local log=$logs/$name.log results=$logs/$name.xml
+  shift
+  rm -f "$results"
+  printf '== %-9s' "$name"
+  (set -e; "$@") >"$log" 2>&1
+  status=$?
+  took=$(((${EPOCHREALTIME/[.,]/} - ${started/[.,]/}) / 100000))
+  took=$((took / 10)).$((took % 10))s
+
+  local section_passed=0 section_failed=0 section_skipped=0
+  if [ -f "$results" ]; then
+    section_failed=$(attribute "$results" failures)
+    section_skipped=$(($(attribute "$results" skipped) + $(attribute "$results" disabled)))
+    section_passed=$(($(attribute "$results" tests) - section_failed - section_skipped))
+  elif [ $status = 0 ]; then
+    section_passed=1
+  elif [ $status = 77 ]; then
+    section_skipped=1
+  fi
+  if [ $status != 0 ] && [ $status != 77 ] && [ "$section_failed" = 0 ]; then section_failed=1; fi
+  passed=$((passed + section_passed)) failed=$((failed + section_failed)) skipped=$((skipped + section_skipped))
+
+  if [ "$section_failed" != 0 ]; then
+    echo " FAILED  $took  $section_passed passed, $section_failed failed; $log"
+    # The first failure is shown whole; what follows it is often its echo.
+    if [ -z "$first_failure" ]; then cat "$log"; else tail -n 30 "$log"; fi
+    first_failure=${first_failure:-$name}
+  elif [ $status = 77 ]; then
+    echo " skipped $took  $(tail -n 1 "$log")"
+  else
+    echo " ok      $took  $section_passed passed$([ "$section_skipped" = 0 ] || echo ", $section_skipped skipped")"
+  fi
+}
+
+mkdir -p "$logs"
+unset CLICOLOR_FORCE
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
+fi
+
+section deps deps
+# What install-deps.sh has put beside older versions of the distribution.
+PATH=$PWD/build/venv/bin:$PATH
+if [ -z "${CXX:-}" ] && [ "$(g++ -dumpversion | cut -d. -f1)" -lt 12 ] && command -v g++-12 >/dev/null; then
+  export CXX=g++-12
+fi
+
+section dev suite dev
+if [ -z "$quick" ]; then
+  section release release
+  section headers scripts/check-headers.sh
+  section format format
+  section tidy tidy
+  section packages scripts/check-packages.sh
+  section single suite single
+  section clang clang
+  section asan suite asan
+  section tsan tsan
+fi
+
+[ -z "$first_failure" ] || echo "first failing section: $first_failure, $logs/$first_failure.log"
+[ "$skipped" = 0 ] || echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
