@@ -1,0 +1,205 @@
+"""genie guards a PostgreSQL that knows nothing of it: the real thing, with its own workers, signals and lock files.
+
+Skipped where PostgreSQL is not installed; with GENIE_REQUIRE_POSTGRES=1 that is a failure.
+"""
+import glob
+import os
+import re
+import shutil
+import signal
+import tempfile
+import unittest
+
+from _support import DEAD, NOT_RUNNING, OK, ROUNDS, TRY_AGAIN, GenieTest, free_port, is_alive, wait_until
+
+
+def programs():
+    """The folder of the newest PostgreSQL server on this machine, or None."""
+    found = glob.glob("/usr/lib/postgresql/*/bin/initdb") + glob.glob("/usr/pgsql-*/bin/initdb")
+    found.sort(key=lambda path: [int(number) for number in re.findall(r"\d+", path)])
+    in_path = shutil.which("initdb")
+    return os.path.dirname(found[-1] if found else in_path) if found or in_path else None
+
+
+BIN = programs()
+
+
+class PostgresTest(GenieTest):
+    cluster = None
+
+    @classmethod
+    def setUpClass(cls):
+        if BIN is None:
+            message = "PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin or in PATH"
+            if os.environ.get("GENIE_REQUIRE_POSTGRES") == "1":
+                raise AssertionError(message)
+            raise unittest.SkipTest(message)
+
+    def setUp(self):
+        super().setUp()
+        self.drop_privileges("postgres")  # it refuses to run as root
+        self.port = free_port()
+        self.data = self.root / "data"
+        # initdb is slow, so its result is copied.
+        self.assertExit(self.begin("cp", "-a", self.template(), self.data).finish(), OK)
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.root,
+            "fsync": "off",
+            "shared_buffers": "16MB",
+        }
+        with open(self.data / "postgresql.conf", "a") as conf:
+            conf.writelines("%s = '%s'\n" % setting for setting in settings.items())
+        self.postgres = (os.path.join(BIN, "postgres"), "-D", str(self.data))
+
+    def template(self):
+        """A fresh cluster, the same for all tests."""
+        cls = type(self)
+        if cls.cluster is None:
+            folder = tempfile.mkdtemp(prefix="genie-test-")
+            self.addClassCleanup(shutil.rmtree, folder)
+            self.give_away(folder)
+            cluster = os.path.join(folder, "data")
+            options = ("-U", "genie", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self.assertExit(self.begin(os.path.join(BIN, "initdb"), *options, "-D", cluster).finish(60), OK)
+            cls.knows_systemd = "--with-systemd" in self.configuration()
+            cls.cluster = cluster
+        return cls.cluster
+
+    def configuration(self):
+        program = os.path.join(BIN, "pg_config")
+        return self.begin(program, "--configure").finish().out if os.access(program, os.X_OK) else ""
+
+    def options(self, ready=None):
+        """PostgreSQL answers connections before it has recovered, if only to say so; to systemd it tells the truth."""
+        self.ready = ready or ("notify" if self.knows_systemd else "tcp:%d" % self.port)
+        # SIGINT is PostgreSQL's fast shutdown; at SIGTERM it would wait for its clients.
+        return (
+            "--ready", self.ready, "--ready-timeout", "60s", "--port", self.port, "--stop-signal", "INT",
+            "--", *self.postgres,
+        )
+
+    def ensure(self):
+        return self.genie("ensure", *self.options())
+
+    def ensure_sooner_or_later(self):
+        """Who finds the remains of another still busy is told to try again; PostgreSQL may have to wait for its own."""
+
+        def ensured():
+            done = self.ensure()
+            if done.code != OK:
+                still_there = done.code == TRY_AGAIN or "still in use" in done.text or "lock file" in done.text
+                self.assertTrue(still_there, done)
+            return done if done.code == OK else None
+
+        return wait_until(ensured, "PostgreSQL runs again")
+
+    def psql(self, query):
+        """Through the port that genie tells."""
+        port = self.genie_ok("port").out.strip()
+
+        def answered():
+            done = self.client(port, query).finish()
+            if "FATAL:  the database system is" in done.err and self.ready != "notify":
+                return None
+            self.assertExit(done, OK)
+            return done
+
+        return wait_until(answered, "PostgreSQL accepts connections").out.strip()
+
+    def client(self, port, query):
+        psql = os.path.join(BIN, "psql")
+        return self.begin(psql, "-X", "-At", "-h", "127.0.0.1", "-p", port, "-U", "genie", "-c", query, "postgres")
+
+    def postmasters(self):
+        return self.servers(self.postgres)
+
+    def assertOneServer(self, status):
+        """genie, the kernel and PostgreSQL agree which one it is."""
+        self.assertEqual(status["state"], "running")
+        self.assertEqual(self.psql("select 40 + 2"), "42")
+        # A worker looks like its postmaster until it has set its title.
+        wait_until(lambda: self.postmasters() == [status["server_pid"]], "one postmaster")
+        self.assertEqual(int((self.data / "postmaster.pid").read_text().split()[0]), status["server_pid"])
+
+    def test_32_ensures_at_once_give_one_server_and_32_equal_answers(self):
+        for ready in (None, "tcp:%d" % self.port) * ROUNDS:
+            before = self.log().count("starting PostgreSQL")
+            answers = self.at_once(32, "ensure", *self.options(ready))
+            status = self.status()
+            for done in answers:
+                self.assertExit(done, OK)
+                self.assertEqual(done.pid, status["pid"], done)
+            self.assertOneServer(status)
+            self.assertEqual(status["port"], self.port)
+            self.assertEqual(self.log().count("starting PostgreSQL"), before + 1, "not even tried twice")
+            self.genie_ok("stop")
+
+    def test_two_stops_at_once_shut_it_down_properly_though_a_client_is_connected(self):
+        self.assertExit(self.ensure(), OK)
+        client = self.client(self.port, "select pg_sleep(1000)")
+        active = "select count(*) from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid()"
+        wait_until(lambda: self.psql(active) == "1", "a client is connected")
+        for done in self.at_once(2, "stop", "--grace", "30s"):
+            self.assertExit(done, OK)
+        self.assertNotEqual(client.finish().code, OK)
+        self.assertEqual(self.processes(), [])
+        self.assertStopped()
+        self.assertEqual(self.log().count("received fast shutdown request"), 1)
+        self.assertIn("database system is shut down", self.log())
+        self.assertFalse((self.data / "postmaster.pid").exists())
+        self.assertExit(self.genie("port"), NOT_RUNNING)
+
+    def test_a_killed_supervisor_takes_it_along_and_the_next_ensure_brings_it_back(self):
+        self.assertExit(self.ensure(), OK)
+        self.psql("create table kept as select 4711 as value")
+        for _ in range(2 * ROUNDS):
+            status = self.status()
+            os.kill(status["pid"], signal.SIGKILL)
+            report = self.wait_for_state("stale", "orphaned")
+            if report["state"] == "orphaned":
+                self.assertEqual(report["server_pid"], status["server_pid"])
+            done = self.ensure_sooner_or_later()
+            self.assertNotEqual(done.pid, status["pid"])
+            self.assertFalse(is_alive(status["server_pid"]), "the former one has ended")
+            self.assertOneServer(self.status())
+            self.assertEqual(self.psql("select value from kept"), "4711")
+        self.assertIn("received fast shutdown request", self.log())
+        self.assertNotIn("database system was interrupted", self.log())
+
+    def test_a_killed_postmaster_ends_its_supervisor_and_the_next_ensure_recovers(self):
+        self.assertExit(self.ensure(), OK)
+        self.psql("create table kept as select 4711 as value")
+        for _ in range(2 * ROUNDS):
+            status = self.status()
+            os.kill(status["server_pid"], signal.SIGKILL)
+            self.wait_for_end_of(status["pid"])
+            self.ensure_sooner_or_later()
+            self.assertOneServer(self.status())
+            self.assertEqual(self.psql("select value from kept"), "4711")
+        self.assertIn("database system was not properly shut down", self.log())
+
+    def test_both_killed_leave_a_stale_record_that_is_taken_over(self):
+        self.assertExit(self.ensure(), OK)
+        status = self.status()
+        for pid in (status["pid"], status["server_pid"]):
+            os.kill(pid, signal.SIGKILL)
+        # PostgreSQL's workers inherited the lock; they end when they notice, and until then they are named.
+        report = self.wait_for_state("stale")
+        self.assertEqual((report["pid"], report["exit"]), (status["pid"], DEAD))
+        self.ensure_sooner_or_later()
+        self.assertOneServer(self.status())
+
+    def test_what_it_says_when_it_cannot_start_reaches_the_caller(self):
+        with open(self.data / "postgresql.conf", "a") as conf:
+            conf.write("no_such_setting = 1\n")
+        done = self.ensure()
+        self.assertNotIn(done.code, (OK, TRY_AGAIN), done)
+        self.assertSays(done, "no_such_setting")
+        self.assertEqual(self.processes(), [])
+        self.assertStopped()
+
+
+if __name__ == "__main__":
+    unittest.main()
