@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh            all sections
 #   scripts/test.sh --quick    only the dev preset
-#   scripts/test.sh nightly    all sections with longer loops: GENIE_TEST_ROUNDS, by which the tests multiply theirs
+#   scripts/test.sh nightly    all sections with longer loops: each test repeats its rounds GENIE_TEST_ROUNDS times
 #
 # The last line is "N passed, N failed": the test cases of every section, a section without test cases counting as one.
 # Each section's whole output is kept in build/logs/.
@@ -28,7 +28,7 @@ esac
 # --- sections --------------------------------------------------------------------------------------------------------
 # A section that cannot run on this machine says why and returns 77.
 
-deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check; fi }
+deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check postgres; fi }
 
 build() { # PRESET ARGUMENT...
   local preset=$1
