@@ -88,8 +88,10 @@ template <typename H>
 /// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
-  return held.held && host.process.self() == held.claimant &&
-         host.process.origin().pid_namespace == held.written.origin.pid_namespace;
+  if (!held.held || host.process.self() != held.claimant) return false;
+  // Unknown, where /proc is out of reach by now (a chroot, a sandbox), is no evidence of another one.
+  const std::uint64_t own = host.process.origin().pid_namespace;
+  return own == 0 || own == held.written.origin.pid_namespace;
 }
 
 template <typename H>
@@ -187,10 +189,10 @@ class Claimant {
     if (!view) return view.error();
     report_.evidence = view->evidence;
     is_orphaned_ = view->standing == LockStanding::orphaned;
-    if (view->has_record) {
-      report_.owner = view->record.owner;
-      report_.server = view->record.server;
-    }
+    // A claim half-way has its predecessor's record still.
+    const bool is_holders = view->has_record && view->standing != LockStanding::claiming;
+    report_.owner = is_holders ? view->record.owner : ProcessIdentity{};
+    report_.server = is_holders ? view->record.server : ProcessIdentity{};
     switch (view->standing) {
       case LockStanding::free: return Step::again;
       case LockStanding::owned: return finish(ClaimOutcome::already_running);
@@ -328,6 +330,8 @@ class Claimant {
       if (!created.ok()) return files_.error(Operation::create, created.error, temporary_);
       published_.file = ScopedFile<H>{host_, created.value};
       auto written = write_record_into(created.value);
+      // Now that it is known which file will be our record: without a start time, only that proves whose it was.
+      if (written) written = write_lock_record(host_, files_, lock_.file.get(), record_);
       if (!written) drop_temporary();
       return written;
     }
@@ -404,6 +408,7 @@ class Claimant {
       return Step::judge_again;
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
+    if (out.error == ENOENT) return Step::judge_again;  // settled by a claim under another lock file
     if (!out.ok() || out.value.id != published_.info.id) return yield_to_the_next();
     drop_temporary();
     return Step::judge_again;
@@ -644,6 +649,10 @@ template <typename H>
   const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
   if (!written.ok()) return files.error(Operation::write, written.error, files.record());
   (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(created.value); });
+  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  held.written.record = {before.value.id.inode, 0};
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
   const auto linked =
       uninterrupted([&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
   if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());

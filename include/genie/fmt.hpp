@@ -408,6 +408,10 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
       out = fmt::format_to(out, "; no stop sentinel could be written ({}, errno {}), so something may start it again",
                            std::generic_category().message(receipt.sentinel_error), receipt.sentinel_error);
     }
+    if (receipt.clean_up_error != 0) {
+      out = fmt::format_to(out, "; what it left could not be removed ({}, errno {})",
+                           std::generic_category().message(receipt.clean_up_error), receipt.clean_up_error);
+    }
     if (receipt.successor.pid != 0) {
       out = fmt::format_to(out, "; PID {} has started since and was left alone", receipt.successor.pid);
     }

@@ -62,7 +62,9 @@ class Leftovers {
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();
     if (view->standing == RecordStanding::absent) return {};
-    if (view->standing == RecordStanding::dead) return remove(name);
+    // Its maker's own, not yet published: a file that it displaced can't name it.
+    const bool is_makers = proof_ != nullptr && view->record.owner.pid != 0 && view->record.owner == proof_->owner;
+    if (view->standing == RecordStanding::dead || is_makers) return remove(name);
 
     OpenStateFile<H> opened;
     const Result<RecordView> current = judge(files_.record(), opened);

@@ -35,6 +35,7 @@ struct StopReceipt {
   bool sent_kill = false;
   bool killed_group = false;            ///< members of the process group that the target led were left, and were killed
   int sentinel_error = 0;               ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;               ///< errno, where what it left could not be removed: the next claim does that
   Milliseconds took;                    ///< from the call to the target's end
   Evidence evidence;                    ///< why the target is, or is not, the owner
   ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
@@ -90,6 +91,7 @@ class StopRun {
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
       const bool unsettled = found.lock.standing == LockStanding::claiming ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
+                             (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
@@ -118,7 +120,8 @@ class StopRun {
       if (!has_target) receipt_.outcome = StopOutcome::refused;
       return {};
     }
-    if (auto ok = pin_owner(record.owner, has_target); !ok || !has_target) return ok;
+    const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
+    if (auto ok = pin_owner(record.owner, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
     if (record.server.pid != 0 && record.server != record.owner) {
       // If it can't be pinned, its owner can still be stopped, and ends it.
@@ -139,11 +142,9 @@ class StopRun {
     }
     if (auto ok = check_trust(host_, files_, directory_.info, view.info, files_.record()); !ok) return ok;
     if (view.standing == RecordStanding::dead) {
-      auto cleaned = clean_up();
-      if (cleaned) receipt_.outcome = StopOutcome::cleaned;
-      return cleaned;
+      return clean_up();
     }
-    if (auto ok = pin_owner(view.record.owner, has_target); !ok) return ok;
+    if (auto ok = pin_owner(view.record.owner, false, has_target); !ok) return ok;
     primary_count_ = target_count_;
     return {};
   }
@@ -152,7 +153,7 @@ class StopRun {
   Result<void> pin_orphans(const OwnerView& lock) noexcept {
     forget_targets();
     for (std::size_t at = 0; at < lock.holder_count; ++at) {
-      const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, true);
+      const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, false);
       if (!pinned.has_value()) return pinned.error();
     }
     if (lock.has_record && lock.record.server.pid != 0) (void)pin(lock.record.server, false);
@@ -161,8 +162,8 @@ class StopRun {
   }
 
   /// Sets the receipt where the owner can't be pinned.
-  Result<void> pin_owner(const ProcessIdentity& owner, bool& pinned) noexcept {
-    const auto result = pin(owner, true);
+  Result<void> pin_owner(const ProcessIdentity& owner, bool is_shifted, bool& pinned) noexcept {
+    const auto result = pin(owner, is_shifted);
     if (!result.has_value()) return result.error();
     pinned = *result;
     if (pinned) return {};
@@ -213,8 +214,10 @@ class StopRun {
     SysResult<void> signalled;
     // The sentinel stands before the first signal, and both happen before another stopper can look.
     const auto entered = registration.enter([&](bool first) noexcept {
-      receipt_.joined = !first;
-      if (first) signalled = terminate(0, primary_count_);
+      // Orphans are others than the owner that an earlier stop of the same target has asked.
+      const bool asks = first || receipt_.was_orphaned;
+      receipt_.joined = !asks;
+      if (asks) signalled = terminate(0, primary_count_);
     });
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
     if (!entered) {
@@ -229,6 +232,7 @@ class StopRun {
       result = end_and_clean_up();
     }
     const auto left = registration.leave();
+    registration_ = nullptr;
     if (receipt_.sentinel_error == 0 && !left) receipt_.sentinel_error = left.error().code;
     return result;
   }
@@ -237,7 +241,12 @@ class StopRun {
     // An owner may have left more orphans than we can pin at once.
     for (int round = 0; round < 32; ++round) {
       if (auto ok = wait_and_kill(); !ok) return ok;
-      if (auto ok = clean_up(); !ok) return ok;
+      if (auto ok = clean_up(); !ok) {
+        // The server is stopped all the same, and the next claim removes what it left.
+        receipt_.clean_up_error = ok.error().code != 0 ? ok.error().code : EIO;
+        return {};
+      }
+      if (receipt_.outcome == StopOutcome::still_alive) return {};
       if (!receipt_.was_orphaned || receipt_.holder_count == 0) return {};
       OwnerView view;
       view.holder_count = receipt_.holder_count;
@@ -388,7 +397,12 @@ class StopRun {
         if (view->record.owner != receipt_.target) receipt_.successor = view->record.owner;
         return {};
       }
+      if (registration_ != nullptr) renew();
       if (view->standing == LockStanding::orphaned) {
+        if (!view->has_record || view->record.owner != receipt_.target) {
+          receipt_.successor = view->record.owner;  // it has come and gone, and these are its orphans
+          return {};
+        }
         receipt_.holder_count = view->holder_count;
         for (std::size_t at = 0; at < view->holder_count; ++at) receipt_.holders[at] = view->holders[at];
       }
@@ -437,6 +451,7 @@ class StopRun {
           !ok) {
         return ok;
       }
+      if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;
     }
     const auto removed =
         uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.port().c_str()); });

@@ -1633,8 +1633,8 @@ namespace detail {
   if (record.owner != lock_record.owner) return false;
   // While it is being published or withdrawn, the file's time stamp changes.
   const bool is_settled = lock_record.phase == Phase::starting || lock_record.phase == Phase::running;
-  const bool same_file =
-      info.id.inode == lock_record.record.inode && (!is_settled || info.changed_ns == lock_record.record.changed_ns);
+  const bool same_time = info.changed_ns == lock_record.record.changed_ns || lock_record.record.changed_ns == 0;
+  const bool same_file = info.id.inode == lock_record.record.inode && (!is_settled || same_time);
   return same_file || (record.owner.start.known && lock_record.origin.boot == own_boot);
 }
 
@@ -1775,7 +1775,9 @@ class Leftovers {
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();
     if (view->standing == RecordStanding::absent) return {};
-    if (view->standing == RecordStanding::dead) return remove(name);
+    // Its maker's own, not yet published: a file that it displaced can't name it.
+    const bool is_makers = proof_ != nullptr && view->record.owner.pid != 0 && view->record.owner == proof_->owner;
+    if (view->standing == RecordStanding::dead || is_makers) return remove(name);
 
     OpenStateFile<H> opened;
     const Result<RecordView> current = judge(files_.record(), opened);
@@ -2340,8 +2342,10 @@ template <typename H>
 /// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
-  return held.held && host.process.self() == held.claimant &&
-         host.process.origin().pid_namespace == held.written.origin.pid_namespace;
+  if (!held.held || host.process.self() != held.claimant) return false;
+  // Unknown, where /proc is out of reach by now (a chroot, a sandbox), is no evidence of another one.
+  const std::uint64_t own = host.process.origin().pid_namespace;
+  return own == 0 || own == held.written.origin.pid_namespace;
 }
 
 template <typename H>
@@ -2439,10 +2443,10 @@ class Claimant {
     if (!view) return view.error();
     report_.evidence = view->evidence;
     is_orphaned_ = view->standing == LockStanding::orphaned;
-    if (view->has_record) {
-      report_.owner = view->record.owner;
-      report_.server = view->record.server;
-    }
+    // A claim half-way has its predecessor's record still.
+    const bool is_holders = view->has_record && view->standing != LockStanding::claiming;
+    report_.owner = is_holders ? view->record.owner : ProcessIdentity{};
+    report_.server = is_holders ? view->record.server : ProcessIdentity{};
     switch (view->standing) {
       case LockStanding::free: return Step::again;
       case LockStanding::owned: return finish(ClaimOutcome::already_running);
@@ -2580,6 +2584,8 @@ class Claimant {
       if (!created.ok()) return files_.error(Operation::create, created.error, temporary_);
       published_.file = ScopedFile<H>{host_, created.value};
       auto written = write_record_into(created.value);
+      // Now that it is known which file will be our record: without a start time, only that proves whose it was.
+      if (written) written = write_lock_record(host_, files_, lock_.file.get(), record_);
       if (!written) drop_temporary();
       return written;
     }
@@ -2656,6 +2662,7 @@ class Claimant {
       return Step::judge_again;
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
+    if (out.error == ENOENT) return Step::judge_again;  // settled by a claim under another lock file
     if (!out.ok() || out.value.id != published_.info.id) return yield_to_the_next();
     drop_temporary();
     return Step::judge_again;
@@ -2896,6 +2903,10 @@ template <typename H>
   const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
   if (!written.ok()) return files.error(Operation::write, written.error, files.record());
   (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(created.value); });
+  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  held.written.record = {before.value.id.inode, 0};
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
   const auto linked =
       uninterrupted([&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
   if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
@@ -3238,6 +3249,7 @@ struct StopReceipt {
   bool sent_kill = false;
   bool killed_group = false;            ///< members of the process group that the target led were left, and were killed
   int sentinel_error = 0;               ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;               ///< errno, where what it left could not be removed: the next claim does that
   Milliseconds took;                    ///< from the call to the target's end
   Evidence evidence;                    ///< why the target is, or is not, the owner
   ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
@@ -3293,6 +3305,7 @@ class StopRun {
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
       const bool unsettled = found.lock.standing == LockStanding::claiming ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
+                             (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
@@ -3321,7 +3334,8 @@ class StopRun {
       if (!has_target) receipt_.outcome = StopOutcome::refused;
       return {};
     }
-    if (auto ok = pin_owner(record.owner, has_target); !ok || !has_target) return ok;
+    const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
+    if (auto ok = pin_owner(record.owner, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
     if (record.server.pid != 0 && record.server != record.owner) {
       // If it can't be pinned, its owner can still be stopped, and ends it.
@@ -3342,11 +3356,9 @@ class StopRun {
     }
     if (auto ok = check_trust(host_, files_, directory_.info, view.info, files_.record()); !ok) return ok;
     if (view.standing == RecordStanding::dead) {
-      auto cleaned = clean_up();
-      if (cleaned) receipt_.outcome = StopOutcome::cleaned;
-      return cleaned;
+      return clean_up();
     }
-    if (auto ok = pin_owner(view.record.owner, has_target); !ok) return ok;
+    if (auto ok = pin_owner(view.record.owner, false, has_target); !ok) return ok;
     primary_count_ = target_count_;
     return {};
   }
@@ -3355,7 +3367,7 @@ class StopRun {
   Result<void> pin_orphans(const OwnerView& lock) noexcept {
     forget_targets();
     for (std::size_t at = 0; at < lock.holder_count; ++at) {
-      const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, true);
+      const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, false);
       if (!pinned.has_value()) return pinned.error();
     }
     if (lock.has_record && lock.record.server.pid != 0) (void)pin(lock.record.server, false);
@@ -3364,8 +3376,8 @@ class StopRun {
   }
 
   /// Sets the receipt where the owner can't be pinned.
-  Result<void> pin_owner(const ProcessIdentity& owner, bool& pinned) noexcept {
-    const auto result = pin(owner, true);
+  Result<void> pin_owner(const ProcessIdentity& owner, bool is_shifted, bool& pinned) noexcept {
+    const auto result = pin(owner, is_shifted);
     if (!result.has_value()) return result.error();
     pinned = *result;
     if (pinned) return {};
@@ -3416,8 +3428,10 @@ class StopRun {
     SysResult<void> signalled;
     // The sentinel stands before the first signal, and both happen before another stopper can look.
     const auto entered = registration.enter([&](bool first) noexcept {
-      receipt_.joined = !first;
-      if (first) signalled = terminate(0, primary_count_);
+      // Orphans are others than the owner that an earlier stop of the same target has asked.
+      const bool asks = first || receipt_.was_orphaned;
+      receipt_.joined = !asks;
+      if (asks) signalled = terminate(0, primary_count_);
     });
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
     if (!entered) {
@@ -3432,6 +3446,7 @@ class StopRun {
       result = end_and_clean_up();
     }
     const auto left = registration.leave();
+    registration_ = nullptr;
     if (receipt_.sentinel_error == 0 && !left) receipt_.sentinel_error = left.error().code;
     return result;
   }
@@ -3440,7 +3455,12 @@ class StopRun {
     // An owner may have left more orphans than we can pin at once.
     for (int round = 0; round < 32; ++round) {
       if (auto ok = wait_and_kill(); !ok) return ok;
-      if (auto ok = clean_up(); !ok) return ok;
+      if (auto ok = clean_up(); !ok) {
+        // The server is stopped all the same, and the next claim removes what it left.
+        receipt_.clean_up_error = ok.error().code != 0 ? ok.error().code : EIO;
+        return {};
+      }
+      if (receipt_.outcome == StopOutcome::still_alive) return {};
       if (!receipt_.was_orphaned || receipt_.holder_count == 0) return {};
       OwnerView view;
       view.holder_count = receipt_.holder_count;
@@ -3591,7 +3611,12 @@ class StopRun {
         if (view->record.owner != receipt_.target) receipt_.successor = view->record.owner;
         return {};
       }
+      if (registration_ != nullptr) renew();
       if (view->standing == LockStanding::orphaned) {
+        if (!view->has_record || view->record.owner != receipt_.target) {
+          receipt_.successor = view->record.owner;  // it has come and gone, and these are its orphans
+          return {};
+        }
         receipt_.holder_count = view->holder_count;
         for (std::size_t at = 0; at < view->holder_count; ++at) receipt_.holders[at] = view->holders[at];
       }
@@ -3640,6 +3665,7 @@ class StopRun {
           !ok) {
         return ok;
       }
+      if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;
     }
     const auto removed =
         uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.port().c_str()); });
@@ -4224,10 +4250,13 @@ class LinuxProcessProbe {
       std::uint64_t pid = 0;
       if (found == count || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), pid)) return;
       if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
+      const StartToken start = look(static_cast<Pid>(pid)).start;
+      // Asked again: if its PID was reused meanwhile, this start is a stranger's.
+      if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
       LockHolder& holder = out[found++];
       holder = LockHolder{};
       holder.pid = static_cast<Pid>(pid);
-      holder.start = look(holder.pid).start;
+      holder.start = start;
       FixedText<64> path{"/proc/"};
       path.append(name).append("/comm");
       FixedText<64> command;

@@ -64,6 +64,20 @@ TEST_CASE("a forked child's guard neither owns nor releases", "[guard]") {
   CHECK(guard.verify() == Ownership::held);
 }
 
+TEST_CASE("an owner that can no longer see /proc still owns, and releases", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.processes.has_proc = false;  // a chroot, a sandbox
+  CHECK(guard.owns());
+  REQUIRE(guard.ready());
+  REQUIRE(guard.publish_port(4711));
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
 TEST_CASE("a child with the same number in a PID namespace of its own is not the owner", "[guard][F8]") {
   Machine machine;
   genie::testing::ProcessOptions options;
@@ -95,6 +109,7 @@ TEST_CASE("files deleted under a live owner are noticed, and nobody takes over w
     CHECK_FALSE(newcomer.claim()->owned());
     REQUIRE(guard.restore_record());
     CHECK(guard.verify() == Ownership::held);
+    CHECK_FALSE(newcomer.claim()->owned());
     CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
     REQUIRE(guard.release());
     CHECK_FALSE(machine.disk.exists(record_path));

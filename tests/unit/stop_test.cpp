@@ -368,6 +368,47 @@ TEST_CASE("orphans that hold the lock are ended by the stop that finds them, and
   check_clean(machine);
 }
 
+TEST_CASE("orphans are asked to end even while the stop that left them is still at work", "[stop][F10][F19]") {
+  Machine machine;
+  const Contender owner = server(machine);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender worker = machine.fork(owner);
+  machine.processes.processes[worker.index()].leader = worker.index();
+  const Contender one = machine.spawn();
+  const Contender two = machine.spawn();
+  genie::Result<genie::StopReceipt> second = genie::StopReceipt{};
+  machine.time.after(milliseconds(100), [&] { second = stop_by(two); });
+  const auto first = stop_by(one);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(second->was_orphaned);
+  CHECK_FALSE(second->joined);
+  CHECK(second->sent_terminate);
+  CHECK_FALSE(second->sent_kill);
+  CHECK_FALSE(worker.is_alive());
+}
+
+TEST_CASE("an orphan that cannot be killed is reported once its time is over", "[stop][F10]") {
+  Machine machine;
+  Reaction reaction;
+  reaction.ignores_terminate = true;
+  reaction.kill_takes = seconds(1000);
+  const Contender owner = server(machine);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender worker = machine.fork(owner);
+  machine.processes.processes[worker.index()].leader = worker.index();
+  machine.processes.processes[worker.index()].reaction = reaction;
+  owner.kill();
+  owner.reap();
+  const auto began = machine.time.monotonic;
+  const auto receipt = stop_by(machine.spawn());
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::still_alive);
+  CHECK(machine.time.monotonic - began < seconds(20));
+}
+
 TEST_CASE("whoever claims while orphans are looked for is not taken for one", "[stop][F27]") {
   Machine machine;
   const Contender owner = server(machine);

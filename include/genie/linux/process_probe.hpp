@@ -220,10 +220,13 @@ class LinuxProcessProbe {
       std::uint64_t pid = 0;
       if (found == count || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), pid)) return;
       if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
+      const StartToken start = look(static_cast<Pid>(pid)).start;
+      // Asked again: if its PID was reused meanwhile, this start is a stranger's.
+      if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
       LockHolder& holder = out[found++];
       holder = LockHolder{};
       holder.pid = static_cast<Pid>(pid);
-      holder.start = look(holder.pid).start;
+      holder.start = start;
       FixedText<64> path{"/proc/"};
       path.append(name).append("/comm");
       FixedText<64> command;
