@@ -467,6 +467,47 @@ TEST_CASE("an owner killed before any of its calls blocks nobody and leaves noth
   std::printf("killed before each call of a whole life: %d deaths\n", steps);
 }
 
+TEST_CASE("an older program that starts at any step of a takeover keeps its record or is noticed",
+          "[process][race][older][F4]") {
+  const StateDirectory directory;
+  const ProcessIdentity dead = dead_process();
+  const Child older = start([] { ::pause(); });
+  const std::string record = record_of(older.identity());
+  int yielded = 0;
+  bool ran_through = false;
+  for (int step = 1; !ran_through; ++step) {
+    INFO("started before call " << step);
+    prepare(directory, Found::stale, dead);
+    int calls = 0;
+    bool created = false;
+    const std::function<void()> before = [&] {
+      if (++calls != step) return;
+      // It has read the stale record before, and breaks it by its name. The file gets the inode number of the old one.
+      ::unlink(directory.record().c_str());
+      write_file(directory.record(), record);
+      created = true;
+    };
+    ObservedGuard guard = observed_guard(directory.path(), before);
+    const ClaimReport report = value(guard.claim());
+    ran_through = !created;
+    calls = step;  // what follows is not under test
+    REQUIRE(directory.leftovers().empty());
+    if (ran_through) {
+      REQUIRE(report.owned());
+      REQUIRE(guard.verify() == Ownership::held);
+    } else if (report.owned()) {
+      REQUIRE(guard.verify() == Ownership::record_replaced);
+      REQUIRE(read_file(directory.record()) == record);
+    } else {
+      ++yielded;
+      REQUIRE(report.outcome == ClaimOutcome::already_running);
+      REQUIRE(report.owner == older.identity());
+      REQUIRE(read_file(directory.record()) == record);
+    }
+  }
+  CHECK(yielded > 0);
+}
+
 TEST_CASE("a breaker of a stale record that is parked before any of its calls never makes a second owner",
           "[process][race][F3]") {
   const StateDirectory directory;

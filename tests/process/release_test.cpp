@@ -314,6 +314,34 @@ TEST_CASE("a release in progress is neither orphaned nor stale to anybody", "[pr
   }
 }
 
+TEST_CASE("an older program that replaces the record at any step of a release keeps its own", "[process][F5][older]") {
+  const StateDirectory directory;
+  const Child older = start([] { ::pause(); });
+  const std::string record = record_of(older.identity());
+  bool ran_through = false;
+  for (int step = 1; !ran_through; ++step) {
+    INFO("replaced before call " << step << " of the release");
+    int calls = 0;
+    bool releasing = false;
+    const std::function<void()> before = [&] {
+      if (!releasing || ++calls != step) return;
+      ::unlink(directory.record().c_str());
+      write_file(directory.record(), record);
+    };
+    {
+      ObservedGuard guard = observed_guard(directory.path(), before);
+      REQUIRE(value(guard.claim()).owned());
+      releasing = true;
+      ok(guard.release());
+      releasing = false;
+    }
+    ran_through = calls < step;
+    REQUIRE(directory.leftovers().empty());
+    if (!ran_through) REQUIRE(read_file(directory.record()) == record);
+    ::unlink(directory.record().c_str());
+  }
+}
+
 TEST_CASE("a deleted record under a live owner is noticed, and its lock keeps newcomers out", "[process][F25]") {
   const StateDirectory directory;
   Actor owner{directory};

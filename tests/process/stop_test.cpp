@@ -78,10 +78,14 @@ class LaterClock : public genie::SystemClock {
   static constexpr Milliseconds later = genie::default_sentinel_ttl + genie::seconds(1);
 };
 
-/// Lets something happen just before the holders of a lock are listed.
+/// Lets something happen just before a process is pinned, or the holders of a lock are listed.
 class LateProbe : public genie::SystemProcessProbe {
  public:
   explicit LateProbe(const std::function<void()>& before) : before_{&before} {}
+  genie::SysResult<Handle> open(Pid pid) noexcept {
+    (*before_)();
+    return genie::SystemProcessProbe::open(pid);
+  }
   template <typename... Arguments>
   std::size_t lock_holders(genie::FileIdentity file, Arguments... arguments) noexcept {
     (*before_)();
@@ -485,6 +489,39 @@ TEST_CASE("the PID of a killed server is reused within the same clock tick", "[p
   std::printf("a PID reused within the same clock tick: %u times\n", collisions->get());
 }
 
+TEST_CASE("the PID of a server is reused between the verdict and the signal", "[process][stop][F6]") {
+  const StateDirectory directory;
+  const Shared<Counter> hits;
+  const bool by_lock = GENERATE(true, false);
+  INFO("its owner is known by its lock: " << by_lock);
+  const int status = in_own_pid_namespace([&]() -> int {
+    if (!choose_next_pid(500)) return not_permitted;
+    Actor server{directory, acting(OnTerminate::die)};
+    if (by_lock)
+      REQUIRE(server.claim().owned());
+    else
+      write_file(directory.record(), record_of(server.identity()));
+    Child stranger;
+    const std::function<void()> before = [&] {
+      if (stranger.pid() != 0) return;
+      const ProcessIdentity former = server.identity();
+      server.kill();
+      stranger = start_in_place_of(former, [&] { pause_and_count(&*hits); });
+    };
+    genie::ServeGuard<genie::SystemClock, LateProbe> guard{directory.path(), {}, {}, LateProbe{before}};
+    const auto receipt = value(guard.stop(with_grace(20)));
+    REQUIRE(stranger.pid() == 500);
+    REQUIRE(stranger.alive());
+    REQUIRE(hits->get() == 0);
+    REQUIRE_FALSE(receipt.sent_terminate);
+    REQUIRE_FALSE(receipt.sent_kill);
+    REQUIRE(claim_at_once(directory).owned());
+    return 0;
+  });
+  if (status == not_permitted) GENIE_SKIP("PIDs can't be chosen here");
+  CHECK(status == 0);
+}
+
 TEST_CASE("the PID of a dead owner is reused while its forked worker holds the lock", "[process][stop][F6][F10]") {
   const StateDirectory directory;
   const Shared<Counter> hits;
@@ -618,6 +655,46 @@ TEST_CASE("a server that starts at any step of the stop of its predecessor keeps
     REQUIRE(newcomer.terminations() == 0);
     REQUIRE(value(guard.port()) == 2222);
     REQUIRE(directory.names() == std::vector<std::string>{"pgserve.port", "serve.lock", "serve.pid"});
+  }
+  CHECK(successors > 0);
+}
+
+TEST_CASE("an older program that starts at any step of a stop keeps its record", "[process][stop][F27][older]") {
+  const StateDirectory directory;
+  const OnTerminate reaction = GENERATE(OnTerminate::leave, OnTerminate::die);
+  Bystander newcomer;
+  const std::string record = record_of(newcomer.identity());
+  int successors = 0;
+  bool ran_through = false;
+  for (int step = 1; !ran_through; ++step) {
+    INFO("a newcomer before call " << step << " of the stop");
+    directory.clear();
+    Actor server{directory, acting(reaction)};
+    REQUIRE(server.claim().owned());
+    const ProcessIdentity target = server.identity();
+    int calls = 0;
+    bool claimed = false;
+    const std::function<void()> before = [&] {
+      if (++calls != step) return;
+      // It takes over from a dead one by name, and yields to a live one.
+      if (genie::SystemProcessProbe{}.look(target.pid).liveness == genie::Liveness::alive) return;
+      if (read_file(directory.record()) == record_of(target)) ::unlink(directory.record().c_str());
+      const int file = ::open(directory.record().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      if (file < 0) return;
+      claimed = ::write(file, record.data(), record.size()) > 0;
+      ::close(file);
+    };
+    ObservedGuard guard = observed_guard(directory.path(), before);
+    const auto receipt = value(guard.stop());
+    ran_through = calls < step;
+    CHECK(receipt.target == target);
+    REQUIRE(newcomer.untouched());
+    REQUIRE(directory.leftovers().empty());
+    REQUIRE(directory.has("serve.pid") == claimed);
+    if (!claimed) continue;
+    ++successors;
+    REQUIRE(read_file(directory.record()) == record);
+    REQUIRE(claim_at_once(directory).outcome == ClaimOutcome::already_running);
   }
   CHECK(successors > 0);
 }

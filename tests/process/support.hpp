@@ -7,6 +7,8 @@
 #ifndef GENIE_TESTS_PROCESS_SUPPORT_HPP
 #define GENIE_TESTS_PROCESS_SUPPORT_HPP
 
+#include <genie/serve_guard.hpp>
+
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/futex.h>
@@ -21,7 +23,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <genie/serve_guard.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -85,9 +86,9 @@ inline constexpr unsigned patience_s = 60;
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
-[[nodiscard]] inline int rounds_wanted(int otherwise) {
-  const char* wanted = std::getenv("GENIE_TEST_ROUNDS");
-  return wanted != nullptr && std::atoi(wanted) > 0 ? std::atoi(wanted) : otherwise;
+[[nodiscard]] inline int rounds_wanted(int rounds) {
+  const char* factor = std::getenv("GENIE_TEST_ROUNDS");
+  return rounds * (factor != nullptr && std::atoi(factor) > 0 ? std::atoi(factor) : 1);
 }
 
 [[nodiscard]] inline std::string text(const genie::Error& error) {
