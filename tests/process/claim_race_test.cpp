@@ -145,6 +145,7 @@ class Harness {
   }
   ~Harness() {
     race_->closed = true;
+    race_->over.add();  // after a failed assertion they are still in their round
     race_->go.add();
     for (Child& child : children_) (void)child.wait();
   }
@@ -506,6 +507,57 @@ TEST_CASE("an older program that starts at any step of a takeover keeps its reco
     }
   }
   CHECK(yielded > 0);
+}
+
+namespace {
+
+/// Deletes the lock file, or the whole directory, at each step of a claim in turn, and lets a newcomer claim there.
+void delete_at_each_step(Found found, bool all) {
+  const StateDirectory directory;
+  const ProcessIdentity dead = dead_process();
+  bool ran_through = false;
+  for (int step = 1; !ran_through; ++step) {
+    INFO("deleted before call " << step);
+    prepare(directory, found, dead);
+    Actor newcomer{directory};
+    int calls = 0;
+    ClaimReport other;
+    const std::function<void()> before = [&] {
+      if (++calls != step) return;
+      if (all)
+        directory.remove();
+      else
+        ::unlink(directory.lock().c_str());
+      ClaimOptions at_once;
+      at_once.settle = Milliseconds{0};
+      other = newcomer.claim(at_once);
+    };
+    ObservedGuard guard = observed_guard(directory.path(), before);
+    const ClaimReport report = value(guard.claim());
+    const bool claimed = other.owned();
+    INFO("outcomes " << static_cast<int>(report.outcome) << " and " << static_cast<int>(other.outcome) << ", reasons "
+                     << static_cast<int>(report.evidence.reason) << " and " << static_cast<int>(other.evidence.reason));
+    ran_through = calls < step;
+    calls = step;  // what follows is not under test
+    // Where both gave up, nothing is left that keeps the next one out.
+    if (!report.owned() && !claimed) REQUIRE(newcomer.claim().owned());
+    if (!all) REQUIRE_FALSE((report.owned() && claimed));
+    if (claimed) REQUIRE(newcomer.verify() == Ownership::held);
+    if (claimed && report.owned()) REQUIRE(guard.verify() != Ownership::held);
+    if (!claimed && !all) REQUIRE(guard.verify() != Ownership::record_replaced);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a lock file deleted at any step of a claim makes no second owner and blocks nobody",
+          "[process][race][F25]") {
+  delete_at_each_step(GENERATE(Found::nothing, Found::stale), false);
+}
+
+TEST_CASE("a directory deleted at any step of a claim makes no second owner who believes in it",
+          "[process][race][F25]") {
+  delete_at_each_step(GENERATE(Found::nothing, Found::stale), true);
 }
 
 TEST_CASE("a breaker of a stale record that is parked before any of its calls never makes a second owner",
