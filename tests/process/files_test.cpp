@@ -390,14 +390,13 @@ TEST_CASE("a process without free descriptors gets an error that says so", "[pro
       rlimit limit{};
       limit.rlim_cur = limit.rlim_max = static_cast<rlim_t>(next) + free;
       Guard guard{directory.path()};
-      // What needs descriptors itself comes before the limit or after the claim.
-      REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+      // What needs descriptors itself comes before the limit; a sanitizer that checks an assertion needs some, too, so
+      // there is none below.
+      if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return 5;
       const auto claimed = guard.claim(at_once());
       if (claimed.has_value()) return claimed->owned() ? 0 : 1;
-      INFO(text(claimed.error()));
-      REQUIRE(claimed.error().code == EMFILE);
-      REQUIRE_FALSE(guard.owns());
-      return 2;
+      if (claimed.error().code != EMFILE) return 3;
+      return guard.owns() ? 4 : 2;
     });
     const int status = claimant.wait();
     REQUIRE((status == 0 || status == 2));
