@@ -394,7 +394,7 @@ TEST_CASE("a starter that finds an empty record waits for its writer", "[process
   });
   // It holds the lock while it waits, so everybody else knows that somebody is at it.
   Guard observer{directory.path()};
-  while (value(observer.status()).evidence.reason != Reason::claim_in_progress) ::sched_yield();
+  eventually([&] { return value(observer.status()).evidence.reason == Reason::claim_in_progress; });
   REQUIRE_FALSE(starter.has_answered());
   const int file = ::open(directory.record().c_str(), O_WRONLY | O_CLOEXEC);
   REQUIRE(::write(file, record.data(), record.size()) == static_cast<ssize_t>(record.size()));

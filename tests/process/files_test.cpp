@@ -490,7 +490,7 @@ TEST_CASE("a client that asks all the time sees no port but those of live owners
   for (int number = 1; number <= rounds_wanted(100); ++number) {
     *current = number;
     Actor owner{directory};
-    while (!owner.claim().owned()) ::sched_yield();
+    eventually([&] { return owner.claim().owned(); });
     ok(owner.ask([number](Guard& guard) { return guard.publish_port(static_cast<std::uint16_t>(number)); }));
     const std::uint32_t seen = asked->get();
     asked->wait_for(seen + 2);

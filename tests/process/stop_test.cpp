@@ -200,7 +200,7 @@ TEST_CASE("the grace period begins with the request", "[process][stop]") {
     return guard.claim(options);
   });
   Guard observer{directory.path()};
-  while (value(observer.status()).evidence.reason != Reason::claim_in_progress) ::sched_yield();
+  eventually([&] { return value(observer.status()).evidence.reason == Reason::claim_in_progress; });
   const Shared<Counter> stopping;
   Actor stopper{directory};
   stopper.tell([counter = &*stopping](Guard& guard) {
@@ -340,7 +340,7 @@ TEST_CASE("stops at the same time send one request and all report the same", "[p
     stoppers.back().tell([](Guard& guard) { return guard.stop(with_grace(patience_s * 1000)); });
   }
   // All that there is room for have entered.
-  while (stoppers_in(directory) < std::min(count, 32)) ::sched_yield();
+  eventually([&] { return stoppers_in(directory) >= std::min(count, 32); });
   const ClaimReport automatic = claim_at_once(directory, ClaimMode::automatic);
   CHECK(automatic.outcome == ClaimOutcome::stopping);
   CHECK(automatic.stop.target == target);
@@ -387,10 +387,10 @@ TEST_CASE("automatic starts stay out until the last stop is done", "[process][st
     ObservedGuard guard = observed_guard(directory.path(), before);
     REQUIRE(value(guard.stop()).outcome == StopOutcome::stopped);
   });
-  while (stoppers_in(directory) < 1) ::sched_yield();
+  eventually([&] { return stoppers_in(directory) >= 1; });
   Actor quick{directory};
   quick.tell([](Guard& guard) { return guard.stop(); });
-  while (stoppers_in(directory) < 2) ::sched_yield();  // so the slow one has let go of the sentinel by now
+  eventually([&] { return stoppers_in(directory) >= 2; });  // so the slow one has let go of the sentinel by now
   CHECK(server.leave() == 0);
   parked->wait_for(1);
   CHECK(value(quick.answer<Result<StopReceipt>>()).outcome == StopOutcome::stopped);

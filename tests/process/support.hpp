@@ -107,6 +107,16 @@ inline void ok(const Result<void>& result) {
   if (!result.has_value()) FAIL(text(result.error()));
 }
 
+/// Asks again and again until `condition()` holds: for what no process can tell us.
+template <typename Condition>
+void eventually(Condition&& condition) {
+  const double deadline = now_ms() + patience_s * 500.0;
+  while (!condition()) {
+    if (now_ms() > deadline) FAIL("waited too long for a condition");
+    ::sched_yield();
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Memory between processes
 
