@@ -232,7 +232,7 @@ class Claimant {
                            has_previous_ ? &previous_ : nullptr,
                            proof() != nullptr,
                            options_.trust_legacy};
-    if (auto ok = leftovers.settle(); !ok) return ok.error();
+    if (auto ok = leftovers.settle(); !ok) return failed_in_directory(ok.error());
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -386,6 +386,8 @@ class Claimant {
       report_.taken_over = stale.evidence;
       return complete();
     }
+    // A claim under another lock file has settled it; whether our record stands is for the next look.
+    if (out.error == ENOENT) return Step::judge_again;
     return put_back(exchange());
   }
 
