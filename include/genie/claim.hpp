@@ -89,9 +89,10 @@ template <typename H>
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
-  // Unknown, where /proc is out of reach by now (a chroot, a sandbox), is no evidence of another one.
+  // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
-  return own == 0 || own == held.written.origin.pid_namespace;
+  const std::uint64_t claimants = held.written.origin.pid_namespace;
+  return own == 0 || claimants == 0 || own == claimants;
 }
 
 template <typename H>
@@ -223,7 +224,8 @@ class Claimant {
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
-    record_.port_name = PortFileName{Text{files_.port()}};
+    // Until they are gone, so that whoever comes after a crash still knows of them.
+    record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     record_.build = FixedText<63>{options_.build.first(63)};
 
     Leftovers<H> leftovers{host_,
@@ -233,6 +235,13 @@ class Claimant {
                            proof() != nullptr,
                            options_.trust_legacy};
     if (auto ok = leftovers.settle(); !ok) return failed_in_directory(ok.error());
+    kept_ = leftovers.kept();
+    const Result<Step> step = judge_repeatedly();
+    kept_ = nullptr;
+    return step;
+  }
+
+  Result<Step> judge_repeatedly() noexcept {
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -257,13 +266,19 @@ class Claimant {
     if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
     report_.evidence = view->evidence;
     switch (view->standing) {
-      case RecordStanding::absent: return publish_new();
       case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
       case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
-      case RecordStanding::empty: return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
-      case RecordStanding::dead: return take_over(*view, opened);
+      case RecordStanding::absent: return kept_ != nullptr ? Step::again : publish_new();
+      case RecordStanding::dead: return kept_ != nullptr ? Step::again : take_over(*view, opened);
+      case RecordStanding::empty: break;
     }
-    return Step::judge_again;
+    if (kept_ != nullptr) {
+      // A crashed takeover had put somebody's record aside, and this one has taken its place.
+      report_.evidence = kept_->evidence;
+      report_.owner = kept_->record.owner;
+      return finish(ClaimOutcome::contended);
+    }
+    return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
   }
 
   /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
@@ -293,6 +308,7 @@ class Claimant {
   }
 
   Result<Step> publish_new() noexcept {
+    if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
     if (unnamed.error == EOPNOTSUPP || unnamed.error == EINVAL || unnamed.error == ENOSYS) return publish_by_rename();
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
@@ -320,8 +336,10 @@ class Claimant {
 
   /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
   Result<void> create_temporary() noexcept {
+    if (auto ok = drop_litter(); !ok) return ok;
     for (int attempt = 0; attempt < 16; ++attempt) {
       record_.temporary = host_.process.random() | 1U;
+      record_.record = {};
       temporary_ = files_.temporary(record_.temporary);
       if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok;
       const auto created = uninterrupted(
@@ -338,9 +356,19 @@ class Claimant {
     return files_.refusal(ErrorKind::interrupted, Operation::create, temporary_);
   }
 
+  /// Where that fails, the lock's record must go on naming it: no other may be created.
   void drop_temporary() noexcept {
-    (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+    litter_error_ = removed.error;
+    has_litter_ = !removed.ok() && removed.error != ENOENT;
     published_.file.reset();
+  }
+
+  Result<void> drop_litter() noexcept {
+    if (!has_litter_) return {};
+    drop_temporary();
+    if (has_litter_) return files_.error(Operation::unlink, litter_error_, temporary_);
+    return {};
   }
 
   Result<Step> publish_by_rename() noexcept {
@@ -429,12 +457,19 @@ class Claimant {
 
   /// Our record stands under its name. Everything that must be so before a server may start.
   Result<Step> complete() noexcept {
+    // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
+    const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
+    if (info.ok() && info.value.links == 0) {
+      // Somebody with another lock file took our takeover for a crashed one, and what we removed was our own.
+      published_.file.reset();
+      return Step::judge_again;
+    }
     held_.held = true;
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
-    if (auto ok = complete_under_lock(); !ok) {
+    if (auto ok = complete_under_lock(info); !ok) {
       fill_held();
       (void)release_held(host_, files_, held_);
       return ok.error();
@@ -486,9 +521,7 @@ class Claimant {
     held_.written = record_;
   }
 
-  Result<void> complete_under_lock() noexcept {
-    // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
-    const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
+  Result<void> complete_under_lock(const SysResult<FileInfo>& info) noexcept {
     if (!info.ok()) return files_.error(Operation::stat, info.error, files_.record());
     record_.record.changed_ns = info.value.changed_ns;
     if (auto ok = invalidate_port(files_.port()); !ok) return ok;
@@ -496,6 +529,7 @@ class Claimant {
         Text{previous_.port_name}.ends_with(".port") && StateFiles::is_usable_name(previous_.port_name)) {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
+    record_.port_name = PortFileName{Text{files_.port()}};
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
@@ -541,6 +575,9 @@ class Claimant {
   OpenStateFile<H> lock_;
   OpenStateFile<H> published_;  ///< our own record file
   NameText temporary_;
+  const RecordView* kept_ = nullptr;  ///< a record that has no place, see `Leftovers::kept`
+  bool has_litter_ = false;           ///< the temporary file could not be removed
+  int litter_error_ = 0;
   LockRecord previous_;
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
@@ -548,6 +585,26 @@ class Claimant {
   LockRecord record_;
   ClaimReport report_;
 };
+
+/// Removes the port file if we published it.
+template <typename H>
+[[nodiscard]] Result<void> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                         const NameText* aside) noexcept {
+  OpenStateFile<H> port;
+  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) return ok;
+  if (!port.file.is_open()) return {};
+  PortRecordBytes bytes;
+  const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
+  if (!count.ok()) return files.error(Operation::read, count.error, files.port());
+  bytes.resize(count.value);
+  const PortRecord published = parse_port_record(bytes, H::ProcessProbe::pid_limit);
+  const LockRecord& record = held.written;
+  if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
+      published.generation != record.generation || published.lock != record.lock) {
+    return {};
+  }
+  return withdraw(host, files, held.directory, files.port(), port.info.id, aside);
+}
 
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
@@ -558,23 +615,13 @@ template <typename H>
   LockRecord& record = held.written;
   record.phase = Phase::released;
   if (record.temporary == 0) record.temporary = host.process.random() | 1U;
-  note(write_lock_record(host, files, held.lock, record));
+  const auto announced = write_lock_record(host, files, held.lock, record);
+  note(announced);
+  // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
   const NameText temporary = files.temporary(record.temporary);
-  if (held.has_port) {
-    OpenStateFile<H> port;
-    note(open_state_file(host, files, held.directory, files.port(), OpenMode::read, port));
-    if (port.file.is_open()) {
-      PortRecordBytes bytes;
-      const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
-      bytes.resize(count.value);
-      const PortRecord published = parse_port_record(bytes, H::ProcessProbe::pid_limit);
-      if (count.ok() && published.kind == PortRecordKind::owned && published.owner == record.owner &&
-          published.generation == record.generation && published.lock == record.lock) {
-        note(withdraw(host, files, held.directory, files.port(), port.info.id, temporary));
-      }
-    }
-  }
-  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
+  const NameText* const aside = announced ? &temporary : nullptr;
+  if (held.has_port) note(withdraw_port(host, files, held, aside));
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
   host.files.close(held.record);
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);

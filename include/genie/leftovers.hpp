@@ -22,9 +22,13 @@ class Leftovers {
         proof_{is_this_lock ? previous : nullptr},
         trust_legacy_{trust_legacy} {}
 
-  /// Settles the file that the lock's record names; without a record, every file of that kind.
+  /// Settles the file that the lock's record names; without a record of this boot, every file of that kind: a power cut
+  /// may have lost the last record, and kept the file.
   [[nodiscard]] Result<void> settle() noexcept {
-    if (previous_ != nullptr) {
+    const BootId own = host_.process.origin().boot;
+    is_rebooted_ =
+        previous_ != nullptr && !previous_->origin.boot.empty() && !own.empty() && previous_->origin.boot != own;
+    if (previous_ != nullptr && !is_rebooted_) {
       if (previous_->temporary == 0) return {};
       return settle(files_.temporary(previous_->temporary));
     }
@@ -44,6 +48,9 @@ class Leftovers {
     return {};
   }
 
+  /// What a record says that may be a living owner's, but has no place to be put back to; else null.
+  [[nodiscard]] const RecordView* kept() const noexcept { return has_kept_ ? &kept_ : nullptr; }
+
  private:
   Result<RecordView> judge(const NameText& name, OpenStateFile<H>& opened) noexcept {
     if (auto ok = open_state_file(host_, files_, directory_, name, OpenMode::read, opened); !ok) return ok.error();
@@ -51,42 +58,89 @@ class Leftovers {
     return judge_open_record(host_, files_, opened, name, proof_, trust_legacy_);
   }
 
-  Result<void> remove(const NameText& name) noexcept {
-    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_, name.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files_.error(Operation::unlink, removed.error, name);
-    return {};
+  Result<bool> removed(const NameText& name) noexcept {
+    const auto unlinked = uninterrupted([&] { return host_.files.unlink(directory_, name.c_str()); });
+    if (!unlinked.ok() && unlinked.error != ENOENT) return files_.error(Operation::unlink, unlinked.error, name);
+    return true;
+  }
+
+  [[nodiscard]] bool is_named(const NameText& name) const noexcept {
+    return previous_ != nullptr && name == files_.temporary(previous_->temporary);
   }
 
   Result<void> settle(const NameText& name) noexcept {
+    // Since the machine was started, nobody can have made one that the lock's record does not name.
+    if (is_rebooted_ && !is_named(name)) {
+      sweep(name);
+      return {};
+    }
+    // Each further round means that somebody replaced a record while we looked.
+    has_displaced_ = false;
+    for (int round = 0; round < 16; ++round) {
+      const Result<bool> settled = try_to_settle(name);
+      if (!settled.has_value()) return settled.error();
+      if (*settled) return {};
+    }
+    return files_.refusal(ErrorKind::interrupted, Operation::exchange, name);
+  }
+
+  /// Removes litter. What can't be opened or removed stays: it must not keep a server from starting.
+  void sweep(const NameText& name) noexcept {
+    OpenStateFile<H> opened;
+    if (!open_state_file(host_, files_, directory_, name, OpenMode::read, opened) || !opened.file.is_open()) return;
+    // Only a claim under another lock file could still be at it.
+    const auto pinned = uninterrupted([&] { return host_.files.query_lock(opened.file.get(), owner_byte, 1); });
+    if (pinned.ok() && !pinned.value.held) (void)removed(name);
+  }
+
+  /// Returns: false where somebody else was at it, too: judge again.
+  Result<bool> try_to_settle(const NameText& name) noexcept {
     OpenStateFile<H> leftover;
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();
-    if (view->standing == RecordStanding::absent) return {};
+    if (view->standing == RecordStanding::absent) return true;
     // Its maker's own, not yet published: a file that it displaced can't name it.
     const bool is_makers = proof_ != nullptr && view->record.owner.pid != 0 && view->record.owner == proof_->owner;
-    if (view->standing == RecordStanding::dead || is_makers) return remove(name);
+    if (view->standing == RecordStanding::dead || is_makers) return removed(name);
 
     OpenStateFile<H> opened;
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
-    // An empty file is our own, not yet written one, unless a takeover had exchanged it already.
-    const bool was_exchanged = previous_ == nullptr || (previous_->phase == Phase::claiming && opened.file.is_open() &&
-                                                        current->record.owner == previous_->owner);
-    if (view->standing == RecordStanding::empty && !was_exchanged) return remove(name);
+    if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed =
           uninterrupted([&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
-      if (!renamed.ok() && renamed.error != EEXIST) return files_.error(Operation::rename, renamed.error, name);
-      return {};
+      if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
+        return files_.error(Operation::rename, renamed.error, name);
+      }
+      return renamed.ok();
     }
-    if (current->standing != RecordStanding::dead) return {};
+    if (current->standing != RecordStanding::dead) {
+      // There is no place for it. An empty file says nothing that anybody could miss; a record must not be forgotten.
+      if (view->standing == RecordStanding::empty) return removed(name);
+      kept_ = *view;
+      has_kept_ = true;
+      return true;
+    }
     const auto exchanged =
         uninterrupted([&] { return host_.files.exchange(directory_, name.c_str(), files_.record().c_str()); });
-    if (exchanged.error == ENOENT) return {};
+    if (exchanged.error == ENOENT) return false;
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
-    if (out.ok() && out.value.id == opened.info.id) return remove(name);
-    return {};
+    if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, name);
+    if (!out.ok() || out.value.id != opened.info.id) {
+      has_displaced_ = true;
+      return false;
+    }
+    return removed(name);
+  }
+
+  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. The maker's
+  /// identity alone does not tell: an owner of an earlier boot may have had the same.
+  bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
+    return previous_->phase == Phase::claiming && opened.file.is_open() && current.record.owner == previous_->owner &&
+           opened.info.id.inode == previous_->record.inode;
   }
 
   H& host_;
@@ -95,6 +149,10 @@ class Leftovers {
   const LockRecord* previous_;
   const LockRecord* proof_;
   bool trust_legacy_;
+  bool is_rebooted_ = false;
+  bool has_displaced_ = false;  ///< by our own exchange: somebody else's is under the temporary name now
+  bool has_kept_ = false;
+  RecordView kept_;
 };
 
 }  // namespace genie::inline v0::detail

@@ -153,7 +153,9 @@ template <typename H>
     // The owner is gone, or seems to be another. Either somebody else claimed meanwhile, and then the lock or the
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
     const bool owner_holds = host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
-    view.holder_count = host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
+    // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
+    const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
+    view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
     const auto after = query();
     if (!after.ok()) return files.error(Operation::query_lock, after.error, files.lock());
     LockRecord again;
@@ -166,7 +168,6 @@ template <typename H>
     if (owner_holds && view.evidence.reason == Reason::lock_held_unverified) {
       view.standing = LockStanding::owned;
       view.evidence.reason = Reason::lock_held_start_shifted;
-      view.holder_count = 0;
       return view;
     }
     if (owner_holds && view.evidence.reason == Reason::owner_released) {

@@ -173,7 +173,8 @@ template <typename H>
   if (auto usable = files.check(); !usable) return usable;
   const char* path = files.directory().c_str();
   auto opened = uninterrupted([&] { return host.files.open_directory(path); });
-  if (opened.error == ENOENT && create) {
+  // Somebody may remove it as soon as it is there.
+  for (int attempt = 0; attempt < 3 && opened.error == ENOENT && create; ++attempt) {
     const auto made = uninterrupted([&] { return host.files.make_directory(path, private_directory); });
     if (!made.ok() && made.error != EEXIST) return files.error(Operation::make_directory, made.error, Text{});
     opened = uninterrupted([&] { return host.files.open_directory(path); });

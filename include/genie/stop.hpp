@@ -418,6 +418,10 @@ class StopRun {
     const bool proof = is_valid && record.lock == lock.info.id;
     Leftovers<H> leftovers{host_, files_, directory_.file.get(), is_valid ? &record : nullptr, proof, false};
     if (auto ok = leftovers.settle(); !ok) return ok;
+    if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
+      receipt_.successor = kept->record.owner;  // the lock's record must go on naming it
+      return {};
+    }
     OpenStateFile<H> opened;
     if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.record(), OpenMode::read, opened); !ok) {
       return ok;
@@ -446,9 +450,8 @@ class StopRun {
       if (const auto written = write_whole(host_, lock.file.get(), encode_lock_record(record)); !written.ok()) {
         return files_.error(Operation::write, written.error, files_.lock());
       }
-      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id,
-                             files_.temporary(record.temporary));
-          !ok) {
+      const NameText aside = files_.temporary(record.temporary);
+      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id, &aside); !ok) {
         return ok;
       }
       if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;

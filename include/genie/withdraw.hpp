@@ -7,16 +7,24 @@
 namespace genie::inline v0::detail {
 
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
-/// stays: the name is moved away first, compared, and put back if it was another's.
-/// Requires: the lock, whose record names the temporary file.
+/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
+/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
+/// keeps others from doing so until then, because we live and have it locked.
+/// Requires: the lock, whose record names `aside`.
 template <typename H>
 [[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText& temporary) noexcept {
+                                    FileIdentity pinned, const NameText* aside) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return {};
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return {};
+  if (aside == nullptr) {
+    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
+    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
+    return {};
+  }
+  const NameText& temporary = *aside;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
   if (moved.error == ENOENT) return {};
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);

@@ -1371,7 +1371,8 @@ template <typename H>
   if (auto usable = files.check(); !usable) return usable;
   const char* path = files.directory().c_str();
   auto opened = uninterrupted([&] { return host.files.open_directory(path); });
-  if (opened.error == ENOENT && create) {
+  // Somebody may remove it as soon as it is there.
+  for (int attempt = 0; attempt < 3 && opened.error == ENOENT && create; ++attempt) {
     const auto made = uninterrupted([&] { return host.files.make_directory(path, private_directory); });
     if (!made.ok() && made.error != EEXIST) return files.error(Operation::make_directory, made.error, Text{});
     opened = uninterrupted([&] { return host.files.open_directory(path); });
@@ -1567,7 +1568,9 @@ template <typename H>
     // The owner is gone, or seems to be another. Either somebody else claimed meanwhile, and then the lock or the
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
     const bool owner_holds = host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
-    view.holder_count = host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
+    // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
+    const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
+    view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
     const auto after = query();
     if (!after.ok()) return files.error(Operation::query_lock, after.error, files.lock());
     LockRecord again;
@@ -1580,7 +1583,6 @@ template <typename H>
     if (owner_holds && view.evidence.reason == Reason::lock_held_unverified) {
       view.standing = LockStanding::owned;
       view.evidence.reason = Reason::lock_held_start_shifted;
-      view.holder_count = 0;
       return view;
     }
     if (owner_holds && view.evidence.reason == Reason::owner_released) {
@@ -1735,9 +1737,13 @@ class Leftovers {
         proof_{is_this_lock ? previous : nullptr},
         trust_legacy_{trust_legacy} {}
 
-  /// Settles the file that the lock's record names; without a record, every file of that kind.
+  /// Settles the file that the lock's record names; without a record of this boot, every file of that kind: a power cut
+  /// may have lost the last record, and kept the file.
   [[nodiscard]] Result<void> settle() noexcept {
-    if (previous_ != nullptr) {
+    const BootId own = host_.process.origin().boot;
+    is_rebooted_ =
+        previous_ != nullptr && !previous_->origin.boot.empty() && !own.empty() && previous_->origin.boot != own;
+    if (previous_ != nullptr && !is_rebooted_) {
       if (previous_->temporary == 0) return {};
       return settle(files_.temporary(previous_->temporary));
     }
@@ -1757,6 +1763,9 @@ class Leftovers {
     return {};
   }
 
+  /// What a record says that may be a living owner's, but has no place to be put back to; else null.
+  [[nodiscard]] const RecordView* kept() const noexcept { return has_kept_ ? &kept_ : nullptr; }
+
  private:
   Result<RecordView> judge(const NameText& name, OpenStateFile<H>& opened) noexcept {
     if (auto ok = open_state_file(host_, files_, directory_, name, OpenMode::read, opened); !ok) return ok.error();
@@ -1764,42 +1773,89 @@ class Leftovers {
     return judge_open_record(host_, files_, opened, name, proof_, trust_legacy_);
   }
 
-  Result<void> remove(const NameText& name) noexcept {
-    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_, name.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files_.error(Operation::unlink, removed.error, name);
-    return {};
+  Result<bool> removed(const NameText& name) noexcept {
+    const auto unlinked = uninterrupted([&] { return host_.files.unlink(directory_, name.c_str()); });
+    if (!unlinked.ok() && unlinked.error != ENOENT) return files_.error(Operation::unlink, unlinked.error, name);
+    return true;
+  }
+
+  [[nodiscard]] bool is_named(const NameText& name) const noexcept {
+    return previous_ != nullptr && name == files_.temporary(previous_->temporary);
   }
 
   Result<void> settle(const NameText& name) noexcept {
+    // Since the machine was started, nobody can have made one that the lock's record does not name.
+    if (is_rebooted_ && !is_named(name)) {
+      sweep(name);
+      return {};
+    }
+    // Each further round means that somebody replaced a record while we looked.
+    has_displaced_ = false;
+    for (int round = 0; round < 16; ++round) {
+      const Result<bool> settled = try_to_settle(name);
+      if (!settled.has_value()) return settled.error();
+      if (*settled) return {};
+    }
+    return files_.refusal(ErrorKind::interrupted, Operation::exchange, name);
+  }
+
+  /// Removes litter. What can't be opened or removed stays: it must not keep a server from starting.
+  void sweep(const NameText& name) noexcept {
+    OpenStateFile<H> opened;
+    if (!open_state_file(host_, files_, directory_, name, OpenMode::read, opened) || !opened.file.is_open()) return;
+    // Only a claim under another lock file could still be at it.
+    const auto pinned = uninterrupted([&] { return host_.files.query_lock(opened.file.get(), owner_byte, 1); });
+    if (pinned.ok() && !pinned.value.held) (void)removed(name);
+  }
+
+  /// Returns: false where somebody else was at it, too: judge again.
+  Result<bool> try_to_settle(const NameText& name) noexcept {
     OpenStateFile<H> leftover;
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();
-    if (view->standing == RecordStanding::absent) return {};
+    if (view->standing == RecordStanding::absent) return true;
     // Its maker's own, not yet published: a file that it displaced can't name it.
     const bool is_makers = proof_ != nullptr && view->record.owner.pid != 0 && view->record.owner == proof_->owner;
-    if (view->standing == RecordStanding::dead || is_makers) return remove(name);
+    if (view->standing == RecordStanding::dead || is_makers) return removed(name);
 
     OpenStateFile<H> opened;
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
-    // An empty file is our own, not yet written one, unless a takeover had exchanged it already.
-    const bool was_exchanged = previous_ == nullptr || (previous_->phase == Phase::claiming && opened.file.is_open() &&
-                                                        current->record.owner == previous_->owner);
-    if (view->standing == RecordStanding::empty && !was_exchanged) return remove(name);
+    if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed =
           uninterrupted([&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
-      if (!renamed.ok() && renamed.error != EEXIST) return files_.error(Operation::rename, renamed.error, name);
-      return {};
+      if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
+        return files_.error(Operation::rename, renamed.error, name);
+      }
+      return renamed.ok();
     }
-    if (current->standing != RecordStanding::dead) return {};
+    if (current->standing != RecordStanding::dead) {
+      // There is no place for it. An empty file says nothing that anybody could miss; a record must not be forgotten.
+      if (view->standing == RecordStanding::empty) return removed(name);
+      kept_ = *view;
+      has_kept_ = true;
+      return true;
+    }
     const auto exchanged =
         uninterrupted([&] { return host_.files.exchange(directory_, name.c_str(), files_.record().c_str()); });
-    if (exchanged.error == ENOENT) return {};
+    if (exchanged.error == ENOENT) return false;
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
-    if (out.ok() && out.value.id == opened.info.id) return remove(name);
-    return {};
+    if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, name);
+    if (!out.ok() || out.value.id != opened.info.id) {
+      has_displaced_ = true;
+      return false;
+    }
+    return removed(name);
+  }
+
+  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. The maker's
+  /// identity alone does not tell: an owner of an earlier boot may have had the same.
+  bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
+    return previous_->phase == Phase::claiming && opened.file.is_open() && current.record.owner == previous_->owner &&
+           opened.info.id.inode == previous_->record.inode;
   }
 
   H& host_;
@@ -1808,6 +1864,10 @@ class Leftovers {
   const LockRecord* previous_;
   const LockRecord* proof_;
   bool trust_legacy_;
+  bool is_rebooted_ = false;
+  bool has_displaced_ = false;  ///< by our own exchange: somebody else's is under the temporary name now
+  bool has_kept_ = false;
+  RecordView kept_;
 };
 
 }  // namespace genie::inline v0::detail
@@ -2234,16 +2294,24 @@ class StopRegistration {
 namespace genie::inline v0::detail {
 
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
-/// stays: the name is moved away first, compared, and put back if it was another's.
-/// Requires: the lock, whose record names the temporary file.
+/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
+/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
+/// keeps others from doing so until then, because we live and have it locked.
+/// Requires: the lock, whose record names `aside`.
 template <typename H>
 [[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText& temporary) noexcept {
+                                    FileIdentity pinned, const NameText* aside) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return {};
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return {};
+  if (aside == nullptr) {
+    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
+    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
+    return {};
+  }
+  const NameText& temporary = *aside;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
   if (moved.error == ENOENT) return {};
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
@@ -2343,9 +2411,10 @@ template <typename H>
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
-  // Unknown, where /proc is out of reach by now (a chroot, a sandbox), is no evidence of another one.
+  // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
-  return own == 0 || own == held.written.origin.pid_namespace;
+  const std::uint64_t claimants = held.written.origin.pid_namespace;
+  return own == 0 || claimants == 0 || own == claimants;
 }
 
 template <typename H>
@@ -2477,7 +2546,8 @@ class Claimant {
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
-    record_.port_name = PortFileName{Text{files_.port()}};
+    // Until they are gone, so that whoever comes after a crash still knows of them.
+    record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     record_.build = FixedText<63>{options_.build.first(63)};
 
     Leftovers<H> leftovers{host_,
@@ -2487,6 +2557,13 @@ class Claimant {
                            proof() != nullptr,
                            options_.trust_legacy};
     if (auto ok = leftovers.settle(); !ok) return failed_in_directory(ok.error());
+    kept_ = leftovers.kept();
+    const Result<Step> step = judge_repeatedly();
+    kept_ = nullptr;
+    return step;
+  }
+
+  Result<Step> judge_repeatedly() noexcept {
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -2511,13 +2588,19 @@ class Claimant {
     if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
     report_.evidence = view->evidence;
     switch (view->standing) {
-      case RecordStanding::absent: return publish_new();
       case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
       case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
-      case RecordStanding::empty: return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
-      case RecordStanding::dead: return take_over(*view, opened);
+      case RecordStanding::absent: return kept_ != nullptr ? Step::again : publish_new();
+      case RecordStanding::dead: return kept_ != nullptr ? Step::again : take_over(*view, opened);
+      case RecordStanding::empty: break;
     }
-    return Step::judge_again;
+    if (kept_ != nullptr) {
+      // A crashed takeover had put somebody's record aside, and this one has taken its place.
+      report_.evidence = kept_->evidence;
+      report_.owner = kept_->record.owner;
+      return finish(ClaimOutcome::contended);
+    }
+    return outlast_empty_record(*view) ? take_over(*view, opened) : Step::judge_again;
   }
 
   /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
@@ -2547,6 +2630,7 @@ class Claimant {
   }
 
   Result<Step> publish_new() noexcept {
+    if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
     if (unnamed.error == EOPNOTSUPP || unnamed.error == EINVAL || unnamed.error == ENOSYS) return publish_by_rename();
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
@@ -2574,8 +2658,10 @@ class Claimant {
 
   /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
   Result<void> create_temporary() noexcept {
+    if (auto ok = drop_litter(); !ok) return ok;
     for (int attempt = 0; attempt < 16; ++attempt) {
       record_.temporary = host_.process.random() | 1U;
+      record_.record = {};
       temporary_ = files_.temporary(record_.temporary);
       if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok;
       const auto created = uninterrupted(
@@ -2592,9 +2678,19 @@ class Claimant {
     return files_.refusal(ErrorKind::interrupted, Operation::create, temporary_);
   }
 
+  /// Where that fails, the lock's record must go on naming it: no other may be created.
   void drop_temporary() noexcept {
-    (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
+    litter_error_ = removed.error;
+    has_litter_ = !removed.ok() && removed.error != ENOENT;
     published_.file.reset();
+  }
+
+  Result<void> drop_litter() noexcept {
+    if (!has_litter_) return {};
+    drop_temporary();
+    if (has_litter_) return files_.error(Operation::unlink, litter_error_, temporary_);
+    return {};
   }
 
   Result<Step> publish_by_rename() noexcept {
@@ -2683,12 +2779,19 @@ class Claimant {
 
   /// Our record stands under its name. Everything that must be so before a server may start.
   Result<Step> complete() noexcept {
+    // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
+    const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
+    if (info.ok() && info.value.links == 0) {
+      // Somebody with another lock file took our takeover for a crashed one, and what we removed was our own.
+      published_.file.reset();
+      return Step::judge_again;
+    }
     held_.held = true;
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
-    if (auto ok = complete_under_lock(); !ok) {
+    if (auto ok = complete_under_lock(info); !ok) {
       fill_held();
       (void)release_held(host_, files_, held_);
       return ok.error();
@@ -2740,9 +2843,7 @@ class Claimant {
     held_.written = record_;
   }
 
-  Result<void> complete_under_lock() noexcept {
-    // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
-    const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
+  Result<void> complete_under_lock(const SysResult<FileInfo>& info) noexcept {
     if (!info.ok()) return files_.error(Operation::stat, info.error, files_.record());
     record_.record.changed_ns = info.value.changed_ns;
     if (auto ok = invalidate_port(files_.port()); !ok) return ok;
@@ -2750,6 +2851,7 @@ class Claimant {
         Text{previous_.port_name}.ends_with(".port") && StateFiles::is_usable_name(previous_.port_name)) {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
+    record_.port_name = PortFileName{Text{files_.port()}};
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
@@ -2795,6 +2897,9 @@ class Claimant {
   OpenStateFile<H> lock_;
   OpenStateFile<H> published_;  ///< our own record file
   NameText temporary_;
+  const RecordView* kept_ = nullptr;  ///< a record that has no place, see `Leftovers::kept`
+  bool has_litter_ = false;           ///< the temporary file could not be removed
+  int litter_error_ = 0;
   LockRecord previous_;
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
@@ -2802,6 +2907,26 @@ class Claimant {
   LockRecord record_;
   ClaimReport report_;
 };
+
+/// Removes the port file if we published it.
+template <typename H>
+[[nodiscard]] Result<void> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                         const NameText* aside) noexcept {
+  OpenStateFile<H> port;
+  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) return ok;
+  if (!port.file.is_open()) return {};
+  PortRecordBytes bytes;
+  const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
+  if (!count.ok()) return files.error(Operation::read, count.error, files.port());
+  bytes.resize(count.value);
+  const PortRecord published = parse_port_record(bytes, H::ProcessProbe::pid_limit);
+  const LockRecord& record = held.written;
+  if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
+      published.generation != record.generation || published.lock != record.lock) {
+    return {};
+  }
+  return withdraw(host, files, held.directory, files.port(), port.info.id, aside);
+}
 
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
@@ -2812,23 +2937,13 @@ template <typename H>
   LockRecord& record = held.written;
   record.phase = Phase::released;
   if (record.temporary == 0) record.temporary = host.process.random() | 1U;
-  note(write_lock_record(host, files, held.lock, record));
+  const auto announced = write_lock_record(host, files, held.lock, record);
+  note(announced);
+  // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
   const NameText temporary = files.temporary(record.temporary);
-  if (held.has_port) {
-    OpenStateFile<H> port;
-    note(open_state_file(host, files, held.directory, files.port(), OpenMode::read, port));
-    if (port.file.is_open()) {
-      PortRecordBytes bytes;
-      const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
-      bytes.resize(count.value);
-      const PortRecord published = parse_port_record(bytes, H::ProcessProbe::pid_limit);
-      if (count.ok() && published.kind == PortRecordKind::owned && published.owner == record.owner &&
-          published.generation == record.generation && published.lock == record.lock) {
-        note(withdraw(host, files, held.directory, files.port(), port.info.id, temporary));
-      }
-    }
-  }
-  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
+  const NameText* const aside = announced ? &temporary : nullptr;
+  if (held.has_port) note(withdraw_port(host, files, held, aside));
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
   host.files.close(held.record);
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);
@@ -3634,6 +3749,10 @@ class StopRun {
     const bool proof = is_valid && record.lock == lock.info.id;
     Leftovers<H> leftovers{host_, files_, directory_.file.get(), is_valid ? &record : nullptr, proof, false};
     if (auto ok = leftovers.settle(); !ok) return ok;
+    if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
+      receipt_.successor = kept->record.owner;  // the lock's record must go on naming it
+      return {};
+    }
     OpenStateFile<H> opened;
     if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.record(), OpenMode::read, opened); !ok) {
       return ok;
@@ -3662,9 +3781,8 @@ class StopRun {
       if (const auto written = write_whole(host_, lock.file.get(), encode_lock_record(record)); !written.ok()) {
         return files_.error(Operation::write, written.error, files_.lock());
       }
-      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id,
-                             files_.temporary(record.temporary));
-          !ok) {
+      const NameText aside = files_.temporary(record.temporary);
+      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id, &aside); !ok) {
         return ok;
       }
       if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;

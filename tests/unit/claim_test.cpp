@@ -827,3 +827,55 @@ TEST_CASE("unusable names and directories are told apart from contention", "[cla
   machine.disk.make_directory("/closed", 0500);
   CHECK(error_of("/closed", "serve").code == EACCES);
 }
+
+TEST_CASE("an unwritten file is not taken for a record, even if its maker has the identity of the recorded one",
+          "[claim]") {
+  // After a reboot PIDs and start times begin again, so that two owners of different boots may be called the same.
+  Machine machine;
+  const Contender before = crashed_owner(machine);
+  machine.reboot();
+  const Contender second = machine.spawn();
+  REQUIRE(second.identity == before.identity);
+  second.calls().before_call = [second](const genie::testing::CallEvent& event) {
+    if (event.call == Call::write_at && event.occurrence == 2) second.kill();  // its temporary file is still empty
+  };
+  {
+    Guard guard = guard_of(second);
+    (void)guard.claim();
+  }
+  second.reap();
+
+  const Contender fresh = machine.spawn();
+  bool was_empty = false;
+  fresh.calls().before_call = [&](const genie::testing::CallEvent&) {
+    was_empty = was_empty || machine.disk.read_file(record_path) == "";
+  };
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK_FALSE(was_empty);
+}
+
+TEST_CASE("a claim whose record was taken back at the last moment claims again", "[claim][F25]") {
+  // Whoever has locked another lock file, because somebody deleted ours, may take our takeover for a crashed one.
+  Machine machine;
+  (void)crashed_owner(machine);
+  const Contender second = machine.spawn();
+  int interferences = 0;
+  second.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::unlink || !event.name.ends_with(".tmp") || interferences++ > 0) return;
+    const std::string temporary = std::string{directory} + '/' + std::string{event.name.data(), event.name.size()};
+    const auto root = genie::testing::MemoryDisk::root;
+    machine.disk.exchange_names(machine.disk.resolve(root, temporary, 0, false),
+                                machine.disk.resolve(root, record_path, 0, false));
+  };
+  Guard guard = guard_of(second);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(interferences > 1);
+  CHECK(report->owned());
+  CHECK(guard.verify() == genie::Ownership::held);
+  CHECK(machine.disk.read_file(record_path) == text_of(second.identity));
+  CHECK(strangers(machine).empty());
+}

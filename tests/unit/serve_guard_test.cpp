@@ -78,6 +78,19 @@ TEST_CASE("an owner that can no longer see /proc still owns, and releases", "[gu
   CHECK(machine.disk.open_count(owner.index()) == 0);
 }
 
+TEST_CASE("an owner that could not see /proc when it claimed still owns, and releases", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  machine.processes.has_proc = false;
+  REQUIRE(guard.claim()->owned());
+  machine.processes.has_proc = true;
+  CHECK(guard.owns());
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
 TEST_CASE("a child with the same number in a PID namespace of its own is not the owner", "[guard][F8]") {
   Machine machine;
   genie::testing::ProcessOptions options;
