@@ -98,22 +98,22 @@ int print_status(const Place& place, const StatusStyle& style) {
       json["evidence"] = {
           {"reason", "error"}, {"text", fmt::format("{}", report.error())}, {"errno", report.error().code}};
       fmt::print("{}\n", dumped(json));
-    } else if (!style.quiet) {
-      fmt::print(stderr, "genie: {}\n", report.error());
+      return delivered(lsb_unknown, lsb_unknown);
     }
+    if (!style.quiet) fmt::print(stderr, "genie: {}\n", report.error());
     return lsb_unknown;
   }
   if (style.quiet) return lsb_status(report->state);
   if (style.json) {
     fmt::print("{}\n", dumped(to_json(place, *report)));
-    return lsb_status(report->state);
+    return delivered(lsb_status(report->state), lsb_unknown);
   }
   fmt::print("{} {}", place.name, *report);
   if (report->is_live()) fmt::print(", for {} s", report->uptime.count() / 1000);
   if (report->port.port != 0) fmt::print(", port {}", report->port.port);
   fmt::print("\n");
   if (style.explain) explain(*report);
-  return lsb_status(report->state);
+  return delivered(lsb_status(report->state), lsb_unknown);
 }
 
 int print_port(const Place& place) {
@@ -121,7 +121,7 @@ int print_port(const Place& place) {
   if (!report) return tell(ending_of(report.error()));
   if (report->port.port != 0) {
     fmt::print("{}\n", report->port.port);
-    return exit_ok;
+    return delivered(exit_ok, exit_failure);
   }
   fmt::print(stderr, "{} {}, and has no port (port file: {})\n", place.name, *report, report->port.standing);
   return lsb_not_running;

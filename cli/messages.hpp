@@ -2,6 +2,9 @@
 #ifndef GENIE_CLI_MESSAGES_HPP
 #define GENIE_CLI_MESSAGES_HPP
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "genie/fmt.hpp"
@@ -39,6 +42,13 @@ inline int tell(const Ending& ending) {
     fmt::print(stderr, "{}{}\n", ending.status == exit_failure ? "genie: " : "", ending.text);
   }
   return ending.status;
+}
+
+/// An answer counts only once it has been written. Returns: `status`, or `otherwise` where it could not be.
+inline int delivered(int status, int otherwise) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "genie: can't write to standard output: {}\n", std::strerror(errno));
+  return otherwise;
 }
 
 }  // namespace genie::cli

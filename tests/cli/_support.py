@@ -130,9 +130,8 @@ class Background:
 
     def __init__(self, arguments, **options):
         self.arguments = arguments
-        self.process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **options
-        )
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        self.process = subprocess.Popen(arguments, text=True, errors="replace", **options)
 
     @property
     def pid(self):
@@ -152,7 +151,7 @@ class Background:
         except subprocess.TimeoutExpired as late:
             self.process.kill()
             raise AssertionError("still running, or its output still open, after %d s: %s" % (seconds, late)) from None
-        return Done(self.arguments, self.process.returncode, out, err)
+        return Done(self.arguments, self.process.returncode, out or "", err or "")
 
 
 class GenieTest(unittest.TestCase):

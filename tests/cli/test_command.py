@@ -439,6 +439,15 @@ class Status(GenieTest):
         start = start_time(done.pid)
         self.assertSays(explained, done.pid, "started at %d, recorded %d" % (start, start))
 
+    def test_an_answer_that_could_not_be_written_is_not_taken_for_one(self):
+        self.start("--port", "4711")
+        with open("/dev/full", "w") as full:
+            for words, code in ((["status"], UNKNOWN), (["status", "--json"], UNKNOWN), (["port"], FAILURE)):
+                with self.subTest(words):
+                    done = self.genie(*words, stdout=full)
+                    self.assertExit(done, code)
+                    self.assertSays(done, "No space left on device")
+
     def test_not_running(self):
         report = self.assertState("stopped", NOT_RUNNING)
         for field in ("pid", "start", "server_pid", "port", "uptime_s"):
