@@ -22,7 +22,7 @@ namespace genie::inline v0::testing {
 /// Number of a simulated process in its machine's table. Never used again, unlike its PID.
 using ProcessIndex = std::uint32_t;
 
-/// The calls of the three policies.
+/// The calls of the three policies, and what a program under exploration may do besides (`explored.hpp`).
 enum class Call : std::uint8_t {
   any,
   wall,
@@ -64,17 +64,54 @@ enum class Call : std::uint8_t {
   wait,
   close_watch,
   close,
+  stay,
+  await_terminate,
+  fork,
 };
-inline constexpr std::size_t call_count = static_cast<std::size_t>(Call::close) + 1;
-inline constexpr std::array call_names{
-    "any",           "wall",           "monotonic",    "sleep",          "self",
-    "look",          "origin",         "user",         "random",         "open_process",
-    "signal",        "leads_group",    "signal_group", "group_lives",    "wait_process",
-    "close_process", "holds_lock",     "lock_holders", "make_directory", "open_directory",
-    "open",          "create_unnamed", "link_unnamed", "rename",         "rename_new",
-    "exchange",      "unlink",         "stat",         "stat_at",        "read_at",
-    "write_at",      "sync",           "try_lock",     "unlock",         "query_lock",
-    "for_each_name", "watch",          "wait",         "close_watch",    "close"};
+inline constexpr std::size_t call_count = static_cast<std::size_t>(Call::fork) + 1;
+inline constexpr std::array call_names{"any",
+                                       "wall",
+                                       "monotonic",
+                                       "sleep",
+                                       "self",
+                                       "look",
+                                       "origin",
+                                       "user",
+                                       "random",
+                                       "open_process",
+                                       "signal",
+                                       "leads_group",
+                                       "signal_group",
+                                       "group_lives",
+                                       "wait_process",
+                                       "close_process",
+                                       "holds_lock",
+                                       "lock_holders",
+                                       "make_directory",
+                                       "open_directory",
+                                       "open",
+                                       "create_unnamed",
+                                       "link_unnamed",
+                                       "rename",
+                                       "rename_new",
+                                       "exchange",
+                                       "unlink",
+                                       "stat",
+                                       "stat_at",
+                                       "read_at",
+                                       "write_at",
+                                       "sync",
+                                       "try_lock",
+                                       "unlock",
+                                       "query_lock",
+                                       "for_each_name",
+                                       "watch",
+                                       "wait",
+                                       "close_watch",
+                                       "close",
+                                       "stay",
+                                       "await_terminate",
+                                       "fork"};
 static_assert(call_names.size() == call_count);
 
 [[nodiscard]] constexpr const char* name_of(Call call) noexcept { return call_names[static_cast<std::size_t>(call)]; }

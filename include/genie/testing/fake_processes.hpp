@@ -35,6 +35,7 @@ enum class Visibility : std::uint8_t {
 /// What a process does when it is signalled. By default it ends at once, and its parent reaps it.
 struct Reaction {
   bool ignores_terminate = false;
+  bool catches_terminate = false;         ///< it stays pending, for the process itself to act upon
   Milliseconds terminate_takes;           ///< from the signal to the end
   Milliseconds kill_takes;                ///< as of a process in uninterruptible sleep
   bool leaves_zombie = false;             ///< nobody reaps it
@@ -178,13 +179,13 @@ struct ProcessTable {
  private:
   void add_init() {
     const auto index = static_cast<ProcessIndex>(processes.size());
-    processes.push_back({1, 1, 0, host_namespace, index, "init", Visibility::full, {true, {}, {}, false, {}}});
+    processes.push_back({1, 1, 0, host_namespace, index, "init", Visibility::full, {true, false, {}, {}, false, {}}});
   }
   void take(ManualTime& time, ProcessIndex target, Signal signal) {
     Process& process = processes[target];
     if (signal == Signal::kill) {
       time.end(target, process.reaction.kill_takes);
-    } else if (process.is_stopped) {
+    } else if (process.is_stopped || process.reaction.catches_terminate) {
       process.has_pending_terminate = true;
     } else if (!process.reaction.ignores_terminate) {
       time.end(target, process.reaction.terminate_takes);
@@ -259,7 +260,8 @@ class FakeProcesses : public detail::View {
     if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
     ProcessIndex index = 0;
     if (!find(pid, index)) return SysResult<Handle>::failure(ESRCH);
-    const std::uint32_t number = MemoryDisk::lowest_free(table_->pins, 1);
+    // Each process has numbers of its own, so that what it sees does not depend on what others have open.
+    const std::uint32_t number = MemoryDisk::lowest_free(table_->pins, process() * 1024U + 1);
     table_->pins[number] = {process(), index};
     return {Handle{number}, 0};
   }

@@ -30,6 +30,7 @@ struct ManualTime {
   std::function<void(std::uint64_t nth)> on_sleep;            ///< called at the beginning of each of them
   std::function<void(const CallEvent&)> before_call;          ///< called before each call of any process
   std::multimap<Milliseconds, std::function<void()>> agenda;  ///< by monotonic time; see `after`
+  bool keeps_scripts = true;  ///< false: calls are neither counted nor scripted, and no hook runs
   std::map<ProcessIndex, CallScript> scripts;
   std::map<ProcessIndex, Milliseconds> ends;    ///< monotonic time at which a process ends
   std::map<ProcessIndex, ProcessIndex> acting;  ///< see `Machine::act_as`
@@ -116,6 +117,7 @@ class View {
 
   [[nodiscard]] CallOutcome enter(Call call, Text name = {}) const {
     if (is_ghost()) return {ghost_error, 0};
+    if (!time_->keeps_scripts) return {};
     CallScript& script = calls();
     const CallEvent event = script.note(process(), call, name);
     if (const auto hook = time_->before_call; hook) hook(event);

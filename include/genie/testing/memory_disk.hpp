@@ -1,9 +1,10 @@
 // A disk in memory that simulated processes share: directories, inodes, names, open files and their locks.
 //
-// Models: inodes whose numbers are used again, hard links, owners and permissions, what is open in which process, and
-// what a watch would notice. Tests use it as an outsider who may do everything: plant files, replace them, look.
+// Models: inodes whose numbers are used again, hard links, owners and permissions, what is open in which process, what
+// a watch would notice, and, on request, what a power cut takes of what was not synced. Tests use it as an outsider who
+// may do everything: plant files, replace them, look.
 //
-// Does not model: groups, umask, mount points, access times, what is lost of unsynced data, space taken by names.
+// Does not model: groups, umask, mount points, access times, space taken by names.
 #ifndef GENIE_TESTING_MEMORY_DISK_HPP
 #define GENIE_TESTING_MEMORY_DISK_HPP
 
@@ -24,6 +25,21 @@ namespace genie::inline v0::testing {
 
 using InodeNumber = std::uint64_t;  ///< 0 means none
 
+/// What a power cut does to content that was not synced.
+enum class ContentLoss : std::uint8_t {
+  none,        ///< it had reached the disk, by chance
+  since_sync,  ///< each file is as it was when it was last synced; empty where it never was
+  whole_file,  ///< each file that was written since then is empty: harsher than ext4, which keeps what it had allocated
+};
+
+/// What the disk looks like after a power cut. Names change in their order and whole operations at a time, as in a
+/// journal: of a rename or an exchange, either all or nothing is left.
+struct PowerCut {
+  ContentLoss content = ContentLoss::none;
+  std::size_t names_kept =
+      SIZE_MAX;  ///< operations on names not yet synced, the oldest first; the later ones are undone
+};
+
 /// The shared disk. Plain data, comparable: a call that only looks leaves it equal to what it was.
 /// The member functions without a process are those of an outsider with all rights, for use by tests.
 struct MemoryDisk {
@@ -35,9 +51,9 @@ struct MemoryDisk {
     std::string content;      ///< of a symbolic link, its target
     std::int64_t changed_ns = 0;
     std::map<std::string, InodeNumber, std::less<>> entries;
-    InodeNumber parent = 0;     ///< of a directory
+    InodeNumber parent = 0;     ///< of a directory; stays when it is removed
     std::uint64_t serial = 0;   ///< never used again, unlike the number
-    std::uint64_t version = 0;  ///< counts what a watch would notice
+    std::uint64_t version = 0;  ///< counts what a watch would notice; `unwatched` once watches have ended
     bool linkable = false;      ///< created unnamed, and has not had a name yet
     friend bool operator==(const Inode&, const Inode&) = default;
   };
@@ -50,7 +66,8 @@ struct MemoryDisk {
   /// An open file description; several descriptors may refer to it.
   struct OpenFile {
     InodeNumber inode = 0;
-    InodeNumber directory = 0;  ///< in which it was opened; the inode stays as long as the file is open
+    InodeNumber directory = 0;  ///< of the name by which it was opened; stays as long as the file is open
+    std::string name;           ///< the same, and follows it; with a slash in front once it was removed
     bool readable = false;
     bool writable = false;
     std::uint32_t descriptors = 0;
@@ -70,6 +87,28 @@ struct MemoryDisk {
     std::map<int, Watch> watches;
     friend bool operator==(const Table&, const Table&) = default;
   };
+  /// A name that a power cut may bring back to what it was.
+  struct NameChange {
+    std::uint64_t directory = 0;  ///< this and the next two: serials of inodes, 0 for none
+    std::string name;
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+    std::int64_t changed_ns = 0;  ///< of the inode that is renamed, linked or removed, before that
+    bool is_joined = false;       ///< belongs to the same operation as the change before it
+    friend bool operator==(const NameChange&, const NameChange&) = default;
+  };
+  struct RemovedInode {
+    InodeNumber number = 0;
+    Inode inode;
+    friend bool operator==(const RemovedInode&, const RemovedInode&) = default;
+  };
+  /// What is not yet on stable storage. Empty unless `tracks_durability`.
+  struct Unsynced {
+    std::map<std::uint64_t, std::string> contents;  ///< by serial: what the file contained when it was last synced
+    std::vector<NameChange> names;                  ///< the oldest first
+    std::map<std::uint64_t, RemovedInode> removed;  ///< by serial: those whose names may come back
+    friend bool operator==(const Unsynced&, const Unsynced&) = default;
+  };
   struct Now {
     std::int64_t ns = 0;
     friend bool operator==(Now, Now) noexcept { return true; }  // time passing is no change of the disk
@@ -82,6 +121,7 @@ struct MemoryDisk {
   };
 
   static constexpr InodeNumber root = 2;
+  static constexpr std::uint64_t unwatched = UINT64_MAX;
 
   bool has_unnamed = true;              ///< else EOPNOTSUPP
   bool has_exchange = true;             ///< else EINVAL
@@ -91,6 +131,7 @@ struct MemoryDisk {
   bool has_link = true;                 ///< else EPERM
   bool is_read_only = false;            ///< EROFS
   bool reuses_inode_numbers = true;     ///< the lowest free one, as ext4 does
+  bool tracks_durability = false;       ///< remembers what `cut_power` may lose; set it before the first change
   std::size_t capacity = SIZE_MAX;      ///< bytes of content; beyond it ENOSPC
   std::size_t descriptor_limit = 1024;  ///< of one process; beyond it EMFILE
   std::uint64_t device = 2049;
@@ -101,6 +142,7 @@ struct MemoryDisk {
   std::map<ProcessIndex, Table> tables;
   std::uint64_t next_serial = 1;
   InodeNumber next_inode = root + 1;
+  Unsynced unsynced;
   Now now;
 
   /// A disk with `/` and `/tmp`.
@@ -117,9 +159,10 @@ struct MemoryDisk {
   void write_file(std::string_view path, std::string_view content, std::uint32_t permissions = 0600,
                   std::uint64_t user = 1000) {
     const InodeNumber number = ensure(path, FileType::regular, permissions, user);
+    note_content(inodes[number]);
     inodes[number].content = content;
     note_change(number);
-    ++inodes[find(path).directory].version;
+    bump(inodes[find(path).directory]);
   }
   /// Replaces the file by another one, with another inode number.
   void replace(std::string_view path, std::string_view content, std::uint32_t permissions = 0600,
@@ -158,14 +201,51 @@ struct MemoryDisk {
     if (at.inode == 0) return;
     inodes[at.inode].permissions = permissions;
     note_change(at.inode);
-    ++inodes[at.directory].version;
+    bump(inodes[directory_of(at)]);
   }
   void set_owner(std::string_view path, std::uint64_t user) {
     const Place at = find(path);
     if (at.inode == 0) return;
     inodes[at.inode].user = user;
     note_change(at.inode);
-    ++inodes[at.directory].version;
+    bump(inodes[directory_of(at)]);
+  }
+  /// As `sync(2)`: everything is on stable storage now, also what outsiders have changed.
+  void sync_all() { unsynced = Unsynced{}; }
+  /// Returns: the power cuts that ext4 makes possible now, each of which may leave another disk behind; the first one
+  /// keeps everything.
+  [[nodiscard]] std::vector<PowerCut> power_cuts() const {
+    std::size_t operations = 0;
+    for (const NameChange& change : unsynced.names) operations += change.is_joined ? 0U : 1U;
+    std::vector<PowerCut> cuts;
+    for (const ContentLoss content : {ContentLoss::none, ContentLoss::since_sync}) {
+      if (content != ContentLoss::none && unsynced.contents.empty()) continue;
+      for (std::size_t lost = 0; lost <= operations; ++lost) cuts.push_back({content, operations - lost});
+    }
+    return cuts;
+  }
+  /// The power fails: nothing is open any more, and what was not synced is lost as `cut` says. The processes are the
+  /// caller's: see `Machine::reboot`.
+  ///
+  /// Models ext4 as it is mounted by default: `sync` of a file makes its content durable, of a directory the names in
+  /// it, and a file that was never synced can be empty. Without `tracks_durability`, everything is kept.
+  ///
+  /// Does not model: parts of a file that were lost, content of one file lost and of another kept, a directory's names
+  /// made durable by the sync of a file in it (as ext4 does for new files), permissions and owners, torn sectors.
+  void cut_power(const PowerCut& cut = {}) {
+    open_files.clear();
+    for (auto& [process, table] : tables) {
+      table.descriptors.clear();
+      table.watches.clear();
+    }
+    undo_names(cut.names_kept);
+    for (auto& [number, inode] : inodes) {
+      const auto synced = unsynced.contents.find(inode.serial);
+      if (synced == unsynced.contents.end() || cut.content == ContentLoss::none) continue;
+      inode.content = cut.content == ContentLoss::since_sync ? synced->second : std::string{};
+    }
+    unsynced = Unsynced{};
+    drop_unreachable();
   }
   [[nodiscard]] bool exists(std::string_view path) const { return find(path).inode != 0; }
   [[nodiscard]] std::optional<std::string> read_file(std::string_view path) const {
@@ -266,8 +346,10 @@ struct MemoryDisk {
     inodes[number] = make_inode(type, permissions, user);
     return number;
   }
-  void add_name(InodeNumber directory, const std::string& name, InodeNumber number) {
+  /// `joins`: as part of the operation on names that came before it.
+  void add_name(InodeNumber directory, const std::string& name, InodeNumber number, bool joins = false) {
     Inode& inode = inodes[number];
+    note_name(directory, name, 0, inode.serial, inode.changed_ns, joins);
     ++inode.links;
     inode.linkable = false;
     inode.parent = directory;
@@ -278,13 +360,21 @@ struct MemoryDisk {
   void remove_name(InodeNumber directory, const std::string& name) {
     const auto entry = inodes[directory].entries.find(name);
     const InodeNumber number = entry->second;
+    note_name(directory, name, inodes[number].serial, 0, inodes[number].changed_ns, false);
     inodes[number].changed_ns = now.ns;
     // A directory's own watch learns of its removal only when nobody has it open any more: inotify tells no earlier.
-    if (inodes[number].type != FileType::directory) ++inodes[number].version;
+    if (inodes[number].type != FileType::directory) bump(inodes[number]);
     inodes[directory].entries.erase(entry);
     note_entries(directory);
     --inodes[number].links;
-    if (inodes[number].links == 0) inodes[number].parent = root;
+    bool is_busy = false;
+    for (auto& [id, open_file] : open_files) {
+      if (open_file.inode != number || open_file.directory != directory || open_file.name != name) continue;
+      is_busy = true;
+      open_file.name.insert(0, 1, '/');
+    }
+    // Watches end with the last name, unless that is one by which somebody has opened the file; then when it is closed.
+    if (inodes[number].links == 0 && !is_busy) inodes[number].version = unwatched;
     drop_unused(number);
   }
   [[nodiscard]] bool is_within(InodeNumber directory, InodeNumber ancestor) const {
@@ -295,15 +385,26 @@ struct MemoryDisk {
   void move_name(const Place& from, const Place& to) {
     if (from.inode == to.inode) return;
     if (to.inode != 0) {
-      ++inodes[to.inode].version;
+      bump(inodes[to.inode]);
       remove_name(to.directory, to.name);
     }
+    follow(from, to, "");
+    note_name(from.directory, from.name, inode(from.inode).serial, 0, inode(from.inode).changed_ns, to.inode != 0);
     inodes[from.directory].entries.erase(from.name);
     --inodes[from.inode].links;
-    add_name(to.directory, to.name, from.inode);
+    add_name(to.directory, to.name, from.inode, true);
     note_entries(from.directory);
   }
   void exchange_names(const Place& one, const Place& other) {
+    follow(one, other, "//");  // no such name, so that the two can be told apart
+    follow(other, one, "");
+    for (auto& [id, open_file] : open_files) {
+      if (open_file.name.rfind("//", 0) == 0) open_file.name.erase(0, 2);
+    }
+    note_name(one.directory, one.name, inode(one.inode).serial, inode(other.inode).serial, inode(one.inode).changed_ns,
+              false);
+    note_name(other.directory, other.name, inode(other.inode).serial, inode(one.inode).serial,
+              inode(other.inode).changed_ns, true);
     inodes[one.directory].entries[one.name] = other.inode;
     inodes[other.directory].entries[other.name] = one.inode;
     inodes[one.inode].parent = other.directory;
@@ -316,19 +417,50 @@ struct MemoryDisk {
   void note_change(InodeNumber number) {
     Inode& changed = inodes[number];
     changed.changed_ns = now.ns;
-    ++changed.version;
+    bump(changed);
   }
   /// Tells those who watch an open file, or the directory in which it was opened.
   void note_event(const OpenFile& open_file) {
-    ++inodes[open_file.inode].version;
-    ++inodes[open_file.directory].version;
+    bump(inodes[open_file.inode]);
+    bump(inodes[open_file.directory]);
   }
   void drop_unused(InodeNumber number) {
     if (inodes.count(number) == 0 || inode(number).links != 0) return;
     for (const auto& [id, open_file] : open_files) {
       if (open_file.inode == number || open_file.directory == number) return;
     }
+    for (const auto& [other, child] : inodes) {
+      if (child.type == FileType::directory && child.parent == number && other != number) return;  // its ".."
+    }
+    const InodeNumber parent = inode(number).type == FileType::directory ? inode(number).parent : 0;
+    if (may_come_back(inode(number).serial)) unsynced.removed[inode(number).serial] = {number, inode(number)};
     inodes.erase(number);
+    drop_unused(parent);
+  }
+  /// Before the content of `inode` changes.
+  void note_content(const Inode& inode) {
+    if (tracks_durability) unsynced.contents.try_emplace(inode.serial, inode.content);
+  }
+  /// The content of a file, or the names in a directory, are on stable storage now.
+  void make_durable(const Inode& inode) {
+    unsynced.contents.erase(inode.serial);
+    if (inode.type != FileType::directory || unsynced.names.empty()) return;
+    std::vector<NameChange> rest;
+    for (std::size_t at = 0; at < unsynced.names.size();) {
+      std::size_t end = at + 1;
+      while (end < unsynced.names.size() && unsynced.names[end].is_joined) ++end;
+      bool is_durable = false;  // an operation on two directories is one, and so it is durable in both
+      for (std::size_t change = at; change < end; ++change) {
+        is_durable = is_durable || unsynced.names[change].directory == inode.serial;
+      }
+      for (; at < end; ++at) {
+        if (!is_durable) rest.push_back(unsynced.names[at]);
+      }
+    }
+    unsynced.names = rest;
+    for (auto at = unsynced.removed.begin(); at != unsynced.removed.end();) {
+      at = may_come_back(at->first) ? ++at : unsynced.removed.erase(at);
+    }
   }
   [[nodiscard]] std::size_t used() const {
     std::size_t bytes = 0;
@@ -366,6 +498,12 @@ struct MemoryDisk {
     const OpenFile closed = open_file->second;
     open_files.erase(open_file);
     if (closed.writable) note_event(closed);
+    bool is_busy = false;
+    for (const auto& [id, other] : open_files) {
+      is_busy =
+          is_busy || (other.inode == closed.inode && other.directory == closed.directory && other.name == closed.name);
+    }
+    if (inode(closed.inode).links == 0 && !is_busy) inodes[closed.inode].version = unwatched;
     drop_unused(closed.inode);
     drop_unused(closed.directory);
   }
@@ -393,6 +531,10 @@ struct MemoryDisk {
     inode.serial = next_serial++;
     return inode;
   }
+  /// "." and ".." are names of a directory, but not those under which others see it.
+  [[nodiscard]] InodeNumber directory_of(const Place& at) const {
+    return inode(at.inode).type == FileType::directory ? inode(at.inode).parent : at.directory;
+  }
   [[nodiscard]] Place find(std::string_view path) const { return resolve(root, path, 0, false); }
   InodeNumber ensure(std::string_view path, FileType type, std::uint32_t permissions, std::uint64_t user) {
     Place at = find(path);
@@ -408,7 +550,87 @@ struct MemoryDisk {
   }
   void note_entries(InodeNumber directory) {
     inodes[directory].changed_ns = now.ns;
-    ++inodes[directory].version;
+    bump(inodes[directory]);
+  }
+  void note_name(InodeNumber directory, const std::string& name, std::uint64_t before, std::uint64_t after,
+                 std::int64_t changed_ns, bool joins) {
+    if (tracks_durability) unsynced.names.push_back({inode(directory).serial, name, before, after, changed_ns, joins});
+  }
+  [[nodiscard]] bool may_come_back(std::uint64_t serial) const {
+    for (const NameChange& change : unsynced.names) {
+      if (change.before == serial) return true;
+    }
+    return false;
+  }
+  /// Returns: the number of the inode with that serial, which comes back where it was removed; 0 where there is none.
+  InodeNumber revive(std::uint64_t serial) {
+    for (const auto& [number, inode] : inodes) {
+      if (inode.serial == serial) return number;
+    }
+    const auto removed = unsynced.removed.find(serial);
+    if (removed == unsynced.removed.end()) return 0;
+    InodeNumber number = removed->second.number;
+    if (inodes.count(number) != 0) number = lowest_free(inodes, root);
+    inodes[number] = removed->second.inode;
+    return number;
+  }
+  void undo_names(std::size_t kept) {
+    std::size_t operations = 0;
+    std::size_t first = 0;
+    while (first < unsynced.names.size() && (operations < kept || unsynced.names[first].is_joined)) {
+      ++first;
+      if (first == unsynced.names.size() || !unsynced.names[first].is_joined) ++operations;
+    }
+    for (std::size_t at = unsynced.names.size(); at > first; --at) {
+      const NameChange& change = unsynced.names[at - 1];
+      const InodeNumber directory = revive(change.directory);
+      const InodeNumber moved = revive(change.before != 0 ? change.before : change.after);
+      if (moved != 0) inodes[moved].changed_ns = change.changed_ns;
+      if (directory == 0) continue;
+      if (change.before != 0) {
+        inodes[directory].entries[change.name] = moved;
+      } else {
+        inodes[directory].entries.erase(change.name);
+        set_aside(moved);  // its number belongs to somebody else again
+      }
+    }
+  }
+  void set_aside(InodeNumber number) {
+    if (inodes.count(number) == 0) return;
+    for (const auto& [other, directory] : inodes) {
+      for (const auto& [name, named] : directory.entries) {
+        if (named == number) return;
+      }
+    }
+    unsynced.removed[inode(number).serial] = {number, inode(number)};
+    inodes.erase(number);
+  }
+  /// After a power cut: counts names anew, and frees what has none.
+  void drop_unreachable() {
+    for (auto& [number, inode] : inodes) inode.links = number == root ? 1 : 0;
+    std::vector<InodeNumber> directories{root};
+    while (!directories.empty()) {
+      const InodeNumber directory = directories.back();
+      directories.pop_back();
+      for (const auto& [name, number] : inode(directory).entries) {
+        ++inodes[number].links;
+        inodes[number].parent = directory;
+        if (inode(number).type == FileType::directory) directories.push_back(number);
+      }
+    }
+    for (auto at = inodes.begin(); at != inodes.end();) at = at->second.links == 0 ? inodes.erase(at) : ++at;
+  }
+  static void bump(Inode& inode) noexcept {
+    if (inode.version != unwatched) ++inode.version;
+  }
+  /// Whoever has opened a file by a name has it open by the new one after it was renamed.
+  void follow(const Place& from, const Place& to, std::string_view prefix) {
+    for (auto& [id, open_file] : open_files) {
+      if (open_file.inode != from.inode || open_file.directory != from.directory || open_file.name != from.name)
+        continue;
+      open_file.directory = to.directory;
+      open_file.name.assign(prefix).append(to.name);
+    }
   }
 };
 

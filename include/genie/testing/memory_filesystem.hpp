@@ -5,14 +5,15 @@
 // open file (F_OFD_SETLK), change notification (inotify).
 //
 // Does not model: shared locks, capabilities other than "user 0 may everything", trailing
-// slashes, the restrictions of sticky directories on creation (`protected_regular`), a directory's watch
-// following an open file into another directory, notifications pending across a fork.
+// slashes, the restrictions of sticky directories on creation (`protected_regular`), notifications pending across a
+// fork.
 #ifndef GENIE_TESTING_MEMORY_FILESYSTEM_HPP
 #define GENIE_TESTING_MEMORY_FILESYSTEM_HPP
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "genie/policy/filesystem.hpp"
@@ -67,7 +68,7 @@ class MemoryFilesystem : public detail::View {
     if (at.error != 0) return SysResult<File>::failure(at.error);
     if (at.inode == 0) return SysResult<File>::failure(ENOENT);
     if (inode(at).type != FileType::directory) return SysResult<File>::failure(ENOTDIR);
-    return opened(at.inode, at.directory, false, false);  // O_PATH
+    return opened(at.inode, at.directory, at.name, false, false);  // O_PATH
   }
   [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
                                      std::uint32_t permissions) noexcept {
@@ -80,7 +81,7 @@ class MemoryFilesystem : public detail::View {
       if (const int error = disk_->may_change(at.directory, user()); error != 0) return SysResult<File>::failure(error);
       const InodeNumber created = disk_->create(FileType::regular, permissions, user());
       disk_->add_name(at.directory, at.name, created);
-      return opened(created, at.directory, true, true);
+      return opened(created, at.directory, at.name, true, true);
     }
     const MemoryDisk::Inode& found = inode(at);
     const bool writes = mode != OpenMode::read;
@@ -89,7 +90,7 @@ class MemoryFilesystem : public detail::View {
     if (found.type == FileType::directory && writes) return SysResult<File>::failure(EISDIR);
     if (disk_->is_read_only && writes && found.type != FileType::other) return SysResult<File>::failure(EROFS);
     if (!MemoryDisk::may(found, user(), writes ? 6 : 4)) return SysResult<File>::failure(EACCES);
-    return opened(at.inode, at.directory, true, writes);
+    return opened(at.inode, at.directory, at.name, true, writes);
   }
   [[nodiscard]] SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
     const CallOutcome gate = enter(Call::create_unnamed);
@@ -102,7 +103,7 @@ class MemoryFilesystem : public detail::View {
     if (!disk_->has_unnamed) return SysResult<File>::failure(EOPNOTSUPP);
     const InodeNumber created = disk_->create(FileType::regular, permissions, user());
     disk_->inodes[created].linkable = true;
-    return opened(created, at.inode, true, true);
+    return opened(created, at.inode, "/", true, true);
   }
   [[nodiscard]] SysResult<void> link_unnamed(File unnamed, File directory, const char* name) noexcept {
     const CallOutcome gate = enter(Call::link_unnamed, name);
@@ -184,6 +185,7 @@ class MemoryFilesystem : public detail::View {
       if (offset >= room) return SysResult<std::size_t>::failure(ENOSPC);
       count = room - offset;
     }
+    disk_->note_content(target);
     if (target.content.size() < offset + count) target.content.resize(offset + count);
     target.content.replace(offset, count, static_cast<const char*>(from), count);
     target.changed_ns = disk_->now.ns;
@@ -195,7 +197,10 @@ class MemoryFilesystem : public detail::View {
     if (gate.error != 0) return {gate.error};
     const MemoryDisk::OpenFile* found = find(file);
     if (found == nullptr || !found->readable) return {EBADF};
-    return {disk_->inode(found->inode).type == FileType::other ? EINVAL : 0};
+    const MemoryDisk::Inode& synced = disk_->inode(found->inode);
+    if (synced.type == FileType::other) return {EINVAL};
+    disk_->make_durable(synced);
+    return {};
   }
 
   [[nodiscard]] SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
@@ -310,10 +315,11 @@ class MemoryFilesystem : public detail::View {
     }
     return disk_->resolve(from, name, user(), follow);
   }
-  [[nodiscard]] SysResult<File> opened(InodeNumber number, InodeNumber directory, bool readable, bool writable) const {
+  [[nodiscard]] SysResult<File> opened(InodeNumber number, InodeNumber directory, const std::string& name,
+                                       bool readable, bool writable) const {
     const int descriptor = MemoryDisk::lowest_free(table().descriptors, 3);
     const std::uint32_t id = MemoryDisk::lowest_free(disk_->open_files, 0);
-    disk_->open_files[id] = {number, directory, readable, writable, 1, {}};
+    disk_->open_files[id] = {number, directory, name, readable, writable, 1, {}};
     table().descriptors[descriptor] = id;
     return {File{descriptor}, 0};
   }
@@ -366,7 +372,8 @@ class MemoryFilesystem : public detail::View {
     if (!disk_->has_locks) return ENOLCK;
     if (offset > INT64_MAX) return EINVAL;
     if (length != 0 && length - 1 > INT64_MAX - offset) return EOVERFLOW;
-    range = {offset, length == 0 ? UINT64_MAX : offset + length};
+    const bool is_to_end = length == 0 || offset + length > INT64_MAX;
+    range = {offset, is_to_end ? UINT64_MAX : offset + length};
     return 0;
   }
   /// Returns: somebody else's lock in that range.
@@ -401,7 +408,7 @@ class MemoryFilesystem : public detail::View {
     MemoryDisk::Watch& state = entry->second;
     const auto found = disk_->inodes.find(state.inode);
     const bool lives = found != disk_->inodes.end() && found->second.serial == state.serial;
-    const std::uint64_t version = lives ? found->second.version : UINT64_MAX;
+    const std::uint64_t version = lives ? found->second.version : MemoryDisk::unwatched;
     const bool changed = state.seen != version;
     state.seen = version;
     return changed;
