@@ -1,0 +1,437 @@
+// Policy calls as data: what a simulated process asks, what it is answered, and how a machine answers it.
+#ifndef GENIE_TESTING_REQUEST_HPP
+#define GENIE_TESTING_REQUEST_HPP
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "genie/testing/fingerprint.hpp"
+
+namespace genie::inline v0::testing {
+
+/// One policy call with its arguments.
+struct Request {
+  Call call = Call::any;
+  ProcessIndex as = 0;  ///< a forked child that makes the call; 0: the process itself
+  int file = -1;        ///< descriptor, number of a watch or of a handle
+  int directory = -1;
+  std::string one;  ///< name, path, or bytes to write
+  std::string two;
+  std::uint64_t first = 0;   ///< offset, PID or inode number
+  std::uint64_t second = 0;  ///< length, count, permissions or the place of a lock
+  std::uint64_t third = 0;   ///< PID or count, where both others are taken
+  OpenMode mode = OpenMode::read;
+  Signal signal = Signal::terminate;
+  Milliseconds span;
+
+  [[nodiscard]] Fingerprint fingerprint() const noexcept {
+    Fingerprinter print;
+    print.add(static_cast<std::uint64_t>(call) | std::uint64_t{as} << 8U | static_cast<std::uint64_t>(mode) << 40U |
+              static_cast<std::uint64_t>(signal) << 48U);
+    print.add(static_cast<std::uint64_t>(file) << 32U | static_cast<std::uint32_t>(directory));
+    print.add(one);
+    print.add(two);
+    print.add(first);
+    print.add(second);
+    print.add(third);
+    print.add(span);
+    return print.result();
+  }
+  /// Whether the call may have to wait, for time to pass or for somebody else.
+  [[nodiscard]] bool blocks() const noexcept {
+    return call == Call::sleep || call == Call::wait || call == Call::wait_process || call == Call::stay ||
+           call == Call::await_terminate;
+  }
+  /// Whether the answer depends on nothing that others could do.
+  [[nodiscard]] bool is_private() const noexcept {
+    return call == Call::self || call == Call::origin || call == Call::user || call == Call::random;
+  }
+  /// Whether the call leaves the machine as it is.
+  [[nodiscard]] bool only_looks() const noexcept {
+    switch (call) {
+      case Call::wall:
+      case Call::monotonic:
+      case Call::self:
+      case Call::look:
+      case Call::origin:
+      case Call::user:
+      case Call::random:
+      case Call::leads_group:
+      case Call::group_lives:
+      case Call::wait_process:
+      case Call::holds_lock:
+      case Call::lock_holders:
+      case Call::stat:
+      case Call::stat_at:
+      case Call::read_at:
+      case Call::query_lock:
+      case Call::for_each_name:
+      case Call::sleep:
+      case Call::stay: return true;
+      default: return false;
+    }
+  }
+};
+
+/// What a call returned. Which members mean something depends on the call.
+struct Response {
+  int error = 0;
+  std::uint64_t number = 0;  ///< descriptor, count, PID, milliseconds or truth
+  std::string bytes;
+  FileInfo info;
+  Observation seen;
+  LockQuery query;
+  ProcessOrigin origin;
+  std::vector<LockHolder> holders;
+  std::vector<std::string> names;
+
+  [[nodiscard]] Fingerprint fingerprint() const noexcept {
+    Fingerprinter print;
+    print.add(static_cast<std::uint64_t>(error));
+    print.add(number);
+    print.add(bytes);
+    print.add(info.id.device);
+    print.add(info.id.inode);
+    print.add(static_cast<std::uint64_t>(info.type) << 32U | info.permissions);
+    print.add(info.user);
+    print.add(info.links);
+    print.add(static_cast<std::uint64_t>(info.size));
+    print.add(static_cast<std::uint64_t>(info.changed_ns));
+    print.add(static_cast<std::uint64_t>(seen.liveness) | std::uint64_t{seen.zombie} << 8U |
+              static_cast<std::uint64_t>(seen.error) << 16U);
+    print.add(seen.start);
+    print.add(query.offset << 1U | std::uint64_t{query.held});
+    print.add(query.length);
+    print.add(Text{origin.boot});
+    print.add(origin.pid_namespace);
+    for (const LockHolder& holder : holders) {
+      print.add(static_cast<std::uint64_t>(holder.pid));
+      print.add(holder.start);
+    }
+    for (const std::string& name : names) print.add(name);
+    return print.result();
+  }
+  [[nodiscard]] static Response failure(int error) {
+    Response response;
+    response.error = error;
+    return response;
+  }
+};
+
+namespace detail {
+
+inline void perform_on_files(MemoryFilesystem& files, const Request& request, Response& response) {
+  using File = MemoryFilesystem::File;
+  const File file{request.file};
+  const File directory{request.directory};
+  const char* const one = request.one.c_str();
+  const char* const two = request.two.c_str();
+  const auto permissions = static_cast<std::uint32_t>(request.second);
+  const auto opened = [&](const SysResult<File>& result) {
+    response.error = result.error;
+    if (result.ok()) response.number = static_cast<std::uint64_t>(result.value.descriptor);
+  };
+  const auto told = [&](const SysResult<FileInfo>& result) {
+    response.error = result.error;
+    if (result.ok()) response.info = result.value;
+  };
+  switch (request.call) {
+    case Call::make_directory: response.error = files.make_directory(one, permissions).error; break;
+    case Call::open_directory: opened(files.open_directory(one)); break;
+    case Call::open: opened(files.open(directory, one, request.mode, permissions)); break;
+    case Call::create_unnamed: opened(files.create_unnamed(directory, permissions)); break;
+    case Call::link_unnamed: response.error = files.link_unnamed(file, directory, one).error; break;
+    case Call::rename: response.error = files.rename(directory, one, two).error; break;
+    case Call::rename_new: response.error = files.rename_new(directory, one, two).error; break;
+    case Call::exchange: response.error = files.exchange(directory, one, two).error; break;
+    case Call::unlink: response.error = files.unlink(directory, one).error; break;
+    case Call::stat: told(files.stat(file)); break;
+    case Call::stat_at: told(files.stat_at(directory, one)); break;
+    case Call::read_at: {
+      response.bytes.resize(request.second);
+      const auto result = files.read_at(file, response.bytes.data(), request.second, request.first);
+      response.error = result.error;
+      response.bytes.resize(result.ok() ? result.value : 0);
+      break;
+    }
+    case Call::write_at: {
+      const auto result = files.write_at(file, request.one.data(), request.one.size(), request.first);
+      response.error = result.error;
+      if (result.ok()) response.number = result.value;
+      break;
+    }
+    case Call::sync: response.error = files.sync(file).error; break;
+    case Call::try_lock: response.error = files.try_lock(file, request.first, request.second).error; break;
+    case Call::unlock: response.error = files.unlock(file, request.first, request.second).error; break;
+    case Call::query_lock: {
+      const auto result = files.query_lock(file, request.first, request.second);
+      response.error = result.error;
+      if (result.ok()) response.query = result.value;
+      break;
+    }
+    case Call::for_each_name:
+      response.error =
+          files.for_each_name(directory, [&](Text name) { response.names.emplace_back(name.data(), name.size()); })
+              .error;
+      break;
+    case Call::watch: {
+      const auto result = files.watch(one);
+      response.error = result.error;
+      if (result.ok()) response.number = static_cast<std::uint64_t>(result.value.descriptor);
+      break;
+    }
+    case Call::wait: {
+      MemoryFilesystem::Watch watch{request.file};
+      const auto result = files.wait(watch, Milliseconds{});
+      response.error = result.error;
+      response.number = result.ok() && result.value ? 1 : 0;
+      break;
+    }
+    case Call::close_watch: {
+      MemoryFilesystem::Watch watch{request.file};
+      files.close_watch(watch);
+      break;
+    }
+    case Call::close: files.close(file); break;
+    default: break;
+  }
+}
+
+inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, const Request& request,
+                                 Response& response) {
+  const FakeProcesses::Handle handle{static_cast<std::uint32_t>(request.file)};
+  switch (request.call) {
+    case Call::self: response.number = static_cast<std::uint64_t>(processes.self()); break;
+    case Call::look: response.seen = processes.look(static_cast<Pid>(request.first)); break;
+    case Call::origin: response.origin = processes.origin(); break;
+    case Call::user: response.number = processes.user(); break;
+    case Call::open_process: {
+      const auto result = processes.open(static_cast<Pid>(request.first));
+      response.error = result.error;
+      if (result.ok()) response.number = result.value.number;
+      break;
+    }
+    case Call::signal: response.error = processes.signal(handle, request.signal).error; break;
+    case Call::leads_group: response.number = processes.leads_group(static_cast<Pid>(request.first)) ? 1 : 0; break;
+    case Call::signal_group:
+      response.error = processes.signal_group(handle, static_cast<Pid>(request.first), request.signal).error;
+      break;
+    case Call::group_lives:
+      response.number = processes.group_lives(handle, static_cast<Pid>(request.first)) ? 1 : 0;
+      break;
+    case Call::wait_process: {
+      const auto result = processes.wait(handle, Milliseconds{});
+      response.error = result.error;
+      response.number = result.ok() && result.value ? 1 : 0;
+      break;
+    }
+    case Call::close_process: processes.close(handle); break;
+    case Call::holds_lock:
+      response.number = processes.holds_lock(static_cast<Pid>(request.third), locked, request.second) ? 1 : 0;
+      break;
+    case Call::lock_holders:
+      response.holders.resize(request.third);
+      response.holders.resize(
+          processes.lock_holders(locked, request.second, response.holders.data(), response.holders.size()));
+      break;
+    default: break;
+  }
+}
+
+}  // namespace detail
+
+/// Lets a process of the machine make the call. One that blocks answers at once, as if its time were up.
+[[nodiscard]] inline Response perform(Machine& machine, ProcessIndex process, const Request& request) {
+  Contender self = machine.contender(process);
+  Response response;
+  switch (request.call) {
+    case Call::wall: response.number = static_cast<std::uint64_t>(self.clock.wall().count()); break;
+    case Call::monotonic: response.number = static_cast<std::uint64_t>(self.clock.monotonic().count()); break;
+    case Call::self:
+    case Call::look:
+    case Call::origin:
+    case Call::user:
+    case Call::open_process:
+    case Call::signal:
+    case Call::leads_group:
+    case Call::signal_group:
+    case Call::group_lives:
+    case Call::wait_process:
+    case Call::close_process:
+    case Call::holds_lock:
+    case Call::lock_holders:
+      detail::perform_on_processes(self.process, {machine.disk.device, request.first}, request, response);
+      break;
+    default: detail::perform_on_files(self.filesystem, request, response); break;
+  }
+  return response;
+}
+
+/// Whether what a blocking call waits for has happened.
+[[nodiscard]] inline bool is_ready(const Machine& machine, ProcessIndex process, const Request& request) {
+  switch (request.call) {
+    case Call::wait_process: {
+      const auto pin = machine.processes.pins.find(static_cast<std::uint32_t>(request.file));
+      return pin == machine.processes.pins.end() || machine.time.ended(pin->second.target);
+    }
+    case Call::wait: {
+      const auto table = machine.disk.tables.find(process);
+      if (table == machine.disk.tables.end()) return true;
+      const auto watch = table->second.watches.find(request.file);
+      if (watch == table->second.watches.end()) return true;
+      const auto found = machine.disk.inodes.find(watch->second.inode);
+      const bool lives = found != machine.disk.inodes.end() && found->second.serial == watch->second.serial;
+      return watch->second.seen != (lives ? found->second.version : UINT64_MAX);
+    }
+    case Call::await_terminate: return machine.processes.processes[process].has_pending_terminate;
+    case Call::sleep:
+    case Call::stay: return false;
+    default: return true;
+  }
+}
+
+/// Returns: the symbol of an errno value that genie's calls return, else the number.
+[[nodiscard]] inline std::string errno_symbol(int error) {
+  struct Symbol {
+    int value;
+    const char* name;
+  };
+  static constexpr Symbol symbols[] = {{EPERM, "EPERM"},
+                                       {ENOENT, "ENOENT"},
+                                       {ESRCH, "ESRCH"},
+                                       {EINTR, "EINTR"},
+                                       {EIO, "EIO"},
+                                       {EBADF, "EBADF"},
+                                       {EAGAIN, "EAGAIN"},
+                                       {ENOMEM, "ENOMEM"},
+                                       {EACCES, "EACCES"},
+                                       {EBUSY, "EBUSY"},
+                                       {EEXIST, "EEXIST"},
+                                       {ENOTDIR, "ENOTDIR"},
+                                       {EISDIR, "EISDIR"},
+                                       {EINVAL, "EINVAL"},
+                                       {ENFILE, "ENFILE"},
+                                       {EMFILE, "EMFILE"},
+                                       {ENOSPC, "ENOSPC"},
+                                       {EROFS, "EROFS"},
+                                       {ENOSYS, "ENOSYS"},
+                                       {ELOOP, "ELOOP"},
+                                       {EOPNOTSUPP, "EOPNOTSUPP"},
+                                       {ENOLCK, "ENOLCK"},
+                                       {ENOTEMPTY, "ENOTEMPTY"},
+                                       {ENAMETOOLONG, "ENAMETOOLONG"},
+                                       {ghost_error, "(dead)"}};
+  for (const Symbol& symbol : symbols) {
+    if (symbol.value == error) return symbol.name;
+  }
+  return "errno " + std::to_string(error);
+}
+
+namespace detail {
+
+/// Bytes for people: one line, at most so long.
+[[nodiscard]] inline std::string shown(const std::string& bytes, std::size_t most = 48) {
+  std::string text = "\"";
+  for (const char c : bytes) {
+    if (text.size() > most) return text + "…\"";
+    if (c == '\n') {
+      text += "\\n";
+    } else if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') {
+      text += '?';
+    } else {
+      text += c;
+    }
+  }
+  return text + '"';
+}
+
+}  // namespace detail
+
+/// Returns: the call as people read it, `open serve.lock (ensure)`.
+[[nodiscard]] inline std::string describe(const Request& request) {
+  static constexpr const char* modes[] = {"read", "read_write", "ensure", "create"};
+  std::string text = request.as == 0 ? "" : "in the child: ";
+  text += name_of(request.call);
+  switch (request.call) {
+    case Call::open: text += ' ' + request.one + " (" + modes[static_cast<std::size_t>(request.mode)] + ')'; break;
+    case Call::rename:
+    case Call::rename_new: text += ' ' + request.one + " to " + request.two; break;
+    case Call::exchange: text += ' ' + request.one + " with " + request.two; break;
+    case Call::make_directory:
+    case Call::open_directory:
+    case Call::link_unnamed:
+    case Call::unlink:
+    case Call::stat_at:
+    case Call::watch: text += ' ' + request.one; break;
+    case Call::write_at: text += ' ' + std::to_string(request.file) + ' ' + detail::shown(request.one); break;
+    case Call::look:
+    case Call::open_process: text += ' ' + std::to_string(request.first); break;
+    case Call::holds_lock: text += ' ' + std::to_string(request.third); break;
+    case Call::signal:
+    case Call::signal_group: text += request.signal == Signal::kill ? " KILL" : " TERM"; break;
+    case Call::try_lock:
+    case Call::unlock:
+    case Call::query_lock: {
+      text += ' ' + std::to_string(request.file) + " at +" + std::to_string(request.first);
+      if (request.second != 1) text += " length " + std::to_string(request.second);
+      break;
+    }
+    case Call::sleep:
+    case Call::wait:
+    case Call::wait_process: text += ' ' + std::to_string(request.span.count()) + " ms"; break;
+    case Call::stat:
+    case Call::read_at:
+    case Call::sync:
+    case Call::close:
+    case Call::close_watch:
+    case Call::close_process: text += ' ' + std::to_string(request.file); break;
+    default: break;
+  }
+  return text;
+}
+
+/// Returns: what it answered, as people read it.
+[[nodiscard]] inline std::string describe(const Request& request, const Response& response) {
+  if (response.error != 0 && request.call != Call::look) return errno_symbol(response.error);
+  switch (request.call) {
+    case Call::open_directory:
+    case Call::open:
+    case Call::create_unnamed:
+    case Call::watch:
+    case Call::open_process: return "= " + std::to_string(response.number);
+    case Call::write_at: return std::to_string(response.number) + " bytes";
+    case Call::read_at: return detail::shown(response.bytes);
+    case Call::stat:
+    case Call::stat_at:
+      return "inode " + std::to_string(response.info.id.inode) + ", links " + std::to_string(response.info.links) +
+             ", " + std::to_string(response.info.size) + " bytes";
+    case Call::query_lock: return response.query.held ? "held" : "free";
+    case Call::look:
+      switch (response.seen.liveness) {
+        case Liveness::alive:
+          return response.seen.start.known ? "alive since " + std::to_string(response.seen.start.value) : "alive";
+        case Liveness::gone: return response.seen.zombie ? "zombie" : "gone";
+        case Liveness::unknown: return "unknown";
+      }
+      return {};
+    case Call::wait:
+    case Call::wait_process:
+    case Call::await_terminate: return response.number != 0 ? "yes" : "time is up";
+    case Call::holds_lock:
+    case Call::leads_group:
+    case Call::group_lives: return response.number != 0 ? "yes" : "no";
+    case Call::lock_holders: return std::to_string(response.holders.size());
+    case Call::for_each_name: return std::to_string(response.names.size()) + " names";
+    case Call::wall:
+    case Call::monotonic:
+    case Call::self:
+    case Call::user: return std::to_string(response.number);
+    default: return "ok";
+  }
+}
+
+}  // namespace genie::inline v0::testing
+
+#endif  // GENIE_TESTING_REQUEST_HPP
