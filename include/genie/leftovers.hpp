@@ -129,7 +129,10 @@ class Leftovers {
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
     if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, name);
     if (!out.ok() || out.value.id != opened.info.id) {
+      // Somebody published in between: the newer file belongs where it was. Where that can't be undone, judge what is
+      // there now.
       has_displaced_ = true;
+      (void)uninterrupted([&] { return host_.files.exchange(directory_, name.c_str(), files_.record().c_str()); });
       return false;
     }
     return removed(name);

@@ -199,8 +199,8 @@ TEST_CASE("a fresh sentinel that replaces an expired one is not removed with it"
     const Contender stopping = machine.spawn();
     Stopper stopper{stopping};
     const Contender starting = machine.spawn();
-    Guard guard = guard_of(starting);
     bool entered = false;
+    Guard guard = guard_of(starting);
     starting.calls().at_call[at] = [&] {
       // Where the starter has the sentinel locked, the stopper waits, and comes later.
       entered = stopper.registration.enter([](bool) noexcept {}).has_value();

@@ -142,8 +142,8 @@ TEST_CASE("a verdict during a claim is true at some moment of it", "[status]") {
     const Contender dead = crashed_owner(machine);
     const Contender starter = machine.spawn();
     const Contender asking = machine.spawn();
-    Guard guard = guard_of(starter);
     genie::Result<genie::StatusReport> seen = genie::StatusReport{};
+    Guard guard = guard_of(starter);
     starter.calls().at_call[at] = [&] { seen = status_by(asking); };
     REQUIRE(guard.claim()->owned());
     if (starter.calls().count() < at) break;

@@ -1,0 +1,386 @@
+// What the Linux policies make of a kernel or a sandbox that refuses: system calls that fail as older kernels, seccomp
+// profiles and exhausted limits let them fail. A filter holds for the thread that installs it, and ends with it.
+#include <genie/serve_guard.hpp>
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "catch.hpp"
+
+using genie::LinuxClock;
+using genie::LinuxFilesystem;
+using genie::LinuxProcessProbe;
+using genie::Liveness;
+using genie::milliseconds;
+using genie::OpenMode;
+using genie::Pid;
+using genie::seconds;
+using genie::Signal;
+
+namespace {
+
+constexpr int any_argument = -1;
+constexpr unsigned to_group = 1U << 2U;
+
+/// A system call that fails. Where an argument is given, only if it has one of the bits.
+struct Refusal {
+  long number;
+  int error;
+  int argument = any_argument;
+  std::uint32_t bits = 0;
+};
+
+bool install(const Refusal& refusal) {
+  const auto offset = static_cast<std::uint32_t>(
+      refusal.argument == any_argument
+          ? offsetof(seccomp_data, nr)
+          : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument));
+  const bool always = refusal.argument == any_argument;
+  const auto code = [](unsigned bits_of_it) { return static_cast<std::uint16_t>(bits_of_it); };
+  sock_filter program[] = {
+      {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, static_cast<std::uint32_t>(offsetof(seccomp_data, nr))},
+      {code(BPF_JMP | BPF_JEQ | BPF_K), 0, 3, static_cast<std::uint32_t>(refusal.number)},
+      {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, offset},
+      {code(always ? BPF_JMP | BPF_JGE | BPF_K : BPF_JMP | BPF_JSET | BPF_K), 0, 1, always ? 0 : refusal.bits},
+      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(refusal.error)},
+      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ALLOW},
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+/// Runs `act` where the kernel refuses. What `act` finds is checked by its caller: a thread must not throw.
+void refusing(const std::vector<Refusal>& refusals, const std::function<void()>& act) {
+  bool installed = true;
+  std::thread thread{[&] {
+    for (const Refusal& refusal : refusals) installed = installed && install(refusal);
+    if (installed) act();
+  }};
+  thread.join();
+  if (!installed) FAIL("seccomp filters cannot be installed here");
+}
+
+/// A child in a process group of its own, that does nothing; killed and reaped at the end.
+class Child {
+ public:
+  Child() {
+    // Blocked until the handlers of the test program are gone from the child: they would wait for its locks.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, &before);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::signal(SIGTERM, SIG_DFL);
+      ::sigprocmask(SIG_SETMASK, &before, nullptr);
+      ::alarm(60);
+      for (;;) ::pause();
+    }
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    ::setpgid(pid_, pid_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] Pid pid() const { return pid_; }
+  /// Becomes a zombie, and leads a group without members that run.
+  void end() const {
+    ::kill(pid_, SIGKILL);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("without getrandom, tokens still differ", "[process_probe]") {
+  LinuxProcessProbe probe;
+  std::uint64_t one = 0;
+  std::uint64_t other = 0;
+  refusing({{SYS_getrandom, ENOSYS}}, [&] {
+    one = probe.random();
+    for (int tries = 0; tries < 1000 && (other == 0 || other == one); ++tries) other = probe.random();
+  });
+  CHECK(one != 0);
+  CHECK(one != other);
+}
+
+TEST_CASE("a thread that is no process cannot be opened, whichever way the kernel says so", "[process_probe]") {
+  LinuxProcessProbe probe;
+  for (const auto& [answer, expected] : {std::pair{EINVAL, ESRCH}, {ENOENT, ESRCH}, {EMFILE, EMFILE}, {EPERM, EPERM}}) {
+    int error = 0;
+    refusing({{SYS_pidfd_open, answer}}, [&, probe]() mutable { error = probe.open(probe.self()).error; });
+    CHECK(error == expected);
+  }
+}
+
+TEST_CASE("before Linux 6.9 a group is signalled by its number, while its leader is pinned", "[process_probe]") {
+  LinuxProcessProbe probe;
+  const Child child;
+  const auto handle = probe.open(child.pid());
+  REQUIRE(handle.ok());
+  const Refusal no_groups{SYS_pidfd_send_signal, EINVAL, 3, to_group};
+  bool lived = false;
+  int sent = -1;
+  refusing({no_groups}, [&] {
+    lived = probe.group_lives(handle.value, child.pid());
+    sent = probe.signal_group(handle.value, child.pid(), Signal::terminate).error;
+  });
+  CHECK(lived);
+  CHECK(sent == 0);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOWAIT) == 0);
+  CHECK(info.si_status == SIGTERM);
+
+  bool lives = true;
+  refusing({no_groups}, [&] { lives = probe.group_lives(handle.value, child.pid()); });
+  CHECK_FALSE(lives);
+  probe.close(handle.value);
+}
+
+TEST_CASE("a group whose leader cannot be asked is not signalled by number", "[process_probe][F6]") {
+  LinuxProcessProbe probe;
+  const Child child;
+  const auto handle = probe.open(child.pid());
+  REQUIRE(handle.ok());
+  int error = 0;
+  refusing({{SYS_pidfd_send_signal, EINVAL}},
+           [&] { error = probe.signal_group(handle.value, child.pid(), Signal::kill).error; });
+  CHECK(error == ENOSYS);
+  CHECK(probe.look(child.pid()).liveness == Liveness::alive);
+
+  // The number is refused, too.
+  bool lives = true;
+  refusing({{SYS_pidfd_send_signal, EINVAL, 3, to_group}, {SYS_kill, ESRCH}}, [&] {
+    error = probe.signal_group(handle.value, child.pid(), Signal::kill).error;
+    lives = probe.group_lives(handle.value, child.pid());
+  });
+  CHECK(error == ESRCH);
+  CHECK_FALSE(lives);
+  CHECK(probe.look(child.pid()).liveness == Liveness::alive);
+  probe.close(handle.value);
+}
+
+TEST_CASE("without /proc a group lives while its leader is not reaped, and nobody is seen to hold a lock",
+          "[process_probe]") {
+  const Child child;
+  LinuxProcessProbe probe;
+  LinuxProcessProbe learned;
+  (void)learned.origin();
+  const auto handle = probe.open(child.pid());
+  REQUIRE(handle.ok());
+  child.end();
+  bool never_seen = false;
+  bool seen_before = false;
+  std::size_t holders = 7;
+  genie::LockHolder out[1];
+  genie::ProcessOrigin origin;
+  refusing({{SYS_openat, EMFILE}, {SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}, [&] {
+    never_seen = probe.group_lives(handle.value, child.pid());
+    seen_before = learned.group_lives(handle.value, child.pid());
+    holders = probe.lock_holders({}, 0, out, 1) + learned.lock_holders({}, 0, out, 1);
+    origin = probe.origin();
+  });
+  CHECK(never_seen);
+  CHECK(seen_before);
+  CHECK(holders == 0);
+  CHECK(origin.pid_namespace == 0);
+  CHECK_FALSE(learned.group_lives(handle.value, child.pid()));
+  learned.close(handle.value);
+}
+
+TEST_CASE("an origin that cannot be looked up is unknown, not another", "[process_probe]") {
+  LinuxProcessProbe probe;
+  const auto known = probe.origin();
+  genie::ProcessOrigin origin;
+  refusing({{SYS_newfstatat, EACCES}}, [&] { origin = probe.origin(); });
+  CHECK(known.pid_namespace != 0);
+  CHECK(origin.pid_namespace == 0);
+  CHECK(origin.boot == known.boot);
+}
+
+TEST_CASE("a process whose start cannot be read is alive all the same, and says why its start is unknown",
+          "[process_probe]") {
+  const Child child;
+  const auto seen_where = [&](const std::vector<Refusal>& refusals) {
+    LinuxProcessProbe probe;
+    genie::Observation seen;
+    refusing(refusals, [&] { seen = probe.look(child.pid()); });
+    CHECK(seen.liveness == Liveness::alive);
+    CHECK_FALSE(seen.start.known);
+    return seen.error;
+  };
+  CHECK(seen_where({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}) == ENOENT);
+  CHECK(seen_where({{SYS_openat, EACCES, 2, O_NOCTTY}}) == EACCES);
+  CHECK(seen_where({{SYS_read, 0}}) == EBADMSG);  // an empty file
+  CHECK(seen_where({{SYS_read, EIO}}) == EIO);
+  // A /proc that knows this process by another number is another namespace's, and speaks of others.
+  CHECK(seen_where({{SYS_getpid, 1}}) == ENOENT);
+}
+
+TEST_CASE("what cannot be asked at all is unknown, and holds nothing that can be seen", "[process_probe]") {
+  LinuxProcessProbe probe;
+  genie::Observation seen;
+  bool holds = true;
+  refusing({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}, {SYS_kill, EINVAL}}, [&] {
+    seen = probe.look(::getpid());
+    holds = probe.holds_lock(::getpid(), {}, 0);
+  });
+  CHECK(seen.liveness == Liveness::unknown);
+  CHECK(seen.error == EINVAL);
+  CHECK_FALSE(holds);
+}
+
+TEST_CASE("a file that would take a standard stream's place, and cannot be moved, is an error", "[filesystem]") {
+  LinuxFilesystem files;
+  const int kept = ::fcntl(0, F_DUPFD_CLOEXEC, 3);
+  int error = 0;
+  bool is_free = false;
+  ::close(0);
+  refusing({{SYS_fcntl, EMFILE}}, [&] {
+    error = files.open({}, "/dev/null", OpenMode::read, 0).error;
+    is_free = ::lseek(0, 0, SEEK_CUR) < 0 && errno == EBADF;
+  });
+  if (kept >= 0) {
+    ::dup2(kept, 0);
+    ::close(kept);
+  }
+  CHECK(error == EMFILE);
+  CHECK(is_free);
+}
+
+TEST_CASE("a group of which no member's state can be read seems to have ended", "[process_probe]") {
+  const Child child;
+  LinuxProcessProbe probe;
+  const auto handle = probe.open(child.pid());
+  REQUIRE(handle.ok());
+  CHECK(probe.group_lives(handle.value, child.pid()));
+  bool lives = true;
+  refusing({{SYS_openat, EACCES, 2, O_NOCTTY}}, [&] { lives = probe.group_lives(handle.value, child.pid()); });
+  CHECK_FALSE(lives);
+  probe.close(handle.value);
+}
+
+TEST_CASE("a process leads no group in which the caller is", "[process_probe]") {
+  LinuxProcessProbe probe;
+  CHECK_FALSE(probe.leads_group(::getpgrp()));
+  const Child child;
+  CHECK(probe.leads_group(child.pid()));
+}
+
+TEST_CASE("a wait that the kernel refuses is an error, and one that is too long is shortened", "[process_probe]") {
+  LinuxProcessProbe probe;
+  const Child child;
+  const auto handle = probe.open(child.pid());
+  REQUIRE(handle.ok());
+  int error = 0;
+  refusing({{SYS_poll, EINTR}, {SYS_ppoll, EINTR}}, [&] { error = probe.wait(handle.value, seconds(1)).error; });
+  CHECK(error == EINTR);
+  child.end();
+  const auto ended = probe.wait(handle.value, genie::Milliseconds{INT64_MAX});
+  CHECK(ended.ok());
+  CHECK(ended.value);
+  probe.close(handle.value);
+}
+
+TEST_CASE("a sleep of no time does not sleep", "[clock]") {
+  LinuxClock clock;
+  const auto began = clock.monotonic();
+  clock.sleep(genie::Milliseconds{});
+  clock.sleep(milliseconds(-1000));
+  clock.sleep(genie::Milliseconds{INT64_MIN});
+  CHECK(clock.monotonic() - began < seconds(5));
+}
+
+TEST_CASE("what a file system or a limit refuses has the errno that the protocol expects", "[filesystem]") {
+  std::string path = (std::filesystem::temp_directory_path() / "genie-refusing-XXXXXX").string();
+  REQUIRE(::mkdtemp(path.data()) != nullptr);
+  LinuxFilesystem files;
+  const auto directory = files.open_directory(path.c_str());
+  REQUIRE(directory.ok());
+  const auto file = files.open(directory.value, "file", OpenMode::ensure, 0600);
+  REQUIRE(file.ok());
+  int unnamed = 0;
+  int locked = 0;
+  int watched = 0;
+  int waited = 0;
+  auto watch = files.watch(path.c_str());
+  REQUIRE(watch.ok());
+  constexpr std::uint32_t tmpfile_bit =
+      static_cast<std::uint32_t>(O_TMPFILE) & ~static_cast<std::uint32_t>(O_DIRECTORY);
+  refusing({{SYS_openat, EISDIR, 2, tmpfile_bit}, {SYS_inotify_init1, EMFILE}, {SYS_fcntl, EACCES}, {SYS_poll, EINTR}},
+           [&] {
+             unnamed = files.create_unnamed(directory.value, 0600).error;
+             locked = files.try_lock(file.value, 0, 1).error;
+             watched = files.watch(path.c_str()).error;
+             waited = files.wait(watch.value, milliseconds(1)).error;
+           });
+  CHECK(unnamed == EOPNOTSUPP);
+  CHECK(locked == EAGAIN);
+  CHECK(watched == EMFILE);
+  CHECK(waited == EINTR);
+  files.close_watch(watch.value);
+  files.close_watch(watch.value);  // a closed one again, which is none
+  files.close(file.value);
+  files.close(directory.value);
+  std::filesystem::remove_all(path);
+}
+
+TEST_CASE("a lock to the end of the file, a shared one, and two at once are told apart", "[process_probe]") {
+  std::string path = (std::filesystem::temp_directory_path() / "genie-locks-XXXXXX").string();
+  REQUIRE(::mkdtemp(path.data()) != nullptr);
+  LinuxFilesystem files;
+  LinuxProcessProbe probe;
+  const auto directory = files.open_directory(path.c_str());
+  REQUIRE(directory.ok());
+  const auto file = files.open(directory.value, "file", OpenMode::ensure, 0600);
+  REQUIRE(file.ok());
+  const genie::FileIdentity id = files.stat(file.value).value.id;
+  const auto holds = [&](std::uint64_t at) { return probe.holds_lock(probe.self(), id, at); };
+  const auto shared = [&](std::int64_t from, std::int64_t length) {
+    struct ::flock range{};
+    range.l_type = F_RDLCK;
+    range.l_whence = SEEK_SET;
+    range.l_start = from;
+    range.l_len = length;
+    REQUIRE(::fcntl(file.value.descriptor, F_OFD_SETLK, &range) == 0);
+  };
+
+  shared(100, 10);
+  CHECK_FALSE(holds(105));  // a shared lock owns nothing
+  REQUIRE(files.try_lock(file.value, 200, 1).ok());
+  REQUIRE(files.try_lock(file.value, 300, 1).ok());
+  CHECK(holds(200));
+  CHECK(holds(300));
+  CHECK_FALSE(holds(250));
+  CHECK_FALSE(holds(105));
+  REQUIRE(files.try_lock(file.value, 400, 0).ok());
+  CHECK(holds(400));
+  CHECK(holds(INT64_MAX));
+  CHECK_FALSE(holds(399));
+  files.close(file.value);
+  files.close(directory.value);
+  std::filesystem::remove_all(path);
+}

@@ -1,0 +1,408 @@
+// Who holds the lock, in the situations that no owner of our own kind brings about by itself: locks of strangers,
+// records that change under the reader, PIDs that were reused, holders that are hidden.
+#include "support.hpp"
+
+#include <functional>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::ClaimOutcome;
+using genie::LockRecord;
+using genie::LockStanding;
+using genie::Phase;
+using genie::Reason;
+using genie::ServerState;
+using genie::StopOutcome;
+using genie::testing::CallEvent;
+using genie::testing::ProcessOptions;
+using genie::testing::Visibility;
+
+namespace {
+
+LockRecord lock_record(const Machine& machine) {
+  LockRecord record;
+  REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+          genie::LockRecordKind::valid);
+  return record;
+}
+
+void rewrite(Machine& machine, const std::function<void(LockRecord&)>& change) {
+  LockRecord record = lock_record(machine);
+  change(record);
+  machine.disk.write_file(lock_path, encode_lock_record(record).c_str());
+}
+
+/// Takes bytes of the lock file, and writes nothing.
+Contender holder_of_lock(Machine& machine, std::uint64_t offset = genie::detail::owner_byte, std::uint64_t length = 1) {
+  Contender holder = machine.spawn();
+  const auto file = holder.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0600);
+  REQUIRE(file.ok());
+  REQUIRE(holder.filesystem.try_lock(file.value, offset, length).ok());
+  return holder;
+}
+
+/// A crashed owner whose lock is held by a child that nobody can look into.
+Contender hidden_heir(Machine& machine) {
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  Contender child = machine.fork(owner);
+  child.process.me().visibility = Visibility::start_unreadable;
+  owner.kill();
+  owner.reap();
+  ProcessOptions stranger;
+  stranger.pid = owner.identity.pid;
+  (void)machine.spawn(stranger);
+  return child;
+}
+
+void check_unknown(Machine& machine, Reason reason) {
+  const Contender reader = machine.spawn();
+  Guard guard = guard_of(reader);
+  const auto report = guard.status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::unknown);
+  CHECK(report->evidence.reason == reason);
+  CHECK_FALSE(report->is_live());
+  CHECK(*guard.running());
+  CHECK(guard.claim()->outcome == ClaimOutcome::contended);
+  const auto receipt = guard.stop();
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::refused);
+  CHECK(machine.processes.deliveries.empty());
+}
+
+}  // namespace
+
+TEST_CASE("a lock covers its bytes, and without an end all that follow", "[owner]") {
+  using genie::detail::covers;
+  constexpr std::uint64_t byte = genie::detail::starter_byte;
+  struct Row {
+    genie::LockQuery query;
+    bool covered;
+  };
+  const Row rows[] = {
+      {{true, byte, 1}, true},       {{true, byte - 1, 2}, true},  {{true, byte - 1, 1}, false},
+      {{true, byte + 1, 1}, false},  {{true, byte + 1, 0}, false}, {{true, byte - 1, 0}, true},
+      {{true, 0, UINT64_MAX}, true}, {{false, byte, 1}, false},    {{false, 0, 0}, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.query.held, row.query.offset, row.query.length);
+    CHECK(covers(row.query, byte) == row.covered);
+  }
+}
+
+TEST_CASE("a lock that is held over an unreadable record is left alone", "[owner]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  std::string content;
+  SECTION("noise") { content = std::string(1024, '\xee'); }
+  SECTION("nothing") { content = ""; }
+  SECTION("a copy of another lock file's record") {
+    content = *machine.disk.read_file(lock_path);
+    machine.disk.replace(lock_path, "");
+  }
+  machine.disk.write_file(lock_path, content);
+  (void)holder_of_lock(machine);
+  check_unknown(machine, Reason::lock_record_unreadable);
+}
+
+TEST_CASE("a claim waits for an unreadable record to be written", "[owner][claim]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  const std::string valid = *machine.disk.read_file(lock_path);
+  machine.disk.write_file(lock_path, "");
+  const Contender holder = holder_of_lock(machine);
+  machine.time.after(genie::milliseconds(300), [&] {
+    machine.disk.write_file(lock_path, valid);
+    rewrite(machine, [&](LockRecord& record) { record.owner = holder.identity; });
+  });
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == holder.identity);
+}
+
+TEST_CASE("a lock whose holders are hidden, and whose record names a reused PID, names nobody", "[owner][F17]") {
+  Machine machine;
+  (void)hidden_heir(machine);
+  check_unknown(machine, Reason::lock_held_unverified);
+}
+
+TEST_CASE("an owner that released, under a lock whose holder is hidden, is not signalled", "[owner][stop]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  const Contender stopper = machine.spawn();
+  SECTION("hidden: nobody can be told") {
+    child.process.me().visibility = Visibility::start_unreadable;
+    REQUIRE(guard.release());
+    const auto receipt = guard_of(stopper).stop();
+    CHECK(receipt->outcome == StopOutcome::refused);
+    CHECK(machine.processes.deliveries.empty());
+    CHECK(owner.is_alive());
+  }
+  SECTION("visible: the child is ended, the former owner is not") {
+    REQUIRE(guard.release());
+    const auto receipt = guard_of(stopper).stop();
+    CHECK(receipt->outcome == StopOutcome::stopped);
+    CHECK(receipt->was_orphaned);
+    CHECK_FALSE(child.is_alive());
+    CHECK(owner.is_alive());
+  }
+}
+
+TEST_CASE("a released lock that another PID namespace still holds is orphaned, and not ours to stop", "[owner][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 7;
+  const Contender owner = machine.spawn(options);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  REQUIRE(guard.release());
+  const Contender reader = machine.spawn();
+  Guard other = guard_of(reader);
+  const auto report = other.status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::orphaned);
+  CHECK(report->evidence.reason == Reason::lock_held_elsewhere);
+  CHECK(other.stop()->outcome == StopOutcome::refused);
+  CHECK(child.is_alive());
+}
+
+TEST_CASE("an orphans' record that changes while it is read is read again, and at last nothing is said", "[owner]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  owner.kill();
+  const Contender reader = machine.spawn();
+  Guard other = guard_of(reader);
+  const std::string valid = *machine.disk.read_file(lock_path);
+  int changes = 0;
+  SECTION("for ever") {
+    reader.calls().before_call = [&](const CallEvent& event) {
+      if (event.call != Call::lock_holders) return;
+      ++changes;
+      rewrite(machine, [](LockRecord& record) { ++record.generation; });
+    };
+    const auto report = other.status();
+    REQUIRE(report);
+    CHECK(report->state == ServerState::unknown);
+    CHECK(changes == 8);
+  }
+  SECTION("once: it is spoiled for a moment") {
+    reader.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::lock_holders && ++changes == 1) machine.disk.write_file(lock_path, "");
+      if (event.call == Call::query_lock && changes == 1 && event.occurrence > 2) {
+        machine.disk.write_file(lock_path, valid);
+      }
+    };
+    const auto report = other.status();
+    REQUIRE(report);
+    CHECK(report->state == ServerState::orphaned);
+    CHECK(changes == 2);
+  }
+  CHECK(child.is_alive());
+}
+
+TEST_CASE("an heir that gets its dead owner's PID is still an heir", "[owner][F10]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  owner.kill();
+  owner.reap();
+  const Contender reader = machine.spawn();
+  reader.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::holds_lock || event.occurrence != 1) return;
+    ProcessOptions options;
+    options.pid = owner.identity.pid;
+    genie::testing::MemoryFilesystem{child.filesystem}.fork_into(machine.spawn(options).filesystem);
+  };
+  const auto report = guard_of(reader).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::orphaned);
+  CHECK(report->evidence.reason == Reason::owner_gone);
+  CHECK(report->holder_count == 2);
+}
+
+TEST_CASE("an owner of another boot that holds the lock is running, for nobody knows how long", "[owner]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  rewrite(machine, [](LockRecord& record) { record.origin.boot = genie::BootId{"another machine"}; });
+  machine.time.advance(genie::seconds(5));
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::running);
+  CHECK(report->evidence.reason == Reason::lock_held_elsewhere);
+  CHECK(report->uptime == genie::Milliseconds{});
+}
+
+TEST_CASE("a lock that is taken between two looks counts", "[owner][status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  owner.kill();
+  const Contender reader = machine.spawn();
+  reader.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::stat_at && event.occurrence == 1) (void)holder_of_lock(machine);
+  };
+  const auto running = guard_of(reader).running();
+  REQUIRE(running.has_value());
+  CHECK(*running);
+  CHECK(guard_of(reader).status()->state == ServerState::orphaned);
+}
+
+TEST_CASE("a stop of somebody else does not make an owner 'stopping'", "[status][sentinel]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender stopper = machine.spawn();
+  genie::Sentinel sentinel;
+  sentinel.count = 1;
+  genie::Stopper& entry = sentinel.stoppers[0];
+  entry.stopper = stopper.identity;
+  entry.origin = lock_record(machine).origin;
+  entry.ttl = genie::seconds(30);
+  entry.wall_until = machine.time.wall + entry.ttl;
+  entry.monotonic_until = machine.time.monotonic + entry.ttl;
+  const Contender reader = machine.spawn();
+  Guard other = guard_of(reader);
+
+  entry.target = {owner.identity.pid, genie::known_start(1)};
+  machine.disk.write_file(sentinel_path, encode_sentinel(sentinel).c_str());
+  CHECK(other.status()->stop.standing);
+  CHECK(other.status()->state == ServerState::running);
+
+  entry.target = owner.identity;
+  machine.disk.write_file(sentinel_path, encode_sentinel(sentinel).c_str());
+  CHECK(other.status()->state == ServerState::stopping);
+  CHECK(other.status()->is_live());
+}
+
+TEST_CASE("a directory without a name is an error for everybody who asks", "[status][F15]") {
+  Machine machine;
+  const Contender reader = machine.spawn();
+  Guard guard = guard_of(reader, "");
+  CHECK(guard.status().error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(guard.running().error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(guard.stop().error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(guard.port().error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(guard.claim().error().kind == genie::ErrorKind::not_a_directory);
+}
+
+TEST_CASE("who owns nothing changes nothing", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const std::string before = *machine.disk.read_file(lock_path);
+  const Contender other = machine.spawn();
+  Guard stranger = guard_of(other);
+  for (const auto& result : {stranger.ready(), stranger.set_server(other.identity), stranger.restore_record(),
+                             stranger.publish_port(4711)}) {
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind == genie::ErrorKind::not_claimed);
+  }
+  CHECK(machine.disk.read_file(lock_path) == before);
+}
+
+TEST_CASE("a guard that is moved onto itself keeps its claim", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  Guard& same = guard;
+  guard = static_cast<Guard&&>(same);
+  CHECK(guard.owns());
+  CHECK(machine.disk.exists(record_path));
+}
+
+TEST_CASE("an open file that is moved onto itself stays open, and is closed once", "[host]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "x");
+  const Contender process = machine.spawn();
+  Guard guard = guard_of(process);
+  auto& host = guard.host();
+  {
+    genie::detail::ScopedFile<Guard::Host> file{host,
+                                                host.files.open({}, record_path, genie::OpenMode::read, 0600).value};
+    auto& same = file;
+    file = static_cast<genie::detail::ScopedFile<Guard::Host>&&>(same);
+    CHECK(file.is_open());
+    CHECK(machine.disk.open_count(process.index()) == 1);
+  }
+  CHECK(machine.disk.open_count(process.index()) == 0);
+  CHECK(machine.disk.stray_closes == 0);
+}
+
+TEST_CASE("an heir of a lock is named, also where its dead owner's PID is somebody else's by now", "[owner][F10]") {
+  const bool is_reused = GENERATE(false, true);
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  owner.kill();
+  owner.reap();
+  if (is_reused) {
+    ProcessOptions stranger;
+    stranger.pid = owner.identity.pid;
+    (void)machine.spawn(stranger);
+  }
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::orphaned);
+  CHECK(report->evidence.reason == Reason::owner_gone);
+  CHECK(report->owner == owner.identity);
+  REQUIRE(report->holder_count == 1);
+  CHECK(report->holders[0].pid == child.identity.pid);
+  CHECK(report->holders[0].start == child.identity.start);
+  const auto refused = guard_of(machine.spawn()).claim();
+  REQUIRE(refused);
+  CHECK(refused->outcome == ClaimOutcome::orphaned);
+  REQUIRE(refused->holder_count == 1);
+  CHECK(refused->holders[0].pid == child.identity.pid);
+}
+
+TEST_CASE("a claim that does not come to its end is named to those who wait for it in vain", "[owner][claim]") {
+  Machine machine;
+  REQUIRE(guard_of(machine.spawn()).claim()->owned());
+  const Contender starter = holder_of_lock(machine, genie::detail::owner_byte, 2);
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::contended);
+  CHECK(report->owner == genie::ProcessIdentity{});
+  CHECK(report->evidence.reason == Reason::claim_in_progress);
+  REQUIRE(report->holder_count == 1);
+  CHECK(report->holders[0].pid == starter.identity.pid);
+  const auto status = guard_of(machine.spawn()).status();
+  CHECK(status->state == ServerState::starting);
+  CHECK(status->owner == genie::ProcessIdentity{});
+}
+
+TEST_CASE("a status says for how long, in which claim and how far the owner is", "[owner][status]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  Guard guard = guard_of(machine.spawn());
+  REQUIRE(guard.claim({.starting = true})->owned());
+  machine.time.advance(genie::seconds(5));
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::starting);
+  CHECK(report->is_live());
+  CHECK(report->generation == 2);
+  CHECK(report->uptime == genie::seconds(5));
+}

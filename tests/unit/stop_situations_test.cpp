@@ -1,0 +1,554 @@
+// Stops in the middle of something else: targets that end or change while they are pinned, orphans by the dozen,
+// groups, guarded commands, lock files and records that others replace meanwhile.
+#include "support.hpp"
+
+#include <cerrno>
+#include <functional>
+#include <vector>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::LockRecord;
+using genie::milliseconds;
+using genie::Reason;
+using genie::seconds;
+using genie::Signal;
+using genie::StopOutcome;
+using genie::testing::CallEvent;
+using genie::testing::ProcessOptions;
+using genie::testing::Reaction;
+
+namespace {
+
+Contender server(Machine& machine, const Reaction& reaction = {}) {
+  ProcessOptions options;
+  options.reaction = reaction;
+  return machine.spawn(options);
+}
+
+Reaction stubborn() {
+  Reaction reaction;
+  reaction.ignores_terminate = true;
+  return reaction;
+}
+
+genie::Result<genie::StopReceipt> stop_by(const Contender& contender, const genie::StopOptions& options = {}) {
+  return guard_of(contender).stop(options);
+}
+
+std::size_t signals_to(const Machine& machine, const Contender& target, Signal signal) {
+  std::size_t count = 0;
+  for (const auto& delivery : machine.processes.deliveries) {
+    if (delivery.identity == target.identity && delivery.signal == signal) ++count;
+  }
+  return count;
+}
+
+/// An owner, and a way to act at a moment of the stop.
+struct Stop {
+  Machine machine;
+  Contender owner;
+  Guard guard;
+  Contender stopper = machine.spawn();
+
+  explicit Stop(const Reaction& reaction = {}) : owner{server(machine, reaction)}, guard{guard_of(owner)} {
+    REQUIRE(guard.claim()->owned());
+  }
+  void before(Call call, std::uint64_t occurrence, std::function<void()> act) {
+    stopper.calls().before_call = [=](const CallEvent& event) {
+      if (event.call == call && event.occurrence == occurrence) act();
+    };
+  }
+  /// Before the first call of that kind after the owner's end.
+  void once_ended(Call call, std::function<void()> act) {
+    stopper.calls().before_call = [this, call, act](const CallEvent& event) {
+      if (done || event.call != call || owner.is_alive()) return;
+      done = true;
+      act();
+    };
+  }
+
+ private:
+  bool done = false;
+};
+
+}  // namespace
+
+TEST_CASE("a sentinel's TTL is at least a second and at most an hour", "[stop][sentinel]") {
+  struct Row {
+    genie::Milliseconds wanted;
+    genie::Milliseconds used;
+  };
+  const Row row =
+      GENERATE(Row{milliseconds(0), seconds(1)}, Row{milliseconds(-5), seconds(1)}, Row{seconds(1), seconds(1)},
+               Row{seconds(7), seconds(7)}, Row{seconds(3600), seconds(3600)}, Row{seconds(86'400), seconds(3600)});
+  Stop stop;
+  genie::Milliseconds seen;
+  stop.before(Call::signal, 1, [&] {
+    genie::Sentinel sentinel;
+    REQUIRE(genie::parse_sentinel(*stop.machine.disk.read_file(sentinel_path), INT64_MAX, sentinel));
+    REQUIRE(sentinel.count == 1);
+    seen = sentinel.stoppers[0].ttl;
+  });
+  CHECK(stop_by(stop.stopper, {.sentinel_ttl = row.wanted})->outcome == StopOutcome::stopped);
+  CHECK(seen == row.used);
+}
+
+TEST_CASE("a directory that does not exist is nothing to stop, and no error", "[stop]") {
+  Machine machine;
+  const Contender stopper = machine.spawn();
+  const auto receipt = stop_by(stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::not_running);
+  CHECK(receipt->target == genie::ProcessIdentity{});
+  CHECK_FALSE(machine.disk.exists(directory));
+}
+
+TEST_CASE("an owner that ends before it is pinned is not signalled", "[stop]") {
+  Stop stop;
+  SECTION("and leaves a zombie") {
+    stop.before(Call::open_process, 1, [&] { stop.owner.kill(); });
+  }
+  SECTION("and nothing") {
+    stop.before(Call::open_process, 1, [&] {
+      stop.owner.kill();
+      stop.owner.reap();
+    });
+  }
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::already_ended);
+  CHECK(stop.machine.processes.deliveries.empty());
+  CHECK_FALSE(stop.machine.disk.exists(record_path));
+  CHECK(stop.stopper.process.open_count() == 0);
+}
+
+TEST_CASE("an owner whose PID is another's by the time it is pinned is not signalled", "[stop][F6]") {
+  Stop stop;
+  ProcessOptions stranger;
+  stranger.pid = stop.owner.identity.pid;
+  stop.before(Call::open_process, 1, [&] { (void)stop.machine.spawn(stranger); });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::refused);
+  CHECK(receipt->evidence.reason == Reason::start_differs);
+  CHECK(stop.machine.processes.deliveries.empty());
+  CHECK(stop.stopper.process.open_count() == 0);
+}
+
+TEST_CASE("an owner of a shifted start must hold the lock, and live, when it is pinned", "[stop][F7]") {
+  Stop stop;
+  stop.machine.processes.shift_starts(50);
+  SECTION("it has died") {
+    stop.before(Call::open_process, 1, [&] { stop.owner.kill(); });
+    CHECK(stop_by(stop.stopper)->outcome == StopOutcome::already_ended);
+  }
+  SECTION("it has given the lock up") {
+    stop.before(Call::open_process, 1, [&] { stop.owner.filesystem.exec(); });
+    CHECK(stop_by(stop.stopper)->outcome == StopOutcome::refused);
+    CHECK(stop.owner.is_alive());
+  }
+  CHECK(stop.machine.processes.deliveries.empty());
+}
+
+TEST_CASE("an owner that is its own server is asked once", "[stop]") {
+  Stop stop;
+  REQUIRE(stop.guard.set_server(stop.owner.identity));
+  CHECK(stop_by(stop.stopper)->outcome == StopOutcome::stopped);
+  CHECK(signals_to(stop.machine, stop.owner, Signal::terminate) == 1);
+  CHECK(stop.machine.processes.deliveries.size() == 1);
+}
+
+TEST_CASE("a guarded command that ends with its owner is not signalled", "[stop]") {
+  Stop stop;
+  const Contender command = server(stop.machine);
+  REQUIRE(stop.guard.set_server(command.identity));
+  stop.owner.process.me().reaction.on_signal = [&](Signal) { command.kill(); };
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(signals_to(stop.machine, command, Signal::terminate) == 0);
+  CHECK(signals_to(stop.machine, command, Signal::kill) == 0);
+}
+
+TEST_CASE("a guarded command that its dead owner left is ended once, whether it holds the lock or not", "[stop][F10]") {
+  Stop stop;
+  const Contender child = stop.machine.fork(stop.owner);
+  const bool holds = GENERATE(false, true);
+  CAPTURE(holds);
+  const Contender command = holds ? child : server(stop.machine);
+  REQUIRE(stop.guard.set_server(command.identity));
+  stop.owner.kill();
+  stop.owner.reap();
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->was_orphaned);
+  CHECK_FALSE(command.is_alive());
+  CHECK_FALSE(child.is_alive());
+  CHECK(signals_to(stop.machine, command, Signal::terminate) == 1);
+  CHECK(signals_to(stop.machine, child, Signal::terminate) == 1);
+}
+
+TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][F10]") {
+  Stop stop;
+  std::vector<Contender> orphans;
+  for (int count = 0; count < 19; ++count) orphans.push_back(stop.machine.fork(stop.owner));
+  stop.owner.kill();
+  stop.owner.reap();
+  SECTION("all of them") {
+    const auto receipt = stop_by(stop.stopper);
+    REQUIRE(receipt);
+    CHECK(receipt->outcome == StopOutcome::stopped);
+    CHECK(receipt->holder_count == 0);
+    for (const Contender& orphan : orphans) CHECK_FALSE(orphan.is_alive());
+  }
+  SECTION("one that cannot be pinned is an error") {
+    stop.stopper.calls().fail(Call::open_process, EMFILE, 10);
+    const auto receipt = stop_by(stop.stopper);
+    REQUIRE_FALSE(receipt);
+    CHECK(receipt.error().code == EMFILE);
+    CHECK(receipt.error().operation == genie::Operation::open_process);
+  }
+  SECTION("one that cannot be signalled is an error") {
+    stop.stopper.calls().fail(Call::signal, EPERM, 10);
+    const auto receipt = stop_by(stop.stopper);
+    REQUIRE_FALSE(receipt);
+    CHECK(receipt.error().code == EPERM);
+    CHECK(receipt.error().operation == genie::Operation::signal);
+  }
+  SECTION("those that end by themselves in between are none") {
+    stop.before(Call::open_process, 9, [&] {
+      for (const Contender& orphan : orphans) {
+        orphan.kill();
+        orphan.reap();
+      }
+    });
+    const auto receipt = stop_by(stop.stopper);
+    REQUIRE(receipt);
+    CHECK(receipt->holder_count == 0);
+    CHECK(stop.machine.processes.deliveries.size() == 8);
+  }
+  CHECK(stop.stopper.process.open_count() == 0);
+  CHECK_FALSE(stop.machine.disk.exists(sentinel_path));
+}
+
+TEST_CASE("groups that outlive their leaders are killed, and the receipt says so only if one was", "[stop]") {
+  Stop stop;
+  ProcessOptions options;
+  options.leader = stop.owner.index();
+  options.reaction = stubborn();
+  const Contender member = stop.machine.spawn(options);
+  SECTION("the owner's") {
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->killed_group);
+    CHECK_FALSE(member.is_alive());
+  }
+  SECTION("the owner's, and its command's") {
+    const Contender command = server(stop.machine);
+    REQUIRE(stop.guard.set_server(command.identity));
+    options.leader = command.index();
+    (void)stop.machine.spawn(options);
+    SECTION("both") { stop.stopper.calls().fail(Call::signal_group, EINTR, 2); }
+    SECTION("the latter cannot be killed") { stop.stopper.calls().fail(Call::signal_group, EPERM, 4); }
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->outcome == StopOutcome::stopped);
+    CHECK(receipt->killed_group);
+    CHECK_FALSE(member.is_alive());
+  }
+  SECTION("the owner's, which nobody may kill") {
+    stop.stopper.calls().fail(Call::signal_group, EPERM, 2, 100);
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->outcome == StopOutcome::stopped);
+    CHECK_FALSE(receipt->killed_group);
+    CHECK(member.is_alive());
+  }
+  SECTION("the owner's, which nobody may ask") {
+    stop.stopper.calls().fail(Call::signal_group, EPERM, 1, 100);
+    const auto began = stop.machine.time.monotonic;
+    const auto receipt = stop_by(stop.stopper);
+    CHECK_FALSE(receipt->killed_group);
+    CHECK(stop.machine.time.monotonic - began < seconds(1));
+  }
+}
+
+TEST_CASE("a sentinel that is no file does not keep the server running", "[stop][F15][F16]") {
+  Stop stop{[] {
+    Reaction reaction;
+    reaction.terminate_takes = seconds(5);
+    return reaction;
+  }()};
+  SECTION("from the beginning") { stop.machine.disk.make_fifo(sentinel_path); }
+  SECTION("when it is renewed") {
+    stop.machine.time.after(milliseconds(100), [&] {
+      stop.machine.disk.remove(sentinel_path);
+      stop.machine.disk.make_fifo(sentinel_path);
+    });
+  }
+  const auto receipt = stop_by(stop.stopper, {.sentinel_ttl = seconds(2)});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->sentinel_error == EIO);
+  CHECK_FALSE(stop.owner.is_alive());
+}
+
+TEST_CASE("a record that cannot be cleaned up is left to the next claim, and the receipt says so", "[stop][F15][F18]") {
+  Stop stop;
+  SECTION("it is no file any more") {
+    stop.once_ended(Call::try_lock, [&] {
+      stop.machine.disk.remove(record_path);
+      stop.machine.disk.make_fifo(record_path);
+    });
+  }
+  SECTION("others may write it by now") {
+    stop.once_ended(Call::try_lock, [&] { stop.machine.disk.set_permissions(record_path, 0666); });
+  }
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->clean_up_error == EIO);
+  CHECK(stop.machine.disk.exists(record_path));
+}
+
+TEST_CASE("a lock file that is replaced during a clean-up is opened anew", "[stop][F25]") {
+  Stop stop;
+  stop.once_ended(Call::stat_at, [&] { stop.machine.disk.replace(lock_path, ""); });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->clean_up_error == 0);
+  CHECK_FALSE(stop.machine.disk.exists(record_path));
+  CHECK(stop.machine.disk.open_count(stop.stopper.index()) == 0);
+}
+
+TEST_CASE("who holds the lock during a clean-up must be readable", "[stop][F16]") {
+  Stop stop;
+  const Contender child = stop.machine.fork(stop.owner);
+  child.process.me().leader = child.index();  // a session of its own: the owner's group ends without it
+  stop.once_ended(Call::try_lock, [&] { stop.stopper.calls().fail(Call::query_lock, EIO); });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->clean_up_error == EIO);
+  CHECK(child.is_alive());
+}
+
+TEST_CASE("the orphans of a newcomer that has come and gone are not the target's", "[stop][F27]") {
+  Stop stop;
+  const Contender newcomer = stop.machine.spawn();
+  Guard other = guard_of(newcomer);
+  stop.once_ended(Call::try_lock, [&] {
+    CHECK(other.claim()->owned());
+    (void)stop.machine.fork(newcomer);
+    newcomer.kill();
+  });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->successor == newcomer.identity);
+  CHECK(receipt->holder_count == 0);
+  CHECK(stop.machine.processes.deliveries.size() == 1);
+}
+
+TEST_CASE("what a dead owner left under a copied lock file is removed, and the generation goes on", "[stop]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  const std::string content = *machine.disk.read_file(lock_path);
+  machine.disk.replace(lock_path, content);
+  CHECK(stop_by(machine.spawn())->outcome == StopOutcome::cleaned);
+  CHECK_FALSE(machine.disk.exists(record_path));
+  LockRecord record;
+  REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+          genie::LockRecordKind::valid);
+  CHECK(record.generation == 1);
+  CHECK(record.phase == genie::Phase::released);
+  CHECK(record.origin.boot == genie::BootId{genie::Text{machine.processes.boot}});
+  CHECK(record.port_name == genie::PortFileName{"pgserve.port"});
+  CHECK(record.lock == machine.disk.stat(lock_path)->id);
+  CHECK(guard_of(machine.spawn()).claim()->generation == 2);
+}
+
+TEST_CASE("an entry of another stopper counts for its own target, boot and namespace only", "[stop][sentinel][F19]") {
+  Stop stop;
+  const Contender other = stop.machine.spawn();
+  genie::Sentinel sentinel;
+  sentinel.count = 1;
+  genie::Stopper& entry = sentinel.stoppers[0];
+  entry.stopper = other.identity;
+  entry.origin = stop.stopper.process.origin();
+  entry.target = stop.owner.identity;
+  entry.ttl = seconds(30);
+  entry.wall_until = stop.machine.time.wall + entry.ttl;
+  entry.monotonic_until = stop.machine.time.monotonic + entry.ttl;
+  bool joins = false;
+  SECTION("the same target, a living stopper") { joins = true; }
+  SECTION("another target") { entry.target.start = genie::known_start(7); }
+  SECTION("another boot") { entry.origin.boot = genie::BootId{"another"}; }
+  SECTION("another namespace") { entry.origin.pid_namespace = 7; }
+  SECTION("a dead stopper") { other.kill(); }
+  SECTION("an older program that names a target") { entry.stopper = {}; }
+  SECTION("one with our PID, start and number, but of another boot") {
+    entry.stopper = stop.stopper.identity;
+    entry.origin.boot = genie::BootId{"another"};
+  }
+  stop.machine.disk.write_file(sentinel_path, encode_sentinel(sentinel).c_str());
+  stop.owner.process.me().reaction.ignores_terminate = true;
+  const auto receipt = stop_by(stop.stopper, {.grace = seconds(1)});
+  REQUIRE(receipt);
+  CHECK(receipt->joined == joins);
+  CHECK(receipt->sent_terminate == !joins);
+  CHECK(signals_to(stop.machine, stop.owner, Signal::terminate) == (joins ? 0 : 1));
+  // Its entry is its own to take out.
+  REQUIRE(stop.machine.disk.exists(sentinel_path));
+  genie::Sentinel left;
+  REQUIRE(genie::parse_sentinel(*stop.machine.disk.read_file(sentinel_path), INT64_MAX, left));
+  REQUIRE(left.count == 1);
+  CHECK(left.stoppers[0].stopper == entry.stopper);
+}
+
+TEST_CASE("a lock file that is replaced while a stopper enters is opened anew", "[stop][sentinel][F25]") {
+  Stop stop;
+  bool replaced = false;
+  stop.stopper.calls().before_call = [&](const CallEvent& event) {
+    // The stopper's byte is the only one that is locked while the owner lives.
+    if (replaced || event.call != Call::stat_at || stop.stopper.calls().count(Call::try_lock) == 0) return;
+    replaced = true;
+    stop.machine.disk.replace(lock_path, *stop.machine.disk.read_file(lock_path));
+  };
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(replaced);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->sentinel_error == 0);
+  CHECK_FALSE(stop.machine.disk.exists(sentinel_path));
+  CHECK(stop.machine.disk.open_count(stop.stopper.index()) == 0);
+}
+
+TEST_CASE("an entry's remaining time is bounded by its TTL, and the TTL by an hour", "[sentinel][F20]") {
+  const genie::ProcessOrigin here{genie::BootId{"here"}, 7};
+  genie::Stopper entry;
+  entry.stopper = {100, genie::known_start(5)};
+  entry.origin = here;
+  const auto remaining = [&](genie::Milliseconds ttl, genie::Milliseconds monotonic, genie::Milliseconds wall) {
+    entry.ttl = ttl;
+    entry.monotonic_until = seconds(1000) + monotonic;
+    entry.wall_until = seconds(5000) + wall;
+    return genie::detail::remaining_of(entry, here, seconds(5000), seconds(1000), seconds(30));
+  };
+  CHECK(remaining(seconds(60), seconds(60), seconds(1)) == seconds(60));
+  CHECK(remaining(seconds(60), seconds(61), seconds(1)) == seconds(1));   // another clock: the wall decides
+  CHECK(remaining(seconds(60), seconds(61), seconds(61)) == seconds(0));  // which was set back
+  CHECK(remaining(seconds(86'400), seconds(3600), seconds(1)) == seconds(3600));
+  CHECK(remaining(seconds(86'400), seconds(3601), seconds(3601)) == seconds(0));
+  CHECK(remaining(seconds(86'400), seconds(3601), seconds(3600)) == seconds(3600));
+  CHECK(remaining(seconds(60), seconds(0), seconds(30)) == seconds(0));
+  CHECK(remaining(seconds(60), milliseconds(1), seconds(30)) == milliseconds(1));
+}
+
+TEST_CASE("an entry that is ours but for the boot is not ours", "[stop][sentinel]") {
+  Reaction slow;
+  slow.terminate_takes = seconds(5);
+  Stop stop{slow};
+  const genie::BootId another{"another"};
+  stop.machine.time.after(milliseconds(100), [&] {
+    genie::Sentinel sentinel;
+    REQUIRE(genie::parse_sentinel(*stop.machine.disk.read_file(sentinel_path), INT64_MAX, sentinel));
+    REQUIRE(sentinel.count == 1);
+    sentinel.stoppers[0].origin.boot = another;
+    sentinel.stoppers[0].ttl = seconds(60);
+    sentinel.stoppers[0].wall_until = stop.machine.time.wall + seconds(60);
+    stop.machine.disk.write_file(sentinel_path, encode_sentinel(sentinel).c_str());
+  });
+  CHECK(stop_by(stop.stopper, {.sentinel_ttl = seconds(2)})->outcome == StopOutcome::stopped);
+  REQUIRE(stop.machine.disk.exists(sentinel_path));
+  genie::Sentinel left;
+  REQUIRE(genie::parse_sentinel(*stop.machine.disk.read_file(sentinel_path), INT64_MAX, left));
+  REQUIRE(left.count == 1);
+  CHECK(left.stoppers[0].origin.boot == another);
+}
+
+TEST_CASE("a newcomer that owns the directory before it is cleaned up is named, and not touched", "[stop][F27]") {
+  Stop stop;
+  const Contender newcomer = stop.machine.spawn();
+  Guard other = guard_of(newcomer);
+  stop.once_ended(Call::try_lock, [&] { CHECK(other.claim()->owned()); });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->target == stop.owner.identity);
+  CHECK(receipt->successor == newcomer.identity);
+  CHECK(newcomer.is_alive());
+  CHECK(other.verify() == genie::Ownership::held);
+}
+
+TEST_CASE("a claim in progress is waited for, and then stopped", "[stop]") {
+  Machine machine;
+  const Contender starter = machine.spawn();
+  Guard guard = guard_of(starter);
+  const Contender stopper = machine.spawn();
+  machine.disk.make_directory(directory);
+  genie::testing::MemoryFilesystem files = starter.filesystem;
+  const auto lock = files.open({}, lock_path, genie::OpenMode::ensure, 0600);
+  REQUIRE(files.try_lock(lock.value, genie::detail::owner_byte, 2).ok());
+  bool has_claimed = false;
+  machine.time.after(milliseconds(500), [&] {
+    files.close(lock.value);
+    has_claimed = guard.claim()->owned();
+  });
+  const auto receipt = stop_by(stopper);
+  CHECK(has_claimed);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->target == starter.identity);
+  CHECK(signals_to(machine, starter, Signal::terminate) == 1);
+}
+
+TEST_CASE("a target that ends just before it is killed has ended", "[stop]") {
+  Stop stop{stubborn()};
+  stop.stopper.calls().fail(Call::signal, ESRCH, 2);
+  stop.before(Call::signal, 2, [&] { stop.owner.kill(); });
+  const auto receipt = stop_by(stop.stopper, {.grace = seconds(1)});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::killed);
+  CHECK(receipt->successor == genie::ProcessIdentity{});
+  CHECK_FALSE(stop.machine.disk.exists(record_path));
+}
+
+TEST_CASE("an owner that ends between being pinned and being signalled has ended by itself", "[stop]") {
+  Stop stop;
+  stop.before(Call::signal, 1, [&] {
+    stop.owner.kill();
+    stop.owner.reap();
+  });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::already_ended);
+  CHECK_FALSE(receipt->sent_terminate);
+  CHECK(stop.machine.processes.deliveries.empty());
+}
+
+TEST_CASE("a killed target may take its time to be gone", "[stop]") {
+  Reaction reaction = stubborn();
+  reaction.kill_takes = seconds(2);
+  Stop stop{reaction};
+  const auto receipt = stop_by(stop.stopper, {.grace = seconds(1), .kill_wait = seconds(5)});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::killed);
+  CHECK(receipt->took == seconds(3));
+}
+
+TEST_CASE("a start that a stop prevents says whose it is", "[stop][sentinel]") {
+  Stop stop;
+  bool was_refused = false;
+  stop.before(Call::signal, 1, [&] {
+    const auto report = guard_of(stop.machine.spawn()).claim({.mode = genie::ClaimMode::automatic});
+    was_refused = report && report->outcome == genie::ClaimOutcome::stopping;
+    CHECK(report->stop.stopper == stop.stopper.identity);
+    CHECK(report->stop.target == stop.owner.identity);
+    CHECK(report->evidence.recorded == stop.stopper.identity);
+    CHECK(report->evidence.reason == Reason::stop_sentinel);
+  });
+  CHECK(stop_by(stop.stopper)->outcome == StopOutcome::stopped);
+  CHECK(was_refused);
+}

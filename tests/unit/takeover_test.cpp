@@ -1,0 +1,520 @@
+// Taking over a stale record while others are at it, too: exchange, compare, put back, and judge again.
+#include "support.hpp"
+
+#include <cerrno>
+#include <functional>
+#include <string>
+
+#include "catch.hpp"
+
+using namespace tests;
+using genie::ClaimOutcome;
+using genie::Operation;
+using genie::Reason;
+using genie::testing::CallEvent;
+
+namespace {
+
+constexpr std::string_view stale = "99:1";
+constexpr std::string_view other_stale = "98:1";
+
+/// The directory with an older program's stale record, and a contender that takes it over.
+struct Takeover {
+  struct Hook {
+    Call call;
+    std::uint64_t occurrence;
+    std::function<void()> act;
+  };
+
+  Machine machine;
+  std::vector<Hook> hooks;  // outlives the guard, whose destructor makes calls
+
+  Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+
+  Takeover() {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, stale);
+  }
+  /// The temporary files that are there.
+  [[nodiscard]] std::vector<std::string> temporary() const { return strangers(machine); }
+  void remove_temporary() {
+    for (const std::string& name : temporary()) machine.disk.remove(std::string{directory} + "/" + name);
+  }
+  void before(Call call, std::uint64_t occurrence, const std::function<void()>& act) {
+    hooks.push_back({call, occurrence, act});
+    fresh.calls().before_call = [this](const CallEvent& event) {
+      for (const Hook& hook : hooks) {
+        if (event.call == hook.call && event.occurrence == hook.occurrence) hook.act();
+      }
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a stale record that is rewritten in place is judged again", "[claim][takeover][F3]") {
+  Takeover takeover;
+  const Contender older = takeover.machine.spawn();
+  SECTION("by a live one") {
+    takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.write_file(record_path, text_of(older.identity)); });
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->outcome == ClaimOutcome::already_running);
+    CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  }
+  SECTION("by another stale one, which is taken over instead") {
+    takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.write_file(record_path, other_stale); });
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    CHECK(report->taken_over.recorded.pid == 98);
+  }
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("our own record that vanishes before it could be taken back leaves room for the displaced one",
+          "[claim][takeover][F3]") {
+  Takeover takeover;
+  const Contender older = takeover.machine.spawn();
+  takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.replace(record_path, text_of(older.identity)); });
+  takeover.before(Call::exchange, 2, [&] { takeover.machine.disk.remove(record_path); });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("what another one settles between two exchanges is judged again", "[claim][takeover][F3]") {
+  Takeover takeover;
+  const Contender older = takeover.machine.spawn();
+  takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.replace(record_path, text_of(older.identity)); });
+  takeover.before(Call::exchange, 2, [&] {
+    // Our own record is what comes out, and a sweeper of another lock file removes it at once.
+    takeover.before(Call::stat_at, takeover.fresh.calls().count(Call::stat_at) + 1,
+                    [&] { takeover.remove_temporary(); });
+  });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+  CHECK(takeover.machine.disk.open_count(takeover.fresh.index()) == 0);
+}
+
+TEST_CASE("a third one's record is left to the next claim, and neither is lost", "[claim][takeover][F3]") {
+  Takeover takeover;
+  const Contender older = takeover.machine.spawn();
+  const Contender third = takeover.machine.spawn();
+  takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.replace(record_path, text_of(older.identity)); });
+  SECTION("it replaced ours before that was taken back") {
+    takeover.before(Call::exchange, 2, [&] { takeover.machine.disk.replace(record_path, text_of(third.identity)); });
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->outcome == ClaimOutcome::contended);
+    CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+    REQUIRE(takeover.temporary().size() == 1);
+    CHECK(takeover.machine.disk.read_file(std::string{directory} + "/" + takeover.temporary()[0]) ==
+          text_of(third.identity));
+  }
+  SECTION("it published where ours had vanished") {
+    takeover.before(Call::exchange, 2, [&] { takeover.machine.disk.remove(record_path); });
+    takeover.before(Call::rename_new, 1,
+                    [&] { takeover.machine.disk.write_file(record_path, text_of(third.identity)); });
+    CHECK(takeover.guard.claim()->outcome == ClaimOutcome::contended);
+    CHECK(takeover.machine.disk.read_file(record_path) == text_of(third.identity));
+    CHECK(takeover.temporary().size() == 1);
+  }
+  SECTION("nobody can say whose came out") {
+    takeover.before(Call::exchange, 2, [&] { takeover.fresh.calls().fail(Call::stat_at, EIO); });
+    CHECK(takeover.guard.claim()->outcome == ClaimOutcome::contended);
+    CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  }
+  CHECK_FALSE(takeover.guard.owns());
+  CHECK(takeover.machine.disk.open_count(takeover.fresh.index()) == 0);
+}
+
+TEST_CASE("a directory that is removed under a claim is made again", "[claim][F25]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  bool removed = false;
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::create_unnamed || removed) return;
+    removed = true;
+    machine.disk.remove(lock_path);
+    machine.disk.remove(directory);
+  };
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(removed);
+  CHECK(report->owned());
+  CHECK(guard.verify() == genie::Ownership::held);
+  CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
+}
+
+TEST_CASE("temporary names that are all taken are an error, not a loop", "[claim][takeover][F16]") {
+  Takeover takeover;
+  takeover.fresh.calls().decide = [](const CallEvent& event) {
+    return event.call == Call::open && event.name.ends_with(".tmp") ? EEXIST : 0;
+  };
+  const auto report = takeover.guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(report.error().operation == Operation::create);
+  CHECK(takeover.machine.disk.read_file(record_path) == stale);
+}
+
+TEST_CASE("a device that takes nothing and reports nothing is an error, not a loop", "[claim][F16]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().shorten(Call::write_at, 0, 1, 1000);
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == Operation::write);
+}
+
+TEST_CASE("a release leaves a port that is not of this very claim", "[claim][release][F5]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  genie::PortRecord record = genie::parse_port_record(*machine.disk.read_file(port_path), INT64_MAX);
+  bool is_ours = false;
+  SECTION("ours") { is_ours = true; }
+  SECTION("of another process") { record.owner.start = genie::known_start(7); }
+  SECTION("of another claim") { ++record.generation; }
+  SECTION("under another lock") { ++record.lock.inode; }
+  machine.disk.write_file(port_path, encode_port_record(record).c_str());
+  const auto report = guard_of(machine.spawn()).status();
+  CHECK(report->port.standing == (is_ours ? genie::PortStanding::live : genie::PortStanding::stale));
+  CHECK(report->port.port == (is_ours ? 4711 : 0));
+  REQUIRE(guard.release());
+  CHECK(machine.disk.exists(port_path) == !is_ours);
+}
+
+TEST_CASE("a port's temporary file that could not be removed is removed by the next publication", "[port][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  owner.calls().fail(Call::rename, EIO);
+  owner.calls().fail(Call::unlink, EIO);
+  const auto failed = guard.publish_port(4711);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().operation == Operation::rename);
+  CHECK(strangers(machine).size() == 1);
+  REQUIRE(guard.publish_port(4712));
+  CHECK(strangers(machine).empty());
+  CHECK(guard.port().value() == 4712);
+}
+
+TEST_CASE("a release whose lock record cannot be written removes its files all the same", "[claim][release][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  int error = 0;
+  bool is_replaced = false;
+  SECTION("the disk is full") {
+    error = ENOSPC;
+    owner.calls().fail(Call::write_at, error);
+  }
+  SECTION("the device fails") {
+    error = EIO;
+    owner.calls().fail(Call::write_at, error);
+  }
+  SECTION("the device fails half-way") {
+    error = EIO;
+    owner.calls().shorten(Call::write_at, 100);
+    owner.calls().fail(Call::write_at, error, 2);
+  }
+  SECTION("and another record stands in the place of ours") {
+    error = ENOSPC;
+    owner.calls().fail(Call::write_at, error);
+    is_replaced = true;
+  }
+  const Contender older = machine.spawn();
+  if (is_replaced) machine.disk.replace(record_path, text_of(older.identity));
+  const auto result = guard.release();
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == error);
+  CHECK(result.error().operation == Operation::write);
+  CHECK_FALSE(guard.owns());
+  CHECK(machine.disk.exists(record_path) == is_replaced);
+  if (is_replaced) CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK_FALSE(machine.disk.exists(port_path));
+  CHECK(strangers(machine).empty());
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+
+  const auto next = guard_of(machine.spawn()).claim();
+  REQUIRE(next);
+  CHECK(next->outcome == (is_replaced ? ClaimOutcome::already_running : ClaimOutcome::claimed));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a claim whose last write fails leaves nothing", "[claim][F16]") {
+  Machine machine;
+  const bool takes_over = GENERATE(false, true);
+  CAPTURE(takes_over);
+  if (takes_over) {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, stale);
+  }
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const std::uint64_t writes = [&] {
+    Machine copy = machine;
+    const Contender same = copy.contender(fresh.index());
+    Guard rehearsal = guard_of(same);
+    REQUIRE(rehearsal.claim()->owned());
+    return same.calls().count(Call::write_at);
+  }();
+  CHECK(writes == (takes_over ? 4U : 3U));
+  SECTION("once") { fresh.calls().fail(Call::write_at, ENOSPC, writes); }
+  SECTION("as that of the release does then") { fresh.calls().fail(Call::write_at, ENOSPC, writes, 2); }
+  SECTION("half-way") {
+    fresh.calls().shorten(Call::write_at, 100, writes);
+    fresh.calls().fail(Call::write_at, ENOSPC, writes + 1, 2);
+  }
+  const auto report = guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == ENOSPC);
+  CHECK(report.error().operation == Operation::write);
+  CHECK_FALSE(guard.owns());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(strangers(machine).empty());
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+  CHECK(guard_of(machine.spawn()).claim()->owned());
+}
+
+TEST_CASE("a temporary file that could not be removed when the stale record vanished is removed later",
+          "[claim][takeover][F16]") {
+  Takeover takeover;
+  takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.remove(record_path); });
+  SECTION("by the same claim") {
+    takeover.fresh.calls().fail(Call::unlink, EIO);
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    CHECK(takeover.machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  }
+  SECTION("by the same claim, which needs another one") {
+    takeover.machine.disk.has_unnamed = false;
+    takeover.fresh.calls().fail(Call::unlink, EIO);
+    CHECK(takeover.guard.claim()->owned());
+  }
+  SECTION("by the same claim, which takes over after all") {
+    takeover.before(Call::unlink, 1, [&] { takeover.machine.disk.write_file(record_path, other_stale); });
+    takeover.fresh.calls().fail(Call::unlink, EIO);
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    CHECK(report->taken_over.recorded.pid == 98);
+  }
+  SECTION("by the next claim, if it still cannot be") {
+    const bool is_replaced = GENERATE(false, true);
+    if (is_replaced)
+      takeover.before(Call::unlink, 1, [&] { takeover.machine.disk.write_file(record_path, other_stale); });
+    takeover.fresh.calls().fail(Call::unlink, EIO, 1, 2);
+    const auto report = takeover.guard.claim();
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == EIO);
+    CHECK(report.error().operation == Operation::unlink);
+    CHECK(takeover.temporary().size() == 1);
+    CHECK_FALSE(takeover.guard.owns());
+    CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
+  }
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("a predecessor's port file is removed even if the first claimant after it is killed", "[claim][F12]") {
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("killed before call " << at);
+    Machine machine;
+    const Contender former = machine.spawn();
+    {
+      Guard guard{directory, {.port_name = "other"}, former.clock, former.process, former.filesystem};
+      REQUIRE(guard.claim()->owned());
+      REQUIRE(guard.publish_port(4711));
+      former.kill();
+      former.reap();
+    }
+    REQUIRE(machine.disk.exists("/tmp/state/other.port"));
+    const Contender victim = machine.spawn();
+    victim.kill_before_call(at);
+    (void)guard_of(victim).claim();
+    const bool is_over = victim.is_alive();
+    victim.kill();
+    victim.reap();
+    REQUIRE(guard_of(machine.spawn()).claim()->owned());
+    CHECK_FALSE(machine.disk.exists("/tmp/state/other.port"));
+    CHECK(strangers(machine).empty());
+    if (is_over) break;
+  }
+}
+
+TEST_CASE("our own record that another lock's holder has published or settled for us is ours", "[claim][takeover]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  const auto temporary = [&] { return std::string{directory} + "/" + takeover.temporary().at(0); };
+  SECTION("published before our exchange") {
+    takeover.before(Call::exchange, 1, [&] { machine.disk.move(temporary(), record_path); });
+  }
+  SECTION("published before our rename") {
+    machine.disk.remove(record_path);
+    machine.disk.has_unnamed = false;
+    takeover.before(Call::rename_new, 1, [&] { machine.disk.move(temporary(), record_path); });
+  }
+  SECTION("the stale one removed after our exchange") {
+    takeover.before(Call::exchange, 1, [&] {
+      takeover.before(Call::stat_at, takeover.fresh.calls().count(Call::stat_at) + 1,
+                      [&] { takeover.remove_temporary(); });
+    });
+  }
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(takeover.guard.verify() == genie::Ownership::held);
+  CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  CHECK(takeover.temporary().empty());
+  REQUIRE(takeover.guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(takeover.fresh.index()) == 0);
+}
+
+TEST_CASE("a lock file or directory that is replaced before it is locked is opened anew", "[claim][F25]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  Call call = Call::try_lock;
+  std::function<void()> act;
+  SECTION("the lock file is another one") {
+    act = [&] { machine.disk.replace(lock_path, ""); };
+  }
+  SECTION("the lock file is gone") {
+    act = [&] { machine.disk.remove(lock_path); };
+  }
+  SECTION("the directory is gone before the lock file is there") {
+    call = Call::open;
+    act = [&] { machine.disk.remove(directory); };
+  }
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == call && event.occurrence == 1) act();
+  };
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(guard.verify() == genie::Ownership::held);
+  CHECK_FALSE(guard_of(machine.spawn()).claim()->owned());
+  REQUIRE(guard.release());
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+}
+
+TEST_CASE("a restored record is locked, named by the lock's record, and closed with the claim", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.disk.remove(record_path);
+  REQUIRE(guard.restore_record());
+  const auto info = machine.disk.stat(record_path);
+  REQUIRE(info);
+  CHECK(machine.disk.lock_holders(info->id, genie::detail::owner_byte).size() == 1);
+  CHECK(machine.disk.open_count(owner.index()) == 3);
+  genie::LockRecord record;
+  REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+          genie::LockRecordKind::valid);
+  CHECK(record.record == genie::FileStamp{info->id.inode, info->changed_ns});
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
+TEST_CASE("a claim says whether others may write to its directory", "[claim][trust]") {
+  const bool is_private = GENERATE(true, false);
+  Machine machine;
+  machine.disk.make_directory(directory, is_private ? 0700 : 0777);
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->is_trusted == is_private);
+}
+
+TEST_CASE("an empty record that another empty one replaces has a grace of its own", "[claim][takeover]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  machine.disk.write_file(record_path, "");
+  machine.time.after(genie::milliseconds(1500), [&] { machine.disk.replace(record_path, ""); });
+  machine.time.after(genie::milliseconds(3000), [&] {
+    if (machine.disk.read_file(record_path) == "") machine.disk.write_file(record_path, text_of(older.identity));
+  });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("a copy of a lock file proves nobody dead, even if the record itself could not be locked", "[claim][F25]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  owner.calls().fail(Call::try_lock, ENOLCK, 2);  // that of the record
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(machine.disk.lock_holders(machine.disk.stat(record_path)->id, genie::detail::owner_byte).empty());
+  machine.disk.replace(lock_path, std::string{*machine.disk.read_file(lock_path)});
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == owner.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+}
+
+TEST_CASE("a stale record is not taken over on the word of a lock file that others may write", "[claim][trust]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  machine.disk.set_permissions(lock_path, 0666);
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::untrusted_record);
+  CHECK(std::string{report.error().path.c_str()} == lock_path);
+}
+
+TEST_CASE("what a directory refuses is an error as long as the lock file stands there", "[claim][F16]") {
+  const int error = GENERATE(EPERM, ENOENT, EACCES, ENOSPC);
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().fail(Call::create_unnamed, error);
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == error);
+  CHECK(report.error().operation == Operation::create);
+}
+
+TEST_CASE("an owner that is killed while it publishes a port leaves nothing that the next claim does not remove",
+          "[port][crash]") {
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("killed before call " << at);
+    Machine machine;
+    const Contender owner = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    owner.kill_before_call(at);
+    (void)guard.publish_port(4711);
+    const bool is_over = owner.is_alive();
+    owner.kill();
+    owner.reap();
+    REQUIRE(guard_of(machine.spawn()).claim()->owned());
+    CHECK(strangers(machine).empty());
+    CHECK_FALSE(machine.disk.exists(port_path));
+    if (is_over) break;
+  }
+}
