@@ -44,9 +44,10 @@ for compiler in "${compilers[@]}"; do
     source=$work/${header//\//-}.cpp
     echo "$compile $source"
     [[ $compiler != *libc++ ]] || continue  # what follows does not depend on the standard library
-    echo "$compile -include $work/hostile.hpp $source"
-    # The tools for tests simulate crashes by throwing; nothing else may need exceptions or RTTI.
-    [[ $header == genie/testing/* ]] || echo "$compile -fno-exceptions -fno-rtti $source"
+    # The tools for tests stand on the standard library; nothing else may need exceptions or RTTI.
+    bare='-fno-exceptions -fno-rtti'
+    [[ $header != genie/testing/* ]] || bare=
+    echo "$compile $bare -include $work/hostile.hpp $source"
   done
 done >"$jobs_list"
 if xargs -P "${GENIE_JOBS:-2}" -I{} sh -c '{} || { echo "failed: {}"; exit 1; }' <"$jobs_list" >&2; then

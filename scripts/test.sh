@@ -3,7 +3,8 @@
 #
 #   scripts/test.sh            all sections
 #   scripts/test.sh --quick    only the dev preset
-#   scripts/test.sh nightly    all sections with longer loops: each test repeats its rounds GENIE_TEST_ROUNDS times
+#   scripts/test.sh nightly    all sections with longer loops, for a night: each test repeats its rounds
+#                              GENIE_TEST_ROUNDS times, exploration, torture, crashes and fuzzing go on for hours
 #
 # The last line is "N passed, N failed": the test cases of every section, a section without test cases counting as one.
 # Each section's whole output is kept in build/logs/.
@@ -15,10 +16,12 @@ jobs=${GENIE_JOBS:-2}
 logs=$PWD/build/logs
 ctest_options=(--parallel "$jobs")
 quick=
+nightly=
 case ${1:-} in
   "") ;;
   --quick) quick=yes ;;
   nightly)
+    nightly=yes
     export GENIE_TEST_ROUNDS=${GENIE_TEST_ROUNDS:-20}
     ctest_options+=(--timeout 3600)
     ;;
@@ -31,9 +34,13 @@ esac
 deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check postgres; fi }
 
 build() { # PRESET ARGUMENT...
-  local preset=$1
+  local preset=$1 compiler=()
   shift
-  cmake --preset "$preset"
+  # Sanitized code takes g++ three times as long to compile.
+  case $preset in
+    single | asan | tsan) if command -v clang++-19; then compiler=(-DCMAKE_CXX_COMPILER=clang++-19); fi ;;
+  esac
+  cmake --preset "$preset" "${compiler[@]}"
   cmake --build --preset "$preset" --parallel "$jobs" "$@"
 }
 
@@ -44,17 +51,61 @@ suite() { # PRESET ARGUMENT...: builds a preset and runs its tests
   ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" "$@"
 }
 
+# The same, where each start of a program takes long: the unit tests all in one, beside the others.
+sanitized_suite() { # PRESET
+  local preset=$1 unit status=0
+  build "$preset"
+  "build/$preset/tests/genie_unit_tests" &
+  unit=$!
+  ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" --label-exclude '^unit$' || status=$?
+  wait $unit
+  return $status
+}
+
 release() {
   build release
   build/release/bin/genie --version
 }
 
+asan() {
+  ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 sanitized_suite asan
+}
+
 tsan() {
   # Some kernels place memory where the sanitizer's runtime does not expect it.
   mkdir -p build/tsan
-  echo 'int main() {}' | "${CXX:-g++}" -fsanitize=thread -x c++ - -o build/tsan/probe
+  echo 'int main() {}' | "$(command -v clang++-19 || echo "${CXX:-g++}")" -fsanitize=thread -x c++ - -o build/tsan/probe
   build/tsan/probe || { echo "a program with -fsanitize=thread does not start on this machine"; return 77; }
-  suite tsan
+  TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 sanitized_suite tsan
+}
+
+# The layers of docs/verification.md, with the programs that `dev` and `release` have built.
+
+explore() {
+  build/dev/tests/explore/genie_explore --jobs "$jobs" --check docs/verification.md ${nightly:+--nightly}
+}
+
+conformance() { build/dev/tests/conformance/genie_conformance ${nightly:+--operations 20000000}; }
+
+torture() {
+  build/dev/tests/torture/genie_torture --prove
+  build/dev/tests/torture/genie_torture ${nightly:+--rounds 1000000}
+}
+
+crash() {
+  local program=build/dev/tests/crash/genie_crash_entry_point
+  python3 -B tests/crash/crash_at_every_call.py --entry-point $program --prove
+  python3 -B tests/crash/crash_at_every_call.py --entry-point $program --genie build/release/bin/genie ${nightly:+--all}
+}
+
+fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
+
+# The tests by clang 19, measured; by whatever clang there is where that one is missing.
+coverage() {
+  local status=0
+  scripts/coverage.sh || status=$?
+  [ $status = 77 ] || return $status
+  clang
 }
 
 clang() {
@@ -90,7 +141,7 @@ section() { # NAME COMMAND...
   local log=$logs/$name.log results=$logs/$name.xml
   shift
   rm -f "$results"
-  printf '== %-9s' "$name"
+  printf '== %-12s' "$name"
   (set -e; "$@") >"$log" 2>&1
   status=$?
   took=$(((${EPOCHREALTIME/[.,]/} - ${started/[.,]/}) / 100000))
@@ -137,13 +188,18 @@ fi
 section dev suite dev
 if [ -z "$quick" ]; then
   section release release
+  section explore explore
+  section conformance conformance
+  section torture torture
+  section crash crash
+  section fuzz fuzz
   section headers scripts/check-headers.sh
   section format format
   section tidy tidy
   section packages scripts/check-packages.sh
   section single suite single
-  section clang clang
-  section asan suite asan
+  section coverage coverage
+  section asan asan
   section tsan tsan
 fi
 

@@ -1,0 +1,308 @@
+// Explores genie's own protocol: every interleaving, crash, failure and accident that each scenario's budget allows.
+//
+//   genie_explore [--jobs N] [--nightly] [--check FILE] [--list] [SCENARIO…]
+//
+// Prints a table in Markdown; with --check, compares its counts with those that FILE publishes. Exits with 1 if an
+// oracle is violated, with the shortest schedule that does it, or if a count has changed.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fleet.hpp"
+
+namespace {
+
+using namespace fleet;
+
+struct Scenario {
+  std::string name;
+  Exploration exploration;
+};
+
+Program program(const char* name, void (*run)(Actor&), std::uint32_t copies = 1, const ProcessOptions& process = {}) {
+  Program result;
+  result.name = name;
+  result.run = run;
+  result.copies = copies;
+  result.process = process;
+  return result;
+}
+
+class Scenarios {
+ public:
+  explicit Scenarios(bool nightly) : nightly_{nightly} { build(); }
+
+  std::vector<Scenario> list;
+
+ private:
+  Exploration& add(const std::string& name, const char* state, std::vector<Program> programs, const Budget& budget) {
+    Scenario scenario{name, from(start_state(state))};
+    scenario.exploration.programs = std::move(programs);
+    scenario.exploration.budget = budget;
+    list.push_back(std::move(scenario));
+    return list.back().exploration;
+  }
+
+  /// Half a minute on two cores.
+  void build() {
+    for (const StartState& state : start_states()) {
+      const std::string where = std::string{", "} + state.name;
+      const char* const name = state.name;
+      add("2 starters, 2 crashes" + where, name, {starters(2)}, {.crashes = 2}).oracles.push_back(one_winner());
+      add("2 starters, 1 failing call" + where, name, {starters(2)}, {.errors = 1}).oracles.push_back(one_winner());
+      add_interrupted("2 starters, 1 interruption" + where, name, 2, 1);
+      add("3 starters one after another, 2 crashes" + where, name, {starters(3)}, {.crashes = 2}).preemptions = 0;
+      if (nightly_) build_nightly(name, where);
+    }
+    add("5 starters one after another, 4 crashes, absent", "absent", {starters(5)}, {.crashes = 4}).preemptions = 0;
+    for (const char* state : {"absent", "stale", "empty record", "older program, dead"}) {
+      const std::string where = std::string{", "} + state;
+      add("3 starters" + where, state, {starters(3)}, {}).oracles.push_back(one_winner());
+      add("server, 2 stoppers, 1 preemption" + where, state, {servers(), stoppers(2)}, {}).preemptions = 1;
+      add("publisher, client" + where, state, {program("publisher", publisher), program("client", client)}, {});
+    }
+    for (const char* state : {"absent", "stale"}) {
+      const std::string where = std::string{", "} + state;
+      add("6 starters, 1 preemption, 1 crash" + where, state, {starters(6)}, {.crashes = 1}).preemptions = 1;
+      add("2 starters, 2 delays" + where, state, {starters(2)}, {.delays = 2});
+      add("server, 2 stoppers, 2 preemptions" + where, state, {servers(), stoppers(2)}, {}).preemptions = 2;
+      add("server, stopper, auto-starter, 1 preemption, 1 crash" + where, state,
+          {servers(), stoppers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
+          .preemptions = 1;
+      add("publisher, client, 1 crash" + where, state, {program("publisher", publisher), program("client", client)},
+          {.crashes = 1});
+      add("2 publishers, client, 2 preemptions" + where, state,
+          {program("publisher", publisher, 2), program("client", client)}, {})
+          .preemptions = 2;
+      add("2 starters, 1 crash, 1 failing call" + where, state, {starters(2)}, {.crashes = 1, .errors = 1});
+      add("2 starters, 2 failing calls" + where, state, {starters(2)}, {.errors = 2});
+      add("2 visitors, 1 crash, zombies, PIDs used again" + where, state, {program("visitor", visitor, 2)},
+          {.crashes = 1, .zombies = 1, .reuses = 1});
+      add_late("server, stopper, auto-starter, 1 crash, TTL runs out" + where, state, {.crashes = 1, .delays = 1});
+    }
+    add("2 starters, 1 visitor, 1 crash, 1 reboot, 1 preemption, absent", "absent",
+        {program("visitor", visitor), starters(2)}, {.crashes = 1, .reboots = 1})
+        .preemptions = 1;
+    add_removals("2 starters, a file is removed, absent", "absent", {.removals = 1});
+    add_lost_directory("stale");
+  }
+
+  /// What takes hours.
+  void build_nightly(const char* name, const std::string& where) {
+    add("4 starters one after another, 3 crashes" + where, name, {starters(4)}, {.crashes = 3}).preemptions = 0;
+    add("2 starters, 1 crash, 1 failing call" + where, name, {starters(2)}, {.crashes = 1, .errors = 1});
+    add("2 starters, 2 failing calls" + where, name, {starters(2)}, {.errors = 2});
+    add_interrupted("2 starters, 2 interruptions" + where, name, 2, 2);
+    add("2 visitors, 2 crashes, zombies, PIDs used again" + where, name, {program("visitor", visitor, 2)},
+        {.crashes = 2, .zombies = 2, .reuses = 2});
+    add("3 starters, 1 crash, 3 preemptions" + where, name, {starters(3)}, {.crashes = 1}).preemptions = 3;
+    add("6 starters, 2 preemptions, 1 crash" + where, name, {starters(6)}, {.crashes = 1}).preemptions = 2;
+    add("2 starters, 1 visitor, 1 crash, 1 reboot, 2 preemptions" + where, name,
+        {program("visitor", visitor), starters(2)}, {.crashes = 1, .reboots = 1})
+        .preemptions = 2;
+    add("server, 2 stoppers, 3 preemptions" + where, name, {servers(), stoppers(2)}, {}).preemptions = 3;
+    add("server, stopper, auto-starter, 2 preemptions, 1 crash" + where, name,
+        {servers(), stoppers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
+        .preemptions = 2;
+    add_late("server, stopper, auto-starter, 1 crash, TTL runs out, clock set back" + where, name,
+             {.crashes = 1, .delays = 1, .jumps = 1});
+    add_removals("2 starters, a file is removed" + where, name, {.removals = 1});
+    add_removals("2 starters, 1 crash, a file is removed" + where, name, {.crashes = 1, .removals = 1});
+  }
+
+  [[nodiscard]] static Program starters(std::uint32_t copies) { return program("starter", starter, copies); }
+  [[nodiscard]] static Program servers() { return program("server", server, 1, catching()); }
+  [[nodiscard]] static Program stoppers(std::uint32_t copies) { return program("stopper", stopper, copies); }
+
+  void add_interrupted(const std::string& name, const char* state, std::uint32_t copies, std::uint8_t times) {
+    Exploration& exploration = add(name, state, {starters(copies)}, {.errors = times});
+    exploration.faults = interruptions();
+    exploration.oracles.push_back(interruptions_are_invisible());
+    exploration.oracles.push_back(one_winner_despite_interruptions());
+  }
+  void add_removals(const std::string& name, const char* state, const Budget& budget) {
+    Exploration& exploration = add(name, state, {starters(2)}, budget);
+    exploration.removable = {record_path, lock_path};
+    // The name of a killed claim's temporary file goes with the lock file that told it.
+    exploration.aftermath = {a_fresh_contender_wins(false)};
+  }
+  void add_late(const std::string& name, const char* state, const Budget& budget) {
+    Exploration& exploration =
+        add(name, state, {servers(), stoppers(1), program("auto-starter", auto_starter)}, budget);
+    // Only the stopper's crash leaves a sentinel.
+    exploration.programs.front().may_crash = false;
+    exploration.programs.back().may_crash = false;
+    // A stopper that is delayed beyond its TTL may lose its sentinel.
+    std::erase_if(exploration.oracles,
+                  [](const Oracle& oracle) { return oracle.name == sentinels_are_their_writers().name; });
+    exploration.preemptions = 0;
+    exploration.long_delay = Milliseconds{35'000};
+    exploration.jump = Milliseconds{-86'400'000};
+  }
+  void add_lost_directory(const char* state) {
+    Exploration& exploration =
+        add(std::string{"2 starters, the directory is removed, "} + state, state, {starters(2)}, {.removals = 1});
+    exploration.removable = {directory};
+    exploration.oracles = {who_lost_the_directory_can_tell(), nobody_loses_to_nobody(), already_running_is_true(),
+                           nothing_stays_open(), nobody_hangs()};
+  }
+
+  bool nightly_;
+};
+
+struct Row {
+  std::string name;
+  std::string text;
+  bool is_good = false;
+};
+
+std::string thousands(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string row_of(const Scenario& scenario, const ExplorationReport& report) {
+  char schedules[32];
+  std::snprintf(schedules, sizeof schedules, "%.3g", report.schedules);
+  return "| " + scenario.name + " | " + thousands(report.states) + " | " + schedules + " | " +
+         std::to_string(report.longest) + " | " + thousands(report.aftermaths) + " |";
+}
+
+/// In a process of its own, so that two can run at once and memory is given back.
+void run_in_child(const Scenario& scenario, int to) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const ExplorationReport report = explore(scenario.exploration);
+  std::string text = row_of(scenario, report) + '\n';
+  if (report.violation) {
+    text += "VIOLATION in \"" + scenario.name + "\": " + report.violation->oracle + ": " + report.violation->message +
+            '\n' + report.violation->table + "replay: " + report.violation->token + '\n';
+  }
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t part = write(to, text.data() + done, text.size() - done);
+    if (part <= 0) break;
+    done += static_cast<std::size_t>(part);
+  }
+  _exit(report.violation || !report.is_complete ? 1 : 0);
+}
+
+struct Running {
+  std::size_t number = 0;
+  int from = -1;
+  std::chrono::steady_clock::time_point began;
+};
+
+std::vector<Row> run_all(const std::vector<Scenario>& scenarios, std::size_t jobs) {
+  std::vector<Row> rows(scenarios.size());
+  std::map<pid_t, Running> running;
+  std::size_t next = 0;
+  while (next < scenarios.size() || !running.empty()) {
+    while (next < scenarios.size() && running.size() < jobs) {
+      char path[] = "/tmp/genie_explore.XXXXXX";
+      const int file = mkstemp(path);
+      if (file < 0) std::abort();
+      unlink(path);
+      const pid_t child = fork();
+      if (child == 0) run_in_child(scenarios[next], file);
+      running[child] = {next, file, std::chrono::steady_clock::now()};
+      ++next;
+    }
+    int status = 0;
+    const pid_t ended = wait(&status);
+    const Running done = running[ended];
+    Row& row = rows[done.number];
+    row.name = scenarios[done.number].name;
+    row.is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    char buffer[4096];
+    off_t offset = 0;
+    for (ssize_t count = 0; (count = pread(done.from, buffer, sizeof buffer, offset)) > 0; offset += count) {
+      row.text.append(buffer, static_cast<std::size_t>(count));
+    }
+    close(done.from);
+    running.erase(ended);
+    if (!row.is_good) std::printf("%s\n", row.text.c_str());
+    std::fflush(stdout);
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - done.began).count();
+    std::fprintf(stderr, "%7.2f s  %s", took, row.text.substr(0, row.text.find('\n') + 1).c_str());
+  }
+  return rows;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  std::size_t jobs = 2;
+  bool nightly = false;
+  bool lists = false;
+  std::string published;
+  std::vector<std::string> wanted;
+  for (int at = 1; at < count; ++at) {
+    const std::string argument = arguments[at];
+    if (argument == "--nightly") {
+      nightly = true;
+    } else if (argument == "--list") {
+      lists = true;
+    } else if (argument == "--jobs" && at + 1 < count) {
+      jobs = static_cast<std::size_t>(std::strtoul(arguments[++at], nullptr, 10));
+    } else if (argument == "--check" && at + 1 < count) {
+      published = arguments[++at];
+    } else if (argument[0] == '-') {
+      std::fprintf(stderr, "usage: %s [--jobs N] [--nightly] [--check FILE] [--list] [SCENARIO...]\n", arguments[0]);
+      return 2;
+    } else {
+      wanted.push_back(argument);
+    }
+  }
+  std::vector<Scenario> scenarios;
+  for (Scenario& scenario : Scenarios{nightly}.list) {
+    bool matches = wanted.empty();
+    for (const std::string& part : wanted) matches = matches || scenario.name.find(part) != std::string::npos;
+    if (matches) scenarios.push_back(std::move(scenario));
+  }
+  if (lists) {
+    for (const Scenario& scenario : scenarios) std::printf("%s\n", scenario.name.c_str());
+    return 0;
+  }
+
+  const auto began = std::chrono::steady_clock::now();
+  const std::vector<Row> rows = run_all(scenarios, jobs);
+  std::printf("| scenario | states | schedules | longest | wrecks recovered |\n|---|---:|---:|---:|---:|\n");
+  std::uint64_t states = 0;
+  int bad = 0;
+  for (const Row& row : rows) {
+    const std::string line = row.text.substr(0, row.text.find('\n'));
+    std::printf("%s\n", line.c_str());
+    std::string digits;
+    for (std::size_t at = line.find(" | ") + 3; at < line.size() && line[at] != ' '; ++at) {
+      if (line[at] != ',') digits += line[at];
+    }
+    states += std::strtoull(digits.c_str(), nullptr, 10);
+    bad += row.is_good ? 0 : 1;
+  }
+  if (!published.empty()) {
+    std::ifstream file{published};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    for (const Row& row : rows) {
+      const std::string line = row.text.substr(0, row.text.find('\n'));
+      if (text.find(line) != std::string::npos) continue;
+      if (nightly && text.find("| " + row.name + " |") == std::string::npos)
+        continue;  // only the daily ones are published
+      std::printf("CHANGED: %s does not say: %s\n", published.c_str(), line.c_str());
+      ++bad;
+    }
+  }
+  const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  std::printf("%zu scenarios, %s states, %d bad, %.0f s\n", rows.size(), thousands(states).c_str(), bad, took);
+  return bad == 0 ? 0 : 1;
+}

@@ -1,0 +1,472 @@
+// The zoo: protocols with one seeded bug each, most of which somebody has shipped. The explorer must find every one, or
+// it is blind; where genie's own program takes the place of the buggy one, it must find nothing.
+#include <chrono>
+#include <cstdio>
+
+#include "catch.hpp"
+#include "fleet.hpp"
+
+using namespace fleet;
+
+namespace {
+
+using File = ExploredFilesystem::File;
+using genie::OpenMode;
+
+Program program(const char* name, void (*run)(Actor&), std::uint32_t copies = 1, const ProcessOptions& process = {}) {
+  Program result;
+  result.name = name;
+  result.run = run;
+  result.copies = copies;
+  result.process = process;
+  return result;
+}
+
+Exploration explored(const char* state, std::vector<Program> programs, const Budget& budget = {}) {
+  Exploration exploration = from(start_state(state));
+  exploration.programs = std::move(programs);
+  exploration.budget = budget;
+  return exploration;
+}
+
+/// Keeps only the oracles whose names begin so: a bug breaks other rules as well, which is not the point.
+void only(Exploration& exploration, const std::string& name) {
+  std::vector<Oracle> kept;
+  for (Oracle& oracle : exploration.oracles) {
+    if (oracle.name.rfind(name, 0) == 0) kept.push_back(std::move(oracle));
+  }
+  exploration.oracles = std::move(kept);
+  std::vector<Aftermath> kept_after;
+  for (Aftermath& aftermath : exploration.aftermath) {
+    if (aftermath.name.rfind(name, 0) == 0) kept_after.push_back(std::move(aftermath));
+  }
+  exploration.aftermath = std::move(kept_after);
+  REQUIRE(exploration.oracles.size() + exploration.aftermath.size() == 1);
+}
+
+/// The bug is found, and its trace leads to it again.
+void must_find(Exploration exploration, const std::string& oracle) {
+  only(exploration, oracle);
+  const auto began = std::chrono::steady_clock::now();
+  const ExplorationReport report = explore(exploration);
+  const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  REQUIRE(report.violation);
+  const Violation& found = *report.violation;
+  std::printf("%s: %s\n%sreplay: %s\nfound after %llu states, %.3f s\n\n", found.oracle.c_str(), found.message.c_str(),
+              found.table.c_str(), found.token.c_str(), static_cast<unsigned long long>(report.states), took);
+  const auto again = replay(exploration, found.token);
+  REQUIRE(again);
+  CHECK(again->message == found.message);
+}
+void must_find_nothing(Exploration exploration, const std::string& oracle) {
+  only(exploration, oracle);
+  const ExplorationReport report = explore(exploration);
+  INFO((report.violation ? report.violation->message + '\n' + report.violation->table : std::string{}));
+  CHECK_FALSE(report.violation);
+  CHECK(report.is_complete);
+}
+
+std::string own_record(ExploredProcesses& processes) {
+  const Pid self = processes.self();
+  return std::to_string(self) + ':' + std::to_string(processes.look(self).start.value);
+}
+genie::PidRecord read_record(ExploredFilesystem& files) {
+  const auto opened = files.open({}, record_path, OpenMode::read, 0);
+  if (!opened.ok()) return {};
+  char bytes[64] = {};
+  const auto count = files.read_at(opened.value, bytes, sizeof bytes, 0);
+  files.close(opened.value);
+  return genie::parse_pid_record({bytes, count.ok() ? count.value : 0}, ExploredProcesses::pid_limit);
+}
+/// A complete record under a name of its own, ready to be moved into place.
+void write_temporary(ExploredFilesystem& files, ExploredProcesses& processes, const std::string& name) {
+  const std::string record = own_record(processes);
+  const auto file = files.open({}, name.c_str(), OpenMode::create, 0600);
+  (void)files.write_at(file.value, record.data(), record.size(), 0);
+  files.close(file.value);
+}
+
+/// Publishes atomically, but removes whatever it judged by its name.
+void unlink_and_retry(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const std::string temporary = std::string{directory} + "/tmp." + std::to_string(processes.self());
+  write_temporary(files, processes, temporary);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (files.rename_new({}, temporary.c_str(), record_path).ok()) {
+      me.believe(owns | did_own);
+      me.stay();
+      return;
+    }
+    const genie::PidRecord record = read_record(files);
+    if (record.owner.pid != 0 && processes.look(record.owner.pid).liveness == genie::Liveness::alive) break;
+    (void)files.unlink({}, record_path);
+  }
+  (void)files.unlink({}, temporary.c_str());
+  me.believe(contended);
+}
+
+/// Replaces a record that it judged dead, without a lock.
+void record_trusted_alone(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const genie::PidRecord record = read_record(files);
+  const genie::Observation seen = processes.look(record.owner.pid);
+  if (record.owner.pid != 0 && seen.liveness == genie::Liveness::alive && seen.start == record.owner.start) return;
+  const std::string temporary = std::string{directory} + "/tmp." + std::to_string(processes.self());
+  write_temporary(files, processes, temporary);
+  (void)files.rename({}, temporary.c_str(), record_path);
+  me.believe(owns | did_own);
+  me.stay();
+}
+
+/// Locks, and asks no record.
+void lock_trusted_alone(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto lock = files.open({}, lock_path, OpenMode::ensure, 0600);
+  if (!lock.ok() || !files.try_lock(lock.value, genie::detail::owner_byte, 2).ok()) return;
+  me.believe(owns | did_own);
+  me.stay();
+}
+
+/// Removes the lock file when it is done, and does not look whether the file that it locked still has the name.
+void lock_without_second_look(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto lock = files.open({}, lock_path, OpenMode::ensure, 0600);
+  if (!lock.ok()) return;
+  if (files.try_lock(lock.value, genie::detail::owner_byte, 2).ok()) {
+    me.believe(owns | did_own);
+    (void)files.stat(lock.value);
+    me.doubt(owns);
+    (void)files.unlink({}, lock_path);
+  }
+  files.close(lock.value);
+}
+
+/// Gives up the lock first, and then removes whatever record has the name.
+void release_by_path(Actor& me) {
+  {
+    Guard guard = guard_of(me);
+    if (!claim_and_tell(me, guard, impatient())) return;
+    me.doubt(owns);
+    guard.host().files.close(guard.held().record);
+    guard.host().files.close(guard.held().lock);
+    ExploredFilesystem files = me.filesystem();
+    (void)files.unlink({}, record_path);
+    me.stay();
+  }
+}
+
+/// A forked child unlocks what it believes to be its own.
+void unlock_in_child(Actor& me) {
+  Guard guard = guard_of(me);
+  if (!claim_and_tell(me, guard, impatient())) return;
+  const ProcessIndex child = me.fork();
+  me.act_as(child);
+  ExploredFilesystem files = me.filesystem();
+  (void)files.unlock(guard.held().lock, genie::detail::owner_byte, 2);
+  me.act_as(0);
+  me.stay();
+  me.doubt(owns);
+}
+/// A forked child runs the guard's destructor.
+void fork_and_destroy(Actor& me) {
+  Guard guard = guard_of(me);
+  if (!claim_and_tell(me, guard, impatient())) return;
+  const ProcessIndex child = me.fork();
+  me.act_as(child);
+  {
+    // What the child has is a copy of its parent's guard; the move stands for it and is undone.
+    Guard copy{static_cast<Guard&&>(guard)};
+    genie::HeldClaim<Guard::Host> held = copy.held();
+    (void)genie::release(copy.host(), copy.files(), held);
+    guard = static_cast<Guard&&>(copy);
+  }
+  me.act_as(0);
+  me.stay();
+  me.doubt(owns);
+}
+
+/// Looks, and only then takes hold of what it has looked at.
+void stop_that_pins_too_late(Actor& me) {
+  me.believe(is_stopper);
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const genie::PidRecord record = read_record(files);
+  const genie::Observation seen = processes.look(record.owner.pid);
+  if (record.owner.pid == 0 || seen.liveness != genie::Liveness::alive || seen.start != record.owner.start) return;
+  const auto handle = processes.open(record.owner.pid);
+  if (!handle.ok()) return;
+  (void)processes.signal(handle.value, genie::Signal::terminate);
+  processes.close(handle.value);
+}
+/// Signals whoever has the PID.
+void stop_by_pid(Actor& me) {
+  me.believe(is_stopper);
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const genie::PidRecord record = read_record(files);
+  if (record.owner.pid == 0) return;
+  const auto handle = processes.open(record.owner.pid);
+  if (!handle.ok()) return;
+  (void)processes.signal(handle.value, genie::Signal::terminate);
+  processes.close(handle.value);
+}
+/// Says "stopped" when it has asked.
+void stop_that_does_not_wait(Actor& me) {
+  me.believe(is_stopper);
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const genie::PidRecord record = read_record(files);
+  if (record.owner.pid == 0) return;
+  const auto handle = processes.open(record.owner.pid);
+  if (!handle.ok()) return;
+  (void)processes.signal(handle.value, genie::Signal::terminate);
+  me.believe(stopped_it | static_cast<std::uint64_t>(record.owner.pid) << pid_shift);
+  processes.close(handle.value);
+}
+/// Removes the sentinel when it is done, whoever else is at it.
+void stop_that_clears_blindly(Actor& me) {
+  stopper(me);
+  ExploredFilesystem files = me.filesystem();
+  (void)files.unlink({}, sentinel_path);
+}
+
+/// Compares the sentinel's expiry with the wall clock, as it stands there.
+void sentinel_without_clamp(Actor& me) {
+  me.believe(automatic);
+  ExploredFilesystem files = me.filesystem();
+  const auto opened = files.open({}, sentinel_path, OpenMode::read, 0);
+  if (!opened.ok()) return;
+  char bytes[256] = {};
+  const auto count = files.read_at(opened.value, bytes, sizeof bytes, 0);
+  files.close(opened.value);
+  genie::Text line{bytes, count.value};
+  line = line.first(line.find('\n'));
+  std::uint64_t until = 0;
+  if (!genie::parse_decimal(line, INT64_MAX, until)) return;
+  if (static_cast<std::int64_t>(until) > me.clock().wall().count()) me.believe(stopping);
+}
+
+/// Creates the record empty, and fills it then.
+void record_written_in_place(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  ExploredProcesses processes = me.process();
+  const std::string record = own_record(processes);
+  const auto created = files.open({}, record_path, OpenMode::create, 0600);
+  if (!created.ok()) return;
+  (void)files.write_at(created.value, record.data(), record.size(), 0);
+  files.close(created.value);
+  me.stay();
+}
+/// Takes every failure to create the record for somebody else's record.
+void any_error_is_already_running(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto created = files.open({}, record_path, OpenMode::create, 0600);
+  if (!created.ok()) {
+    me.believe(already_running);
+    return;
+  }
+  files.close(created.value);
+}
+/// Forgets a descriptor where the next call fails.
+void leak_on_error(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto file = files.open({}, lock_path, OpenMode::ensure, 0600);
+  if (!file.ok() || !files.stat(file.value).ok()) return;
+  files.close(file.value);
+}
+/// Dials what the file says, whoever wrote it.
+void client_that_believes_files(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto opened = files.open({}, port_path, OpenMode::read, 0);
+  if (!opened.ok()) return;
+  char bytes[256] = {};
+  const auto count = files.read_at(opened.value, bytes, sizeof bytes, 0);
+  files.close(opened.value);
+  const genie::PortRecord record = genie::parse_port_record({bytes, count.value}, ExploredProcesses::pid_limit);
+  if (record.port != 0) me.believe(saw_port | std::uint64_t{record.port} << pid_shift);
+}
+
+/// A probe for which "no permission" means "gone".
+class BlindProcesses : public ExploredProcesses {
+ public:
+  using ExploredProcesses::ExploredProcesses;
+  explicit BlindProcesses(const ExploredProcesses& other) noexcept : ExploredProcesses{other} {}
+
+  [[nodiscard]] genie::Observation look(Pid pid) noexcept {
+    genie::Observation seen = ExploredProcesses::look(pid);
+    if (seen.liveness == genie::Liveness::unknown) seen.liveness = genie::Liveness::gone;
+    return seen;
+  }
+};
+/// A probe that cannot tell a PID's next user.
+class StartlessProcesses : public ExploredProcesses {
+ public:
+  explicit StartlessProcesses(const ExploredProcesses& other) noexcept : ExploredProcesses{other} {}
+
+  [[nodiscard]] genie::Observation look(Pid pid) noexcept {
+    genie::Observation seen = ExploredProcesses::look(pid);
+    seen.start = {};
+    return seen;
+  }
+};
+/// A lock file whose record never says which temporary file is being made.
+class ForgetfulFilesystem : public ExploredFilesystem {
+ public:
+  explicit ForgetfulFilesystem(const ExploredFilesystem& other) noexcept : ExploredFilesystem{other} {}
+
+  [[nodiscard]] genie::SysResult<std::size_t> write_at(File file, const void* from, std::size_t count,
+                                                       std::uint64_t offset) noexcept {
+    genie::LockRecord record;
+    const genie::Text bytes{static_cast<const char*>(from), count};
+    if (genie::parse_lock_record(bytes, ExploredProcesses::pid_limit, record) != genie::LockRecordKind::valid) {
+      return ExploredFilesystem::write_at(file, from, count, offset);
+    }
+    record.temporary = 0;
+    const genie::LockRecordBytes forgotten = genie::encode_lock_record(record);
+    return ExploredFilesystem::write_at(file, forgotten.data(), forgotten.size(), offset);
+  }
+};
+
+template <typename P, typename F>
+void sabotaged_starter(Actor& me, const P& process, const F& filesystem) {
+  genie::ServeGuard<ExploredClock, P, F> guard{directory, {}, me.clock(), process, filesystem};
+  const auto report = guard.claim(impatient());
+  if (!report) {
+    me.believe(failed);
+  } else if (report->owned()) {
+    me.believe(owns | did_own);
+    me.stay();
+    me.doubt(owns);
+  } else {
+    me.believe(contended);
+  }
+}
+void eperm_is_dead(Actor& me) { sabotaged_starter(me, BlindProcesses{me.process()}, me.filesystem()); }
+void start_never_compared(Actor& me) { sabotaged_starter(me, StartlessProcesses{me.process()}, me.filesystem()); }
+void temporary_not_recorded(Actor& me) { sabotaged_starter(me, me.process(), ForgetfulFilesystem{me.filesystem()}); }
+
+ProcessOptions hidden() {
+  ProcessOptions options;
+  options.visibility = Visibility::hidden;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("zoo: the original algorithm", "[zoo]") {
+  must_find(explored("older program, dead", {program("original", original, 2)}), "I1");
+  must_find_nothing(explored("older program, dead", {program("starter", starter, 2)}), "I1");
+}
+TEST_CASE("zoo: an empty record is taken for a stale one", "[zoo][F1]") {
+  must_find(explored("released", {program("original", original, 2)}), "I1");
+  must_find_nothing(explored("released", {program("starter", starter, 2)}), "I1");
+}
+TEST_CASE("zoo: unlink and retry", "[zoo][F3]") {
+  must_find(explored("older program, dead", {program("unlink and retry", unlink_and_retry, 2)}), "I1");
+}
+TEST_CASE("zoo: the record is trusted alone", "[zoo]") {
+  must_find(explored("stale", {program("record alone", record_trusted_alone, 2)}), "I1");
+}
+TEST_CASE("zoo: the lock is trusted alone", "[zoo]") {
+  must_find(explored("released", {program("original", original), program("lock alone", lock_trusted_alone)}), "I1");
+}
+TEST_CASE("zoo: no second look after locking", "[zoo][F5]") {
+  must_find(explored("released", {program("no second look", lock_without_second_look, 3)}), "I1");
+}
+TEST_CASE("zoo: released by path", "[zoo][F27]") {
+  must_find(explored("stale", {program("by path", release_by_path), program("starter", starter)}), "I4");
+  must_find_nothing(explored("stale", {program("visitor", visitor), program("starter", starter)}), "I4");
+}
+TEST_CASE("zoo: a forked child unlocks", "[zoo][F10]") {
+  must_find(explored("stale", {program("unlocking child", unlock_in_child)}), "I4");
+  must_find_nothing(explored("stale", {program("destroying child", fork_and_destroy), program("starter", starter)}),
+                    "I4");
+}
+TEST_CASE("zoo: the handle is opened after the look", "[zoo][F6]") {
+  const Budget budget{.crashes = 1, .reuses = 1};
+  must_find(explored("released", {program("starter", starter), program("late pin", stop_that_pins_too_late)}, budget),
+            "I5");
+  must_find_nothing(explored("released", {program("starter", starter), program("stopper", stopper)}, budget), "I5");
+}
+TEST_CASE("zoo: the start is never compared by stop", "[zoo][F6]") {
+  must_find(explored("reused PID", {program("by PID", stop_by_pid)}), "I5");
+  must_find_nothing(explored("reused PID", {program("stopper", stopper)}), "I5");
+}
+TEST_CASE("zoo: stop does not wait", "[zoo]") {
+  const auto servers = program("server", server, 1, catching());
+  must_find(explored("released", {servers, program("impatient", stop_that_does_not_wait)}), "what a stop says");
+  must_find_nothing(explored("released", {servers, program("stopper", stopper)}), "what a stop says");
+}
+TEST_CASE("zoo: the sentinel is cleared blindly", "[zoo][F19]") {
+  const auto servers = program("server", server, 1, catching());
+  Exploration blind = explored("released", {servers, program("blind", stop_that_clears_blindly, 2)});
+  blind.preemptions = 2;
+  must_find(blind, "no stop clears");
+  Exploration right = explored("released", {servers, program("stopper", stopper, 2)});
+  right.preemptions = 2;
+  must_find_nothing(right, "no stop clears");
+}
+TEST_CASE("zoo: the sentinel's expiry is not clamped", "[zoo][F20]") {
+  const auto with = [](Program reader) {
+    Program servers = program("server", server, 1, catching());
+    servers.may_crash = false;  // only the stopper's crash leaves a sentinel
+    reader.may_crash = false;
+    Exploration exploration =
+        explored("released", {servers, program("stopper", stopper), reader}, {.crashes = 1, .delays = 1, .jumps = 1});
+    exploration.long_delay = Milliseconds{35'000};
+    exploration.jump = Milliseconds{-86'400'000};
+    exploration.preemptions = 0;
+    return exploration;
+  };
+  must_find(with(program("not clamped", sentinel_without_clamp)), "a sentinel blocks nobody");
+  must_find_nothing(with(program("auto-starter", auto_starter)), "a sentinel blocks nobody");
+}
+TEST_CASE("zoo: EPERM means dead", "[zoo][F17]") {
+  const auto older = program("original", original, 1, hidden());
+  Exploration blind = explored("released", {older, program("EPERM is dead", eperm_is_dead)});
+  blind.preemptions = 0;
+  must_find(blind, "I1");
+  Exploration right = explored("released", {older, program("starter", starter)});
+  right.preemptions = 0;
+  must_find_nothing(right, "I1");
+}
+TEST_CASE("zoo: the start is never compared by a claim", "[zoo][F6]") {
+  const auto with = [](const Program& claimant) {
+    Exploration exploration = explored("reused PID", {claimant});
+    // Without the lock file that proves the owner's death, its start time has to.
+    exploration.start = [](Machine& machine) {
+      start_state("reused PID").make(machine);
+      machine.disk.remove(lock_path);
+    };
+    exploration.oracles.push_back(one_winner());
+    return exploration;
+  };
+  must_find(with(program("startless", start_never_compared)), "exactly one");
+  must_find_nothing(with(program("starter", starter)), "exactly one");
+}
+TEST_CASE("zoo: a temporary file that no record names", "[zoo]") {
+  must_find(explored("stale", {program("forgetful", temporary_not_recorded)}, {.crashes = 1}), "I3");
+  must_find_nothing(explored("stale", {program("starter", starter)}, {.crashes = 1}), "I3");
+}
+TEST_CASE("zoo: the record is written in place", "[zoo][F1]") {
+  must_find(explored("released", {program("in place", record_written_in_place)}), "a record is complete");
+  must_find_nothing(explored("released", {program("starter", starter)}), "a record is complete");
+}
+TEST_CASE("zoo: every error means already running", "[zoo][F16][F24]") {
+  must_find(explored("released", {program("confused", any_error_is_already_running)}, {.errors = 1}), "I6");
+  must_find_nothing(explored("released", {program("starter", starter)}, {.errors = 1}), "I6");
+}
+TEST_CASE("zoo: a descriptor is forgotten where a call fails", "[zoo][F16]") {
+  must_find(explored("released", {program("leaking", leak_on_error)}, {.errors = 1}), "I7");
+  must_find_nothing(explored("released", {program("starter", starter)}, {.errors = 1}), "I7");
+}
+TEST_CASE("zoo: a port file is believed without its owner", "[zoo][F12]") {
+  const Budget budget{.crashes = 1};
+  must_find(
+      explored("released", {program("publisher", publisher), program("client", client_that_believes_files)}, budget),
+      "a port never");
+  must_find_nothing(explored("released", {program("publisher", publisher), program("client", client)}, budget),
+                    "a port never");
+}
