@@ -816,7 +816,7 @@ class Conformance {
     if (options_.shrinks) shrink(steps);
     report.trace.clear();
     if (play(steps, &report.trace) == steps.size()) {
-      report.trace.push_back("(it did not differ when it was repeated)");
+      report.trace.emplace_back("(it did not differ when it was repeated)");
     }
   }
   /// Leaves out halves, quarters, … single steps, for as long as the rest still differs.

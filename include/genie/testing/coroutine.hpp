@@ -6,6 +6,7 @@
 #define GENIE_TESTING_COROUTINE_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -127,7 +128,7 @@ class Coroutine {
 
   static void enter(unsigned high, unsigned low) {
     const std::uintptr_t address = (std::uintptr_t{high} << 16U << 16U) | low;
-    auto* const self = reinterpret_cast<Coroutine*>(address);
+    auto* const self = reinterpret_cast<Coroutine*>(address);  // NOLINT(performance-no-int-to-ptr): as said above
 #if GENIE_TESTING_COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(nullptr, &self->outside_stack_, &self->outside_size_);
 #endif

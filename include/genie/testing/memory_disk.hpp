@@ -399,7 +399,7 @@ struct MemoryDisk {
     follow(one, other, "//");  // no such name, so that the two can be told apart
     follow(other, one, "");
     for (auto& [id, open_file] : open_files) {
-      if (open_file.name.rfind("//", 0) == 0) open_file.name.erase(0, 2);
+      if (open_file.name.starts_with("//")) open_file.name.erase(0, 2);
     }
     note_name(one.directory, one.name, inode(one.inode).serial, inode(other.inode).serial, inode(one.inode).changed_ns,
               false);

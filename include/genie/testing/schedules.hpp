@@ -160,8 +160,7 @@ class ScheduleSearch {
       trace.push_back(step);
       ++report_.steps;
       const std::vector<Delivery> deliveries = std::exchange(machine.processes.deliveries, {});
-      for (std::size_t at = 0; at < seats.size(); ++at) {
-        Seat& seat = seats[at];
+      for (Seat& seat : seats) {
         seat.status = Rules::status_of(machine, seat);
         const bool has_beliefs = seat.status == SeatStatus::alive || seat.status == SeatStatus::finished;
         if (!has_beliefs) seat.beliefs = 0;
