@@ -38,12 +38,17 @@ for header in "${headers[@]}"; do
 done
 
 jobs_list=$work/jobs
+printf '#include <%s>\n' "${headers[@]}" >"$work/all.cpp"
 for compiler in "${compilers[@]}"; do
+  compile="$compiler -std=c++20 -fsyntax-only -Iinclude ${warnings[*]}"
+  # Which header needs which other does not depend on the standard library.
+  if [[ $compiler == *libc++ ]]; then
+    echo "$compile $work/all.cpp"
+    continue
+  fi
   for header in "${headers[@]}"; do
-    compile="$compiler -std=c++20 -fsyntax-only -Iinclude ${warnings[*]}"
     source=$work/${header//\//-}.cpp
     echo "$compile $source"
-    [[ $compiler != *libc++ ]] || continue  # what follows does not depend on the standard library
     # The tools for tests stand on the standard library; nothing else may need exceptions or RTTI.
     bare='-fno-exceptions -fno-rtti'
     [[ $header != genie/testing/* ]] || bare=

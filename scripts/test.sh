@@ -38,7 +38,7 @@ build() { # PRESET ARGUMENT...
   shift
   # Sanitized code takes g++ three times as long to compile.
   case $preset in
-    single | asan | tsan) if command -v clang++-19; then compiler=(-DCMAKE_CXX_COMPILER=clang++-19); fi ;;
+    asan | tsan) if command -v clang++-19; then compiler=(-DCMAKE_CXX_COMPILER=clang++-19); fi ;;
   esac
   cmake --preset "$preset" "${compiler[@]}"
   cmake --build --preset "$preset" --parallel "$jobs" "$@"
@@ -51,7 +51,8 @@ suite() { # PRESET ARGUMENT...: builds a preset and runs its tests
   ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" "$@"
 }
 
-# The same, where each start of a program takes long: the unit tests all in one, beside the others.
+# The same, where each start of a program takes long: the unit tests all in one, beside the others. `asan` tests the
+# amalgamated header, all others the tree.
 sanitized_suite() { # PRESET
   local preset=$1 unit status=0
   build "$preset"
@@ -197,7 +198,6 @@ if [ -z "$quick" ]; then
   section format format
   section tidy tidy
   section packages scripts/check-packages.sh
-  section single suite single
   section coverage coverage
   section asan asan
   section tsan tsan

@@ -29,15 +29,6 @@ struct Scenario {
   Exploration exploration;
 };
 
-Program program(const char* name, void (*run)(Actor&), std::uint32_t copies = 1, const ProcessOptions& process = {}) {
-  Program result;
-  result.name = name;
-  result.run = run;
-  result.copies = copies;
-  result.process = process;
-  return result;
-}
-
 class Scenarios {
  public:
   explicit Scenarios(bool nightly) : nightly_{nightly} { build(); }

@@ -187,6 +187,16 @@ inline void original(Actor& me) {
   me.believe(contended);
 }
 
+inline Program program(const char* name, void (*run)(Actor&), std::uint32_t copies = 1,
+                       const ProcessOptions& process = {}) {
+  Program result;
+  result.name = name;
+  result.run = run;
+  result.copies = copies;
+  result.process = process;
+  return result;
+}
+
 /// A process that keeps the request to end until its program asks for it.
 inline ProcessOptions catching() {
   ProcessOptions options;

@@ -15,15 +15,7 @@ namespace {
 
 Exploration fleet_of(const char* state, std::uint32_t genies, std::uint32_t originals) {
   Exploration exploration = from(start_state(state));
-  Program newer;
-  newer.name = "starter";
-  newer.run = starter;
-  newer.copies = genies;
-  Program older;
-  older.name = "original";
-  older.run = original;
-  older.copies = originals;
-  exploration.programs = {newer, older};
+  exploration.programs = {program("starter", starter, genies), program("original", original, originals)};
   exploration.oracles.clear();
   // What an older program leaves behind when it is killed half-way is settled by the next genie as well.
   exploration.aftermath = {a_fresh_contender_wins()};

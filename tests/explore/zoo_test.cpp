@@ -13,15 +13,6 @@ namespace {
 using File = ExploredFilesystem::File;
 using genie::OpenMode;
 
-Program program(const char* name, void (*run)(Actor&), std::uint32_t copies = 1, const ProcessOptions& process = {}) {
-  Program result;
-  result.name = name;
-  result.run = run;
-  result.copies = copies;
-  result.process = process;
-  return result;
-}
-
 Exploration explored(const char* state, std::vector<Program> programs, const Budget& budget = {}) {
   Exploration exploration = from(start_state(state));
   exploration.programs = std::move(programs);
@@ -200,30 +191,25 @@ void stop_that_pins_too_late(Actor& me) {
   (void)processes.signal(handle.value, genie::Signal::terminate);
   processes.close(handle.value);
 }
-/// Signals whoever has the PID.
-void stop_by_pid(Actor& me) {
+/// Signals whoever has the recorded PID. Returns: that PID.
+Pid signal_recorded_pid(Actor& me) {
   me.believe(is_stopper);
   ExploredFilesystem files = me.filesystem();
   ExploredProcesses processes = me.process();
   const genie::PidRecord record = read_record(files);
-  if (record.owner.pid == 0) return;
+  if (record.owner.pid == 0) return 0;
   const auto handle = processes.open(record.owner.pid);
-  if (!handle.ok()) return;
+  if (!handle.ok()) return 0;
   (void)processes.signal(handle.value, genie::Signal::terminate);
   processes.close(handle.value);
+  return record.owner.pid;
 }
+void stop_by_pid(Actor& me) { (void)signal_recorded_pid(me); }
 /// Says "stopped" when it has asked.
 void stop_that_does_not_wait(Actor& me) {
-  me.believe(is_stopper);
-  ExploredFilesystem files = me.filesystem();
-  ExploredProcesses processes = me.process();
-  const genie::PidRecord record = read_record(files);
-  if (record.owner.pid == 0) return;
-  const auto handle = processes.open(record.owner.pid);
-  if (!handle.ok()) return;
-  (void)processes.signal(handle.value, genie::Signal::terminate);
-  me.believe(stopped_it | static_cast<std::uint64_t>(record.owner.pid) << pid_shift);
-  processes.close(handle.value);
+  const Pid pid = signal_recorded_pid(me);
+  if (pid != 0) me.believe(stopped_it | static_cast<std::uint64_t>(pid) << pid_shift);
+  (void)me.clock().wall();  // what it believes is seen at its next call
 }
 /// Removes the sentinel when it is done, whoever else is at it.
 void stop_that_clears_blindly(Actor& me) {

@@ -45,6 +45,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "observed_filesystem.hpp"
 
 // For what the machine or the user does not permit: never silently.
 #if defined(SKIP)
@@ -661,80 +662,7 @@ template <typename Body>
 // ---------------------------------------------------------------------------------------------------------------------
 // Policies that are watched
 
-/// The system's file system, and a function that is called before each of its calls.
-class ObservedFilesystem {
- public:
-  using File = genie::SystemFilesystem::File;
-  using Watch = genie::SystemFilesystem::Watch;
-  using FileInfo = genie::FileInfo;
-  using LockQuery = genie::LockQuery;
-  using OpenMode = genie::OpenMode;
-  template <typename T>
-  using SysResult = genie::SysResult<T>;
-
-  explicit ObservedFilesystem(const std::function<void()>& before) : before_{&before} {}
-
-  SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return before().make_directory(path, permissions);
-  }
-  SysResult<File> open_directory(const char* path) noexcept { return before().open_directory(path); }
-  SysResult<File> open(File directory, const char* name, OpenMode mode, std::uint32_t permissions) noexcept {
-    return before().open(directory, name, mode, permissions);
-  }
-  SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
-    return before().create_unnamed(directory, permissions);
-  }
-  SysResult<void> link_unnamed(File unnamed, File directory, const char* name) noexcept {
-    return before().link_unnamed(unnamed, directory, name);
-  }
-  SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
-    return before().rename(directory, from, to);
-  }
-  SysResult<void> rename_new(File directory, const char* from, const char* to) noexcept {
-    return before().rename_new(directory, from, to);
-  }
-  SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
-    return before().exchange(directory, one, other);
-  }
-  SysResult<void> unlink(File directory, const char* name) noexcept { return before().unlink(directory, name); }
-  SysResult<FileInfo> stat(File file) noexcept { return before().stat(file); }
-  SysResult<FileInfo> stat_at(File directory, const char* name) noexcept { return before().stat_at(directory, name); }
-  SysResult<std::size_t> read_at(File file, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return before().read_at(file, to, count, offset);
-  }
-  SysResult<std::size_t> write_at(File file, const void* from, std::size_t count, std::uint64_t offset) noexcept {
-    return before().write_at(file, from, count, offset);
-  }
-  SysResult<void> sync(File file) noexcept { return before().sync(file); }
-  SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return before().try_lock(file, offset, length);
-  }
-  SysResult<void> unlock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return before().unlock(file, offset, length);
-  }
-  SysResult<LockQuery> query_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return before().query_lock(file, offset, length);
-  }
-  template <typename Visit>
-  SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
-    return before().for_each_name(directory, visit);
-  }
-  SysResult<Watch> watch(const char* path) noexcept { return before().watch(path); }
-  SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept { return before().wait(watch, span); }
-  void close_watch(Watch& watch) noexcept { return before().close_watch(watch); }
-  void close(File file) noexcept { return before().close(file); }
-
- private:
-  genie::SystemFilesystem& before() noexcept {
-    (*before_)();
-    return real_;
-  }
-
-  const std::function<void()>* before_;
-  genie::SystemFilesystem real_;
-};
-static_assert(genie::FilesystemPolicy<ObservedFilesystem>);
-
+using tests::ObservedFilesystem;
 using ObservedGuard = genie::ServeGuard<genie::SystemClock, genie::SystemProcessProbe, ObservedFilesystem>;
 
 [[nodiscard]] inline ObservedGuard observed_guard(const std::string& directory, const std::function<void()>& before) {

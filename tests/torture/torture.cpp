@@ -37,6 +37,8 @@
 #include <string>
 #include <vector>
 
+#include "observed_filesystem.hpp"
+
 namespace {
 
 using genie::ClaimOutcome;
@@ -389,80 +391,6 @@ class Hook {
   std::uint32_t calls_ = 0;
 };
 
-/// The real file system, with a hook before each call.
-class HookedFilesystem {
- public:
-  using File = genie::SystemFilesystem::File;
-  using Watch = genie::SystemFilesystem::Watch;
-  using FileInfo = genie::FileInfo;
-  using LockQuery = genie::LockQuery;
-  using OpenMode = genie::OpenMode;
-  template <typename T>
-  using SysResult = genie::SysResult<T>;
-
-  explicit HookedFilesystem(Hook& hook) : hook_{&hook} {}
-
-  SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return hooked().make_directory(path, permissions);
-  }
-  SysResult<File> open_directory(const char* path) noexcept { return hooked().open_directory(path); }
-  SysResult<File> open(File directory, const char* name, OpenMode mode, std::uint32_t permissions) noexcept {
-    return hooked().open(directory, name, mode, permissions);
-  }
-  SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
-    return hooked().create_unnamed(directory, permissions);
-  }
-  SysResult<void> link_unnamed(File unnamed, File directory, const char* name) noexcept {
-    return hooked().link_unnamed(unnamed, directory, name);
-  }
-  SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
-    return hooked().rename(directory, from, to);
-  }
-  SysResult<void> rename_new(File directory, const char* from, const char* to) noexcept {
-    return hooked().rename_new(directory, from, to);
-  }
-  SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
-    return hooked().exchange(directory, one, other);
-  }
-  SysResult<void> unlink(File directory, const char* name) noexcept { return hooked().unlink(directory, name); }
-  SysResult<FileInfo> stat(File file) noexcept { return hooked().stat(file); }
-  SysResult<FileInfo> stat_at(File directory, const char* name) noexcept { return hooked().stat_at(directory, name); }
-  SysResult<std::size_t> read_at(File file, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return hooked().read_at(file, to, count, offset);
-  }
-  SysResult<std::size_t> write_at(File file, const void* from, std::size_t count, std::uint64_t offset) noexcept {
-    return hooked().write_at(file, from, count, offset);
-  }
-  SysResult<void> sync(File file) noexcept { return hooked().sync(file); }
-  SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return hooked().try_lock(file, offset, length);
-  }
-  SysResult<void> unlock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return hooked().unlock(file, offset, length);
-  }
-  SysResult<LockQuery> query_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return hooked().query_lock(file, offset, length);
-  }
-  template <typename Visit>
-  SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
-    return hooked().for_each_name(directory, visit);
-  }
-  SysResult<Watch> watch(const char* path) noexcept { return hooked().watch(path); }
-  SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept { return hooked().wait(watch, span); }
-  void close_watch(Watch& watch) noexcept { hooked().close_watch(watch); }
-  void close(File file) noexcept { hooked().close(file); }
-
- private:
-  genie::SystemFilesystem& hooked() noexcept {
-    (*hook_)();
-    return real_;
-  }
-
-  Hook* hook_;
-  genie::SystemFilesystem real_;
-};
-static_assert(genie::FilesystemPolicy<HookedFilesystem>);
-
 struct Answer {
   ClaimOutcome outcome = ClaimOutcome::contended;
   genie::Pid owner = 0;
@@ -485,7 +413,7 @@ class Genie {
  public:
   static constexpr bool has_generations = true;
 
-  Genie(const std::string& directory, Hook& hook) : guard_{directory, {}, {}, {}, HookedFilesystem{hook}} {}
+  Genie(const std::string& directory, Hook& hook) : guard_{directory, {}, {}, {}, tests::ObservedFilesystem{hook}} {}
 
   Answer claim(const Patience& patience) {
     genie::ClaimOptions options;
@@ -509,7 +437,7 @@ class Genie {
   bool holds() { return guard_.verify() == genie::Ownership::held; }
 
  private:
-  genie::ServeGuard<genie::SystemClock, genie::SystemProcessProbe, HookedFilesystem> guard_;
+  genie::ServeGuard<genie::SystemClock, genie::SystemProcessProbe, tests::ObservedFilesystem> guard_;
 };
 
 /// The algorithm that genie replaces: read; if alive, give up; unlink; create exclusively; write.
