@@ -5,7 +5,7 @@
 //   exploration.programs = {{"starter", [](Actor& me) { … }, 3}};
 //   exploration.budget.crashes = 2;
 //   exploration.oracles = {{"one owner", Oracle::When::state, [](const Situation& now) { … }}};
-//   const Exploration::Report report = explore(exploration);
+//   const ExplorationReport report = explore(exploration);
 //
 // A state is the machine, how far each program is, and what has gone wrong so far. States are reached breadth-first, so
 // that the first violation found has a shortest trace. A program is deterministic given the answers to its calls: what
@@ -377,8 +377,7 @@ class StateSearch {
   }
 
   [[nodiscard]] ExplorationReport run() {
-    State first;
-    std::vector<State> layer{enter_start(first)};
+    std::vector<State> layer{start()};
     std::vector<double> ways{1.0};
     std::vector<State> next_layer;
     std::vector<double> next_ways;
@@ -438,8 +437,7 @@ class StateSearch {
 
   /// Takes the steps of a trace, and returns it as a table.
   [[nodiscard]] std::string table(const std::vector<Step>& steps) {
-    State state;
-    state = enter_start(state);
+    State state = start();
     std::vector<Row> rows;
     for (const Step& step : steps) {
       view(state);
@@ -456,8 +454,7 @@ class StateSearch {
 
   /// Takes the steps of a trace, and judges each.
   [[nodiscard]] std::optional<Violation> replay(const std::vector<Step>& steps) {
-    State state;
-    state = enter_start(state);
+    State state = start();
     (void)visited_.insert(print_of(state, 0), VisitedStates::empty, {});
     std::uint32_t number = 0;
     std::uint32_t depth = 0;
@@ -502,7 +499,8 @@ class StateSearch {
     std::string remark;
   };
 
-  State enter_start(State& state) {
+  [[nodiscard]] State start() {
+    State state;
     bool is_new = false;
     state.machine = machines_.intern(rules_.start(), is_new);
     state.preemptions_left = static_cast<std::int8_t>(exploration_.preemptions);
