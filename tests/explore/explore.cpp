@@ -18,11 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "fleet.hpp"
+#include "scenario.hpp"
 
 namespace {
 
-using namespace fleet;
+using namespace protocol;
 
 struct Scenario {
   std::string name;

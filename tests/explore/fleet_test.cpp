@@ -6,10 +6,10 @@
 // | none               | never                     |                                  |                       |
 // | one older program  | never                     | may happen, the genie can tell   |                       |
 // | two older programs | never                     | may happen, and unnoticed        | may happen            |
-#include "fleet.hpp"
 #include "catch.hpp"
+#include "scenario.hpp"
 
-using namespace fleet;
+using namespace protocol;
 
 namespace {
 

@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "catch.hpp"
-#include "fleet.hpp"
+#include "scenario.hpp"
 
-using namespace fleet;
+using namespace protocol;
 
 namespace {
 

@@ -1,0 +1,259 @@
+// The rules that genie's protocol must keep under every schedule.
+#ifndef GENIE_TESTS_EXPLORE_ORACLES_HPP
+#define GENIE_TESTS_EXPLORE_ORACLES_HPP
+
+#include <cstdint>
+#include <string>
+
+#include "facts.hpp"
+
+namespace protocol {
+
+[[nodiscard]] inline std::string who(const Situation& now, std::size_t seat) {
+  return now.seats[seat].program->name + ' ' + std::to_string(seat);
+}
+
+/// I1.
+inline Oracle at_most_one_owner() {
+  return {"I1: at most one live process believes that it owns the directory", Oracle::When::state,
+          [](const Situation& now) -> std::string {
+            std::string owners;
+            int count = 0;
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              if (!now.seats[at].is_alive() || !now.seats[at].has(owns)) continue;
+              ++count;
+              owners += (owners.empty() ? "" : " and ") + who(now, at);
+            }
+            return count > 1 ? owners + " both do" : "";
+          }};
+}
+/// Instead of I1 where somebody removes the whole directory: nothing is left then that could exclude anybody.
+inline Oracle who_lost_the_directory_can_tell() {
+  return {"F25: an owner whose directory was removed can tell", Oracle::When::state,
+          [](const Situation& now) -> std::string {
+            const Facts facts = Facts::unpacked(now.facts);
+            int standing = 0;
+            for (const Seat& seat : now.seats) {
+              const bool has_both = facts.recorded == seat.process && (facts.lock_holders & bit_of(seat.process)) != 0;
+              standing += seat.is_alive() && seat.has(owns) && has_both ? 1 : 0;
+            }
+            return standing > 1 ? "two owners would both be told that all is well" : "";
+          }};
+}
+/// I2. Who fails may have kept others from winning; and while somebody removes files under them, two claimants that
+/// each have a lock file of their own may both give way.
+inline Oracle nobody_loses_to_nobody() {
+  return {"I2: if all stop short, somebody owned it or could have", Oracle::When::end,
+          [](const Situation& now) -> std::string {
+            if (now.spent.errors != 0 || now.spent.reboots != 0 || now.spent.removals != 0) return "";
+            for (const Seat& seat : now.seats) {
+              const bool may_have_owned = seat.status == SeatStatus::gone || seat.has(did_own);
+              if (may_have_owned || seat.has(stopping) || seat.has(is_stopper)) return "";
+            }
+            return "everybody lost";
+          }};
+}
+/// I4.
+inline Oracle live_claim_stands() {
+  return {"I4: a live claim is never removed", Oracle::When::state, [](const Situation& now) -> std::string {
+            if (now.spent.removals != 0) return "";
+            const Facts facts = Facts::unpacked(now.facts);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || !seat.has(owns)) continue;
+              if (facts.recorded != seat.process) return "the record of " + who(now, at) + " does not stand";
+              if ((facts.lock_holders & bit_of(seat.process)) == 0) return who(now, at) + " does not hold the lock";
+              // Where locking the record failed, the lock file's lock has to do.
+              if (now.spent.errors == 0 && (facts.record_holders & bit_of(seat.process)) == 0)
+                return who(now, at) + " has not locked its record";
+            }
+            return "";
+          }};
+}
+/// I5.
+inline Oracle no_stranger_is_signalled() {
+  return {"I5: only a process that held the claim is ever signalled", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            const Memory memory = Memory::unpacked(now.memory);
+            for (const Delivery& delivery : now.deliveries) {
+              if ((memory.held_ever & bit_of(delivery.target)) == 0) {
+                return "PID " + std::to_string(delivery.identity.pid) + " was signalled";
+              }
+            }
+            return "";
+          }};
+}
+/// I6, and F24.
+inline Oracle already_running_is_true() {
+  return {"I6: \"already running\" is said only where somebody was", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            const Memory memory = Memory::unpacked(now.memory);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (seat.is_alive() && seat.has(already_running) && (memory.met_owner & 1U << at) == 0) {
+                return who(now, at) + " met nobody";
+              }
+            }
+            return "";
+          }};
+}
+/// I7, the descriptors.
+inline Oracle nothing_stays_open() {
+  return {"I7: a program that owns nothing has nothing open at its end", Oracle::When::state,
+          [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || seat.next != nullptr) continue;
+              if (now.machine.disk.open_count(seat.process) != 0) return who(now, at) + " leaves descriptors open";
+              for (const auto& [number, pin] : now.machine.processes.pins) {
+                if (pin.owner == seat.process) return who(now, at) + " leaves a process handle open";
+              }
+            }
+            return "";
+          }};
+}
+inline Oracle one_winner() {
+  return {"exactly one wins if nothing goes wrong", Oracle::When::end, [](const Situation& now) -> std::string {
+            if (!now.nothing_went_wrong()) return "";
+            int owners = 0;
+            for (const Seat& seat : now.seats) owners += seat.is_alive() && seat.has(owns) ? 1 : 0;
+            return owners == 1 ? "" : std::to_string(owners) + " own it";
+          }};
+}
+inline Oracle nobody_hangs() {
+  return {"no deadlock", Oracle::When::end, [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || seat.next == nullptr) continue;
+              if (seat.next->call != Call::stay && seat.next->call != Call::await_terminate) {
+                return who(now, at) + " waits for ever in " + describe(*seat.next);
+              }
+            }
+            return "";
+          }};
+}
+/// Short transfers and signals must not be noticed at all.
+inline Oracle interruptions_are_invisible() {
+  return {"EINTR and short transfers are invisible", Oracle::When::step, [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              if (now.seats[at].has(failed)) return who(now, at) + " reports an error";
+            }
+            return "";
+          }};
+}
+inline Oracle one_winner_despite_interruptions() {
+  return {"exactly one wins whatever is interrupted", Oracle::When::end, [](const Situation& now) -> std::string {
+            int owners = 0;
+            for (const Seat& seat : now.seats) owners += seat.is_alive() && seat.has(owns) ? 1 : 0;
+            return owners == 1 ? "" : std::to_string(owners) + " own it";
+          }};
+}
+/// F19.
+inline Oracle sentinels_are_their_writers() {
+  return {"no stop clears another's sentinel", Oracle::When::step, [](const Situation& now) -> std::string {
+            if (now.step.kind != StepKind::run && now.step.kind != StepKind::fault) return "";
+            const auto lost = static_cast<std::uint16_t>(Facts::unpacked(now.facts_before).stoppers &
+                                                         ~Facts::unpacked(now.facts).stoppers);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (at != now.step.seat && seat.is_alive() && (lost & bit_of(seat.process)) != 0) {
+                return "that of " + who(now, at) + " was cleared by " + who(now, now.step.seat);
+              }
+            }
+            return "";
+          }};
+}
+/// F20.
+inline Oracle ttl_is_kept() {
+  return {"a sentinel blocks nobody for longer than its TTL", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            if (!Memory::unpacked(now.memory).begun_late) return "";
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              if (now.seats[at].is_alive() && now.seats[at].has(stopping)) return who(now, at) + " is refused";
+            }
+            return "";
+          }};
+}
+inline Oracle auto_start_stays_out() {
+  return {"nothing starts by itself while a stop is going on", Oracle::When::state,
+          [](const Situation& now) -> std::string {
+            const Memory memory = Memory::unpacked(now.memory);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (seat.is_alive() && seat.has(automatic | owns) && (memory.under_sentinel & 1U << at) != 0) {
+                return who(now, at) + " owns it although a sentinel stood all along";
+              }
+            }
+            return "";
+          }};
+}
+inline Oracle ports_end_with_their_owner() {
+  return {"a port never outlives its owner", Oracle::When::step, [](const Situation& now) -> std::string {
+            const Memory memory = Memory::unpacked(now.memory);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || !seat.has(saw_port)) continue;
+              bool met = false;
+              for (ProcessIndex index = 1; index < now.machine.processes.processes.size(); ++index) {
+                const bool is_it =
+                    static_cast<std::uint64_t>(now.machine.processes.processes[index].pid) == pid_of(seat);
+                met = met || (is_it && (memory.met_by_client & bit_of(index)) != 0);
+              }
+              if (!met) return who(now, at) + " was told the port of a dead owner";
+            }
+            return "";
+          }};
+}
+inline Oracle stopped_is_dead() {
+  return {"what a stop says has ended has ended", Oracle::When::step, [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || !seat.has(stopped_it)) continue;
+              for (std::size_t other = 0; other < now.seats.size(); ++other) {
+                if (!now.seats[other].is_alive()) continue;
+                const Process& process = now.machine.processes.processes[now.seats[other].process];
+                if (static_cast<std::uint64_t>(process.pid) == pid_of(seat)) return who(now, other) + " is still alive";
+              }
+            }
+            return "";
+          }};
+}
+inline Oracle generations_grow() {
+  return {"the generation only grows", Oracle::When::step, [](const Situation& now) -> std::string {
+            // A lock file that somebody removed has taken its count with it.
+            if (now.spent.removals != 0) return "";
+            return Memory::unpacked(now.memory).went_back ? "it went back" : "";
+          }};
+}
+inline Oracle records_are_complete() {
+  return {"a record is complete from the first instant", Oracle::When::state, [](const Situation& now) -> std::string {
+            // Without its lock file, nobody knows whose an empty file is, and the safe guess is an older program's
+            // claim.
+            if (now.spent.removals != 0) return "";
+            return Facts::unpacked(now.facts).has_broken_record ? "a reader would see a broken one" : "";
+          }};
+}
+
+/// I3, and I7's temporary files: what a fresh contender finds who comes when everybody is dead.
+inline Aftermath a_fresh_contender_wins(bool is_tidy = true) {
+  return {"I3: from every state, once everybody is killed, a fresh contender wins and leaves nothing behind",
+          [is_tidy](Machine& machine) -> std::string {
+            const Contender fresh = machine.spawn();
+            LiveGuard guard = guard_of(fresh);
+            const auto report = guard.claim();
+            if (!report) return "it fails with " + errno_symbol(report.error().code);
+            if (!report->owned()) return "outcome " + std::to_string(static_cast<int>(report->outcome));
+            if (machine.disk.exists(port_path)) return "a port is left";
+            for (const std::string& name : machine.disk.names(directory)) {
+              if (is_tidy && name != "serve.pid" && name != "serve.lock" && name != "serve.stopping.lock")
+                return name + " is left";
+            }
+            if (!guard.release()) return "its release fails";
+            if (machine.disk.exists(record_path)) return "its record is left";
+            return machine.disk.open_count(fresh.index()) == 0 ? "" : "it leaves descriptors open";
+          }};
+}
+
+}  // namespace protocol
+
+#endif  // GENIE_TESTS_EXPLORE_ORACLES_HPP

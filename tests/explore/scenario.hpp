@@ -1,0 +1,43 @@
+// An exploration from a start state, with the rules that hold everywhere.
+#ifndef GENIE_TESTS_EXPLORE_SCENARIO_HPP
+#define GENIE_TESTS_EXPLORE_SCENARIO_HPP
+
+#include <string>
+
+#include "oracles.hpp"
+#include "start_states.hpp"
+
+namespace protocol {
+
+/// An exploration from a start state with the facts, the history, and the oracles that hold everywhere.
+[[nodiscard]] inline Exploration from(const StartState& state) {
+  Exploration exploration;
+  exploration.start = state.make;
+  Machine machine;
+  state.make(machine);
+  std::string initial = "(none)";
+  if (machine.disk.exists(record_path)) initial = *machine.disk.read_file(record_path);
+  exploration.facts = [initial](const Machine& now) { return facts_of(now, initial); };
+  exploration.remember = remember;
+  exploration.most_calls = 1000;
+  exploration.oracles = {at_most_one_owner(),
+                         nobody_loses_to_nobody(),
+                         live_claim_stands(),
+                         no_stranger_is_signalled(),
+                         already_running_is_true(),
+                         nothing_stays_open(),
+                         nobody_hangs(),
+                         generations_grow(),
+                         records_are_complete(),
+                         sentinels_are_their_writers(),
+                         auto_start_stays_out(),
+                         ports_end_with_their_owner(),
+                         stopped_is_dead(),
+                         ttl_is_kept()};
+  exploration.aftermath = {a_fresh_contender_wins()};
+  return exploration;
+}
+
+}  // namespace protocol
+
+#endif  // GENIE_TESTS_EXPLORE_SCENARIO_HPP
