@@ -167,6 +167,21 @@ namespace genie::inline v0 {
   return {};
 }
 
+/// What to do where nothing can be claimed or stopped because of this; empty where the evidence says it all.
+[[nodiscard]] constexpr std::string_view advice(const Evidence& evidence) noexcept {
+  switch (evidence.reason) {
+    case Reason::claim_in_progress:
+    case Reason::empty_record: return "try again in a moment";
+    case Reason::lock_record_unreadable:
+    case Reason::lock_held_unverified: return "if it lasts, end the process that holds the lock";
+    case Reason::lock_held_elsewhere: return "act from where it runs";
+    case Reason::record_pinned: return "end that process, or wait until it ends";
+    case Reason::start_unknown:
+    case Reason::liveness_unknown: return "if that is not the server, remove the record";
+    default: return {};
+  }
+}
+
 namespace fmt_detail {
 
 inline std::string_view view(Text text) noexcept { return {text.data(), text.size()}; }
@@ -198,6 +213,11 @@ Out format_holders(Out out, const LockHolder* holders, std::size_t count) {
     out = fmt::format_to(out, "{}{} (PID {})", at == 0 ? "" : ", ", view(holders[at].name), holders[at].pid);
   }
   return count == 0 ? fmt::format_to(out, "a process that cannot be seen from here") : out;
+}
+
+template <typename Out>
+Out format_advice(Out out, std::string_view advice) {
+  return advice.empty() ? out : fmt::format_to(out, "; {}", advice);
 }
 
 }  // namespace fmt_detail
@@ -253,8 +273,7 @@ struct fmt::formatter<genie::Error> : genie::fmt_detail::PlainFormatter {
     if (error.code != 0) {
       out = fmt::format_to(out, " ({}, errno {})", std::generic_category().message(error.code), error.code);
     }
-    const std::string_view hint = genie::advice(error);
-    return hint.empty() ? out : fmt::format_to(out, "; {}", hint);
+    return genie::fmt_detail::format_advice(out, genie::advice(error));
   }
 };
 
@@ -343,12 +362,18 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
                    ? out
                    : fmt::format_to(out, ", taken over: {}", report.taken_over);
       case ClaimOutcome::already_running: return fmt::format_to(out, "already running (PID {})", report.owner.pid);
-      case ClaimOutcome::stopping: return fmt::format_to(out, "is shutting down");
+      case ClaimOutcome::stopping:
+        out = fmt::format_to(out, "is shutting down");
+        if (report.stop.stopper.pid != 0) out = fmt::format_to(out, " (stopped by PID {})", report.stop.stopper.pid);
+        return fmt::format_to(out, "; starts on demand stay out until that is done, at most {} ms",
+                              report.stop.remaining.count());
       case ClaimOutcome::contended:
         out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
-        if (report.holder_count == 0) return out;
-        return genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders,
-                                                 report.holder_count);
+        if (report.holder_count != 0) {
+          out =
+              genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
+        }
+        return genie::fmt_detail::format_advice(out, genie::advice(report.evidence));
       case ClaimOutcome::orphaned:
         out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
         out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
@@ -396,7 +421,10 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
                              receipt.took.count());
         break;
       case StopOutcome::already_ended: out = fmt::format_to(out, "PID {} had ended already", pid); break;
-      case StopOutcome::refused: out = fmt::format_to(out, "nobody was signalled: {}", receipt.evidence); break;
+      case StopOutcome::refused:
+        out = fmt::format_to(out, "nobody was signalled: {}", receipt.evidence);
+        out = genie::fmt_detail::format_advice(out, genie::advice(receipt.evidence));
+        break;
       case StopOutcome::still_alive: out = fmt::format_to(out, "PID {} was killed, but is not gone yet", pid); break;
     }
     if (receipt.killed_group) out = fmt::format_to(out, ", with members of its process group");

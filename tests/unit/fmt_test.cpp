@@ -167,6 +167,18 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
     CHECK(contains(text, "already running") == (outcome == genie::ClaimOutcome::already_running));
   });
 
+  report.outcome = genie::ClaimOutcome::contended;
+  CHECK(fmt::format("{}", report) ==
+        "cannot be claimed: the record of PID 4711 is still locked by its writer; end that process, or wait until it "
+        "ends");
+  report.holder_count = 1;
+  CHECK(contains(fmt::format("{}", report), "; held by worker (PID 4712); end that process"));
+  report.outcome = genie::ClaimOutcome::stopping;
+  report.stop.remaining = genie::milliseconds(2500);
+  CHECK(contains(fmt::format("{}", report), "until that is done, at most 2500 ms"));
+  report.stop.stopper.pid = 4714;
+  CHECK(contains(fmt::format("{}", report), "is shutting down (stopped by PID 4714);"));
+
   report.outcome = genie::ClaimOutcome::orphaned;
   report.holder_count = 2;
   CHECK(contains(fmt::format("{}", report), "still held by worker (PID 4712), other (PID 4713)"));
@@ -210,4 +222,20 @@ TEST_CASE("a receipt says who was stopped, how, and who was left alone", "[fmt]"
   CHECK(contains(fmt::format("{}", receipt), "what was left of PID 4711"));
   receipt.successor = {4800, known_start(1)};
   CHECK(contains(fmt::format("{}", receipt), "PID 4800 has started since and was left alone"));
+}
+
+TEST_CASE("what keeps from claiming or stopping comes with what to do about it", "[fmt]") {
+  // These end a claim or a stop without an outcome that speaks for itself.
+  const std::set<Reason> refusals{
+      Reason::claim_in_progress,   Reason::empty_record,  Reason::lock_record_unreadable, Reason::lock_held_unverified,
+      Reason::lock_held_elsewhere, Reason::record_pinned, Reason::start_unknown,          Reason::liveness_unknown};
+  each_enumerator<Reason>([&](Reason reason, std::string_view name) {
+    CAPTURE(std::string{name});
+    const std::string_view advice = genie::advice(evidence_of(reason));
+    CHECK(advice.empty() == (refusals.count(reason) == 0));
+    genie::StopReceipt receipt;
+    receipt.outcome = genie::StopOutcome::refused;
+    receipt.evidence = evidence_of(reason);
+    CHECK(contains(fmt::format("{}", receipt), std::string{advice}));
+  });
 }

@@ -59,13 +59,10 @@ TEST_CASE("a report of a claim that does not end names who is at it", "[fmt]") {
   genie::ClaimReport report;
   report.outcome = genie::ClaimOutcome::contended;
   report.evidence.reason = genie::Reason::claim_in_progress;
-  const std::string alone = fmt::format("{}", report);
+  CHECK(fmt::format("{}", report).find("held by worker") == std::string::npos);
   report.holder_count = 1;
   report.holders[0] = {4711, genie::known_start(5), genie::FixedText<31>{"worker"}};
-  const std::string named = fmt::format("{}", report);
-  CHECK(named.substr(0, alone.size()) == alone);
-  CHECK(named.find("; held by ", alone.size()) == alone.size());
-  CHECK(named.find("4711") != std::string::npos);
+  CHECK(fmt::format("{}", report).find("; held by worker (PID 4711); try again in a moment") != std::string::npos);
 }
 
 TEST_CASE("a receipt says what went wrong beside the stop, and who is left", "[fmt]") {
