@@ -28,6 +28,9 @@ class LinuxFilesystem {
     int descriptor = -1;
   };
 
+  /// Where a launched process finds the file that its starter handed to it.
+  static constexpr int inherited_descriptor = 3;
+
   /// Source: `mkdir(2)`.
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
     return status(::mkdir(path, permissions));
@@ -49,6 +52,12 @@ class LinuxFilesystem {
       case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
     }
     return file(::openat(at(directory), name, flags, permissions));
+  }
+
+  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
+    return {File{inherited_descriptor}, 0};
   }
 
   /// Source: `open(2)`, O_TMPFILE. EISDIR is what kernels and file systems without it answer.

@@ -21,7 +21,9 @@ namespace genie::inline v0 {
 /// What `/proc/PID/stat` says, as far as genie asks. Source: `proc_pid_stat(5)`.
 struct LinuxProcessStat {
   char state = '?';
+  std::uint64_t parent = 0;
   std::uint64_t group = 0;
+  std::uint64_t session = 0;
   std::uint64_t threads = 0;
   StartToken start;
 };
@@ -32,7 +34,8 @@ struct LinuxProcessStat {
 }
 
 /// Reads a line of `/proc/PID/stat`. The command name may contain anything, so parsing begins after the last `)`.
-/// Returns: whether state (field 3), pgrp (5), num_threads (20) and starttime (22) were all there.
+/// Returns: whether state (field 3), ppid (4), pgrp (5), session (6), num_threads (20) and starttime (22) were all
+/// there.
 [[nodiscard]] constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
   std::size_t after_name = line.size();
   while (after_name > 0 && line[after_name - 1] != ')') --after_name;
@@ -44,8 +47,9 @@ struct LinuxProcessStat {
     if (field == 3) {
       if (value.size() != 1) return false;
       parsed.state = value[0];
-    } else if (field == 5) {
-      if (!parse_decimal(value, INT32_MAX, parsed.group)) return false;
+    } else if (field == 4 || field == 5 || field == 6) {
+      std::uint64_t& number = field == 4 ? parsed.parent : (field == 5 ? parsed.group : parsed.session);
+      if (!parse_decimal(value, INT32_MAX, number)) return false;
     } else if (field == 20) {
       if (!parse_decimal(value, UINT64_MAX, parsed.threads)) return false;
     } else if (field == 22) {
@@ -87,6 +91,8 @@ class LinuxProcessProbe {
         seen.zombie = has_ended(stat);
         seen.liveness = seen.zombie ? Liveness::gone : Liveness::alive;
         seen.start = stat.start;
+        seen.parent = static_cast<Pid>(stat.parent);
+        seen.session = static_cast<Pid>(stat.session);
         return seen;
       }
     }

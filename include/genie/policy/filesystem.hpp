@@ -45,6 +45,7 @@ struct LockQuery {
 /// | `files.make_directory(path, perms)`     | `SysResult<void>`    | creates one directory; EEXIST if the name is taken |
 /// | `files.open_directory(path)`            | `SysResult<File>`    | pins a directory; later names are looked up in it even if it is moved |
 /// | `files.open(dir, name, mode, perms)`    | `SysResult<File>`    | never follows a link at the last component (ELOOP), never blocks on a FIFO, not inherited by exec |
+/// | `files.inherited()`                     | `SysResult<File>`    | the open file that whoever started this process has handed to it, from now on ours and not inherited by exec; EBADF where there is none |
 /// | `files.create_unnamed(dir, perms)`      | `SysResult<File>`    | a file without a name; EOPNOTSUPP where there is no such thing |
 /// | `files.link_unnamed(file, dir, name)`   | `SysResult<void>`    | gives it its name; EEXIST if the name is taken     |
 /// | `files.rename(dir, from, to)`           | `SysResult<void>`    | atomic; replaces `to`                              |
@@ -74,6 +75,7 @@ concept FilesystemPolicy = requires(F& files, typename F::File file, typename F:
   { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
   { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
+  { files.inherited() } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
   { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;

@@ -19,6 +19,8 @@ enum class Liveness : std::uint8_t { alive, gone, unknown };
 struct Observation {
   Liveness liveness = Liveness::unknown;
   StartToken start;     ///< of the process that has the PID now; unknown where it cannot be read
+  Pid parent = 0;       ///< 0: none, or it cannot be read
+  Pid session = 0;      ///< PID of the process that began its session; 0: it cannot be read
   bool zombie = false;  ///< exited, but not yet reaped by its parent; reported as gone
   int error = 0;        ///< why liveness or start are unknown, 0 where they are known
 };
@@ -40,7 +42,7 @@ struct LockHolder {
 /// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have            |
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
-/// | `process.look(pid)`                 | `Observation`         | liveness and start token; a zombie is gone; no permission means alive or unknown, never gone |
+/// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
 /// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |

@@ -195,6 +195,7 @@ class ExploredFilesystem : public detail::GateView {
       request.second = permissions;
     }));
   }
+  [[nodiscard]] SysResult<File> inherited() noexcept { return opened(ask(Call::inherited)); }
   [[nodiscard]] SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
     return opened(ask(Call::create_unnamed, [&](Request& request) {
       request.directory = directory.descriptor;

@@ -4,7 +4,7 @@
 // stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, and every signal
 // delivered.
 //
-// Does not model: threads, sessions, a namespace that sees into another, capabilities other than "user 0 may
+// Does not model: threads, a namespace that sees into another, capabilities other than "user 0 may
 // signal everybody", what a process does by itself (a test's hooks do it).
 #ifndef GENIE_TESTING_FAKE_PROCESSES_HPP
 #define GENIE_TESTING_FAKE_PROCESSES_HPP
@@ -51,6 +51,8 @@ struct ProcessOptions {
   std::string name = "server";
   Visibility visibility = Visibility::full;
   Reaction reaction{};
+  ProcessIndex parent = 0;   ///< 0: init
+  ProcessIndex session = 0;  ///< the process that began it; 0: itself
 };
 
 struct Process {
@@ -62,6 +64,8 @@ struct Process {
   std::string name;
   Visibility visibility = Visibility::full;
   Reaction reaction;
+  ProcessIndex parent = 0;
+  ProcessIndex session = 0;
   bool is_reaped = false;
   bool is_stopped = false;  ///< by SIGSTOP: terminate stays pending, kill does not
   bool has_pending_terminate = false;
@@ -108,7 +112,9 @@ struct ProcessTable {
                     options.leader == 0 ? index : options.leader,
                     options.name,
                     options.visibility,
-                    options.reaction};
+                    options.reaction,
+                    options.parent,
+                    options.session == 0 ? index : options.session};
     ProcessIndex other = 0;
     if (process.pid == 0) {
       Pid& next = next_pid.try_emplace(pid_namespace, pid_namespace == host_namespace ? 1000 : 1).first->second;
@@ -179,7 +185,8 @@ struct ProcessTable {
  private:
   void add_init() {
     const auto index = static_cast<ProcessIndex>(processes.size());
-    processes.push_back({1, 1, 0, host_namespace, index, "init", Visibility::full, {true, false, {}, {}, false, {}}});
+    processes.push_back(
+        {1, 1, 0, host_namespace, index, "init", Visibility::full, {true, false, {}, {}, false, {}}, index, index});
   }
   void take(ManualTime& time, ProcessIndex target, Signal signal) {
     Process& process = processes[target];
@@ -235,6 +242,8 @@ class FakeProcesses : public detail::View {
       seen.zombie = state(index) == ProcessState::zombie;
       seen.liveness = seen.zombie ? Liveness::gone : Liveness::alive;
       seen.start = known_start(table_->processes[index].start);
+      seen.parent = parent_of(index);
+      seen.session = pid_of(table_->processes[index].session);
     }
     return seen;
   }
@@ -360,6 +369,17 @@ class FakeProcesses : public detail::View {
   }
   [[nodiscard]] bool find(Pid pid, ProcessIndex& index) const {
     return table_->find(time(), me().pid_namespace, pid, index);
+  }
+  /// Whose parent has ended is init's child.
+  [[nodiscard]] Pid parent_of(ProcessIndex index) const {
+    const ProcessIndex parent = table_->processes[index].parent;
+    if (parent == index) return 0;
+    return pid_of(time().ended(parent) ? 0 : parent);
+  }
+  /// As we see it.
+  [[nodiscard]] Pid pid_of(ProcessIndex index) const {
+    const Process& other = table_->processes[index];
+    return other.pid_namespace == me().pid_namespace ? other.pid : 0;
   }
   [[nodiscard]] ProcessState state(ProcessIndex index) const { return table_->state(time(), index); }
   [[nodiscard]] std::vector<ProcessIndex> visible_holders(FileIdentity file, std::uint64_t offset) const {

@@ -241,6 +241,10 @@ class Faulting<P> {
     if (const int error = plan_->enter(Call::open, name).error; error != 0) return failed(error);
     return policy_.open(directory, name, mode, permissions);
   }
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    if (const int error = plan_->enter(Call::inherited).error; error != 0) return failed(error);
+    return policy_.inherited();
+  }
   [[nodiscard]] SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
     if (const int error = plan_->enter(Call::create_unnamed).error; error != 0) return failed(error);
     return policy_.create_unnamed(directory, permissions);

@@ -97,6 +97,7 @@ class Fingerprinter {
     print.add(process.user);
     print.add(process.pid_namespace);
     print.add(std::uint64_t{process.leader});
+    print.add(std::uint64_t{process.parent} << 32U | process.session);
     const Reaction& reaction = process.reaction;
     print.add(std::uint64_t{reaction.ignores_terminate} | std::uint64_t{reaction.catches_terminate} << 1U |
               std::uint64_t{reaction.leaves_zombie} << 2U);

@@ -70,6 +70,8 @@ class Machine {
     options.user = original.user;
     options.pid_namespace = original.pid_namespace;
     options.leader = original.leader;
+    options.session = original.session;
+    options.parent = parent.index();
     options.name = original.name;
     Contender child = spawn(options);
     MemoryFilesystem{parent.filesystem}.fork_into(child.filesystem);

@@ -32,6 +32,9 @@ class MemoryFilesystem : public detail::View {
     int descriptor = -1;
   };
 
+  /// Where a launched process finds the file that its starter handed to it.
+  static constexpr int inherited_descriptor = 3;
+
   explicit MemoryFilesystem(MemoryDisk& disk, ManualTime& time, ProcessIndex process = 0, std::uint64_t user = 1000)
       : View{time, process}, disk_{&disk} {
     disk.tables[process].user = user;
@@ -91,6 +94,12 @@ class MemoryFilesystem : public detail::View {
     if (disk_->is_read_only && writes && found.type != FileType::other) return SysResult<File>::failure(EROFS);
     if (!MemoryDisk::may(found, user(), writes ? 6 : 4)) return SysResult<File>::failure(EACCES);
     return opened(at.inode, at.directory, at.name, true, writes);
+  }
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    const CallOutcome gate = enter(Call::inherited);
+    if (gate.error != 0) return SysResult<File>::failure(gate.error);
+    if (table().descriptors.count(inherited_descriptor) == 0) return SysResult<File>::failure(EBADF);
+    return {File{inherited_descriptor}, 0};
   }
   [[nodiscard]] SysResult<File> create_unnamed(File directory, std::uint32_t permissions) noexcept {
     const CallOutcome gate = enter(Call::create_unnamed);

@@ -102,6 +102,7 @@ struct Response {
     print.add(static_cast<std::uint64_t>(seen.liveness) | std::uint64_t{seen.zombie} << 8U |
               static_cast<std::uint64_t>(seen.error) << 16U);
     print.add(seen.start);
+    print.add(static_cast<std::uint64_t>(seen.parent) << 32U | static_cast<std::uint64_t>(seen.session));
     print.add(query.offset << 1U | std::uint64_t{query.held});
     print.add(query.length);
     print.add(Text{origin.boot});
@@ -141,6 +142,7 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
     case Call::make_directory: response.error = files.make_directory(one, permissions).error; break;
     case Call::open_directory: opened(files.open_directory(one)); break;
     case Call::open: opened(files.open(directory, one, request.mode, permissions)); break;
+    case Call::inherited: opened(files.inherited()); break;
     case Call::create_unnamed: opened(files.create_unnamed(directory, permissions)); break;
     case Call::link_unnamed: response.error = files.link_unnamed(file, directory, one).error; break;
     case Call::rename: response.error = files.rename(directory, one, two).error; break;
@@ -398,6 +400,7 @@ namespace detail {
   switch (request.call) {
     case Call::open_directory:
     case Call::open:
+    case Call::inherited:
     case Call::create_unnamed:
     case Call::watch:
     case Call::open_process: return "= " + std::to_string(response.number);
