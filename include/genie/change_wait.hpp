@@ -15,6 +15,9 @@ class ChangeWait {
   ChangeWait& operator=(const ChangeWait&) = delete;
   ~ChangeWait() { stop(); }
 
+  /// Somebody has come further: there is a reason to wait longer, or for less.
+  void set_deadline(Milliseconds deadline) noexcept { deadline_ = deadline; }
+
   /// Waits until `path` may have changed: look again.
   /// Returns: false once the deadline has passed.
   [[nodiscard]] bool next(const char* path) noexcept {

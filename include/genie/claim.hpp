@@ -20,14 +20,16 @@ enum class ClaimMode : std::uint8_t {
 
 struct ClaimOptions {
   ClaimMode mode = ClaimMode::explicit_start;
-  bool starting = false;           ///< claim as `starting`; `set_phase` tells later that the server is ready
+  bool starting = false;           ///< claim as `starting`; `ready` tells later that the server is ready
+  bool launching = false;          ///< claim for a server that is about to be started, see `Phase::launching`
   bool create_directory = true;    ///< create the state directory's last component, mode 0700
   bool trust_legacy = false;       ///< a record without start time counts as alive while its PID is; else it is stale
   bool durable = false;            ///< the generation is on stable storage before the claim returns
   Milliseconds settle{1000};       ///< how long to wait for another claim, or a clean-up, to come to its end
   Milliseconds empty_grace{2000};  ///< how long an empty record is taken for an older program's claim in progress
   Milliseconds sentinel_ttl = default_sentinel_ttl;
-  Text build{};  ///< what the owner says of itself, at most 63 characters
+  Text build{};    ///< what the owner says of itself, at most 63 characters
+  Text version{};  ///< the same, to be compared with others': at most 31 characters, see `compare_versions`
 };
 
 enum class ClaimOutcome : std::uint8_t {
@@ -42,7 +44,8 @@ struct ClaimReport {
   ClaimOutcome outcome = ClaimOutcome::contended;
   ProcessIdentity owner;         ///< who owns the directory: we, or somebody else
   ProcessIdentity server;        ///< the command that the owner guards, where there is one
-  std::uint64_t generation = 0;  ///< of our claim: larger than that of every claim before
+  std::uint64_t generation = 0;  ///< of the owner's claim: larger than that of every claim before
+  bool adopted = false;          ///< it was claimed for us by whoever started us
   Evidence evidence;             ///< why it is not ours
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   StopIntent stop;         ///< filled where `stopping`
@@ -194,6 +197,8 @@ class Claimant {
     const bool is_holders = view->has_record && view->standing != LockStanding::claiming;
     report_.owner = is_holders ? view->record.owner : ProcessIdentity{};
     report_.server = is_holders ? view->record.server : ProcessIdentity{};
+    report_.generation = is_holders ? view->record.generation : 0;
+    if (is_heir_of(*view)) return adopt(view->record);
     switch (view->standing) {
       case LockStanding::free: return Step::again;
       case LockStanding::owned: return finish(ClaimOutcome::already_running);
@@ -207,6 +212,50 @@ class Claimant {
     for (std::size_t at = 0; at < view->holder_count; ++at) report_.holders[at] = view->holders[at];
     // A child between fork and exec looks the same, and so do workers that are just ending with their server.
     return Step::unsettled;
+  }
+
+  /// Whether the claim is being handed to this very process.
+  bool is_heir_of(const OwnerView& view) noexcept {
+    const LockRecord& record = view.record;
+    if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
+    return record.heir.pid == host_.process.self() && is_visible_from(record.origin, host_.process.origin()) &&
+           record.heir == own_identity(host_);
+  }
+
+  /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
+  /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
+  Result<Step> adopt(const LockRecord& starters) noexcept {
+    const auto inherited = host_.files.inherited();
+    if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
+    const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
+    if (!info.ok()) return files_.error(Operation::stat, info.error, files_.lock());
+    // Ours is the lock only if this is the open file that holds it.
+    const auto locked = info.value.id == lock_.info.id
+                            ? uninterrupted([&] { return host_.files.try_lock(inherited.value, owner_byte, 1); })
+                            : SysResult<void>::failure(EBADF);
+    if (!locked.ok()) return files_.error(Operation::inherit, locked.error, files_.lock());
+    lock_.file = ScopedFile<H>{host_, inherited.value};
+    previous_ = starters;
+    has_previous_ = true;
+    previous_is_this_lock_ = true;
+    is_heir_ = true;
+    record_ = starters;
+    record_.phase = Phase::claiming;
+    record_.owner = starters.heir;
+    record_.heir = ProcessIdentity{};
+    record_.record = FileStamp{};
+    record_.judged = ProcessIdentity{};
+    record_.judged_record = FileStamp{};
+    record_.temporary = 0;
+    describe_owner();
+    report_.adopted = true;
+    return judge_repeatedly();
+  }
+
+  /// What the consumer says of itself. An heir of whom nothing is said is what its starter took it for.
+  void describe_owner() noexcept {
+    if (!options_.build.empty()) record_.build = FixedText<63>{options_.build.first(63)};
+    if (!options_.version.empty()) record_.version = VersionText{options_.version.first(31)};
   }
 
   Result<Step> claim_under_lock() noexcept {
@@ -226,7 +275,8 @@ class Claimant {
     record_.claimed_monotonic = host_.clock.monotonic();
     // Until they are gone, so that whoever comes after a crash still knows of them.
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
-    record_.build = FixedText<63>{options_.build.first(63)};
+    describe_owner();
+    record_.failed = has_previous_ ? previous_.failed : 0;
 
     Leftovers<H> leftovers{host_,
                            files_,
@@ -265,6 +315,10 @@ class Claimant {
     if (!view) return view.error();
     if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
     report_.evidence = view->evidence;
+    if (is_heir_ && opened.file.is_open() && view->record.owner == previous_.owner &&
+        opened.info.id.inode == previous_.record.inode) {
+      return take_over(*view, opened);
+    }
     switch (view->standing) {
       case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
       case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
@@ -388,8 +442,11 @@ class Claimant {
   /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
   /// meanwhile, the exchange is undone and the newcomer is judged.
   Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
-    if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
-    if (auto ok = check_trust(host_, files_, directory_.info, stale.info, files_.record()); !ok) return ok.error();
+    // An heir acts on the word of the lock that it holds, not on that of a file.
+    if (!is_heir_) {
+      if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
+      if (auto ok = check_trust(host_, files_, directory_.info, stale.info, files_.record()); !ok) return ok.error();
+    }
     record_.judged = stale.record.owner;
     record_.judged_record = {stale.info.id.inode, stale.info.changed_ns};
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
@@ -411,7 +468,7 @@ class Claimant {
       const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
       // Where that failed, the lock's record goes on naming it, for whoever comes next.
       if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
-      report_.taken_over = stale.evidence;
+      if (!is_heir_) report_.taken_over = stale.evidence;
       return complete();
     }
     // A claim under another lock file has settled it; whether our record stands is for the next look.
@@ -481,7 +538,8 @@ class Claimant {
       return finish(ClaimOutcome::stopping);
     }
     // First give up the starter's byte, then announce: who waits is woken by the announcement.
-    record_.phase = options_.starting ? Phase::starting : Phase::running;
+    record_.phase = options_.launching ? Phase::launching : (options_.starting ? Phase::starting : Phase::running);
+    if (record_.phase == Phase::running) record_.failed = 0;
     auto announced = [&]() noexcept -> Result<void> {
       const auto unlocked = uninterrupted([&] { return host_.files.unlock(lock_.file.get(), starter_byte, 1); });
       if (!unlocked.ok()) return files_.error(Operation::lock, unlocked.error, files_.lock());
@@ -582,6 +640,7 @@ class Claimant {
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
   bool is_orphaned_ = false;
+  bool is_heir_ = false;
   LockRecord record_;
   ClaimReport report_;
 };

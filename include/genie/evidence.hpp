@@ -15,6 +15,7 @@ enum class Reason : std::uint8_t {
   lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
   lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
   lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
+  handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
   claim_in_progress,        ///< somebody holds the lock and has not yet published its record
   lock_record_unreadable,   ///< the lock is held, but its record cannot be read
   owner_gone,               ///< the lock is held, but the recorded owner has ended

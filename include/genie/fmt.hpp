@@ -35,6 +35,8 @@ namespace genie::inline v0 {
     case Operation::observe_process: return "observe the process named by";
     case Operation::signal: return "signal the process named by";
     case Operation::wait: return "wait for the process named by";
+    case Operation::inherit: return "inherit";
+    case Operation::launch: return "start a server for";
   }
   return "use";
 }
@@ -125,6 +127,7 @@ namespace genie::inline v0 {
     case Reason::lock_held_elsewhere: return "lock_held_elsewhere";
     case Reason::lock_held_start_shifted: return "lock_held_start_shifted";
     case Reason::lock_held_unverified: return "lock_held_unverified";
+    case Reason::handing_over: return "handing_over";
     case Reason::claim_in_progress: return "claim_in_progress";
     case Reason::lock_record_unreadable: return "lock_record_unreadable";
     case Reason::owner_gone: return "owner_gone";
@@ -170,6 +173,7 @@ namespace genie::inline v0 {
 /// What to do where nothing can be claimed or stopped because of this; empty where the evidence says it all.
 [[nodiscard]] constexpr std::string_view advice(const Evidence& evidence) noexcept {
   switch (evidence.reason) {
+    case Reason::handing_over:
     case Reason::claim_in_progress:
     case Reason::empty_record: return "try again in a moment";
     case Reason::lock_record_unreadable:
@@ -306,6 +310,7 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "the lock is held; the record names PID {}, which is {}: ", pid,
                              evidence.observed.liveness);
         return starts("started at ", ", recorded ");
+      case Reason::handing_over: return fmt::format_to(out, "PID {} is being started, and about to own it", pid);
       case Reason::claim_in_progress:
         return fmt::format_to(out, "the lock is held by a claim, release or clean-up in progress");
       case Reason::lock_record_unreadable:

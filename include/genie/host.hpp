@@ -87,13 +87,14 @@ class ScopedFile {
   File file_{};
 };
 
-/// Reads from the beginning until `capacity` bytes or the end. Returns: how many there were.
+/// Reads from `offset` on until `capacity` bytes or the end. Returns: how many there were.
 template <typename H>
-[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to,
-                                                std::size_t capacity) noexcept {
+[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to, std::size_t capacity,
+                                                std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < capacity) {
-    const auto part = uninterrupted([&] { return host.files.read_at(file, to + done, capacity - done, done); });
+    const auto part =
+        uninterrupted([&] { return host.files.read_at(file, to + done, capacity - done, offset + done); });
     if (!part.ok()) return part;
     if (part.value == 0) break;
     done += part.value;
@@ -101,13 +102,14 @@ template <typename H>
   return {done, 0};
 }
 
-/// Writes all of `bytes` from the beginning of the file.
+/// Writes all of `bytes` from `offset` on.
 template <typename H>
-[[nodiscard]] SysResult<void> write_whole(H& host, typename H::File file, Text bytes) noexcept {
+[[nodiscard]] SysResult<void> write_whole(H& host, typename H::File file, Text bytes,
+                                          std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const auto part =
-        uninterrupted([&] { return host.files.write_at(file, bytes.data() + done, bytes.size() - done, done); });
+    const auto part = uninterrupted(
+        [&] { return host.files.write_at(file, bytes.data() + done, bytes.size() - done, offset + done); });
     if (!part.ok()) return SysResult<void>::failure(part.error);
     // A device that takes nothing and reports nothing would keep us here for ever.
     if (part.value == 0) return SysResult<void>::failure(EIO);

@@ -36,7 +36,7 @@ namespace detail {
   if (record.owner == lock_record.judged && info.id.inode == lock_record.judged_record.inode) return true;
   if (record.owner != lock_record.owner) return false;
   // While it is being published or withdrawn, the file's time stamp changes.
-  const bool is_settled = lock_record.phase == Phase::starting || lock_record.phase == Phase::running;
+  const bool is_settled = lock_record.phase != Phase::claiming && lock_record.phase != Phase::released;
   const bool same_time = info.changed_ns == lock_record.record.changed_ns || lock_record.record.changed_ns == 0;
   const bool same_file = info.id.inode == lock_record.record.inode && (!is_settled || same_time);
   return same_file || (record.owner.start.known && lock_record.origin.boot == own_boot);

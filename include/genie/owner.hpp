@@ -12,7 +12,7 @@ inline constexpr std::size_t holder_capacity = 8;
 
 enum class LockStanding : std::uint8_t {
   free,      ///< nobody holds it
-  claiming,  ///< somebody is about to publish a record, or to clean one up
+  claiming,  ///< somebody is about to publish a record, to hand its claim to a server, or to clean up
   owned,     ///< its recorded owner holds it
   orphaned,  ///< the recorded owner is gone or has released; a child that inherited the lock still holds it
   unsure,    ///< held, but by whom cannot be told
@@ -87,7 +87,16 @@ template <typename H>
     evidence.reason = Reason::lock_held_elsewhere;
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
+    if (record.phase == Phase::launching) return LockStanding::claiming;
     return record.phase == Phase::released ? LockStanding::orphaned : LockStanding::owned;
+  }
+  if (record.phase == Phase::launching && record.heir.pid != 0) {
+    // Whoever holds the claim from now on is the one that counts; its starter may have ended.
+    evidence = look_at(host, record.heir);
+    if (evidence.observed.liveness != Liveness::gone && evidence.reason != Reason::start_differs) {
+      evidence.reason = Reason::handing_over;
+      return LockStanding::claiming;
+    }
   }
   evidence = look_at(host, record.owner);
   if (record.phase == Phase::released) {
@@ -96,7 +105,13 @@ template <typename H>
   }
   switch (evidence.reason) {
     case Reason::start_matches:
-    case Reason::start_unknown: evidence.reason = Reason::lock_held; return LockStanding::owned;
+    case Reason::start_unknown:
+      if (record.phase == Phase::launching) {
+        evidence.reason = Reason::handing_over;
+        return LockStanding::claiming;
+      }
+      evidence.reason = Reason::lock_held;
+      return LockStanding::owned;
     case Reason::process_gone:
     case Reason::process_zombie: evidence.reason = Reason::owner_gone; return LockStanding::orphaned;
     case Reason::start_differs:
@@ -143,6 +158,7 @@ template <typename H>
       continue;
     }
     view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.standing == LockStanding::claiming) return view;
     if (view.standing == LockStanding::owned) {
       if (view.record.phase == Phase::claiming) {
         view.standing = LockStanding::claiming;

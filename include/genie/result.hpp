@@ -51,6 +51,8 @@ enum class Operation : std::uint8_t {
   observe_process,
   signal,
   wait,
+  inherit,
+  launch,
 };
 
 /// Why an operation was refused or failed.

@@ -3,6 +3,7 @@
 #ifndef GENIE_SERVE_GUARD_HPP
 #define GENIE_SERVE_GUARD_HPP
 
+#include "genie/boot.hpp"
 #include "genie/claim.hpp"
 #include "genie/port_file.hpp"
 #include "genie/status.hpp"
@@ -39,7 +40,8 @@ class ServeGuard {
   ServeGuard(ServeGuard&& other) noexcept
       : host_{static_cast<Host&&>(other.host_)},
         files_{other.files_},  // NOLINT(performance-move-constructor-init): buffers, nothing to move
-        held_{other.held_} {   // NOLINT(performance-move-constructor-init)
+        held_{other.held_},    // NOLINT(performance-move-constructor-init)
+        boot_{other.boot_} {   // NOLINT(performance-move-constructor-init)
     other.held_ = HeldClaim<Host>{};
   }
   ServeGuard& operator=(ServeGuard&& other) noexcept {
@@ -48,6 +50,7 @@ class ServeGuard {
       host_ = static_cast<Host&&>(other.host_);
       files_ = other.files_;
       held_ = other.held_;
+      boot_ = other.boot_;
       other.held_ = HeldClaim<Host>{};
     }
     return *this;
@@ -80,8 +83,21 @@ class ServeGuard {
 
   /// Tells others that the server, claimed as `starting`, is ready. Requires: the claim.
   Result<void> ready() noexcept {
-    return update_claim(host_, files_, held_, [](LockRecord& record) noexcept { record.phase = Phase::running; });
+    return update_claim(host_, files_, held_, [](LockRecord& record) noexcept {
+      record.phase = Phase::running;
+      record.failed = 0;
+    });
   }
+  /// Reports what the boot is doing; see `genie::report_boot`. Requires: the claim.
+  Result<void> boot(Text step, std::uint64_t done = 0, std::uint64_t total = 0) noexcept {
+    return report_boot(host_, files_, held_, boot_, step, done, total);
+  }
+  /// Reports how that step ended. Requires: the claim.
+  Result<void> end_step(StepState state, Text advice = {}) noexcept {
+    return end_boot_step(host_, files_, held_, boot_, state, advice);
+  }
+  /// Begins a step that reports by itself. Requires: the claim.
+  [[nodiscard]] BootStep<ServeGuard> step(Text name, std::uint64_t total = 0) noexcept { return {*this, name, total}; }
   /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
@@ -111,6 +127,7 @@ class ServeGuard {
   Host host_;
   StateFiles files_;
   HeldClaim<Host> held_{};
+  BootProgress boot_;
 };
 
 }  // namespace genie::inline v0

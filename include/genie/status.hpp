@@ -2,6 +2,7 @@
 #ifndef GENIE_STATUS_HPP
 #define GENIE_STATUS_HPP
 
+#include "genie/failure.hpp"
 #include "genie/judge.hpp"
 #include "genie/owner.hpp"
 #include "genie/port_file.hpp"
@@ -30,6 +31,9 @@ struct StatusReport {
   StopIntent stop;
   Milliseconds uptime;                  ///< since the owner claimed, suspend included; 0 where unknown
   FixedText<63> build;                  ///< what the owner says of itself
+  VersionText version;                  ///< the same
+  BootRecord boot;                      ///< the step that a starting owner has reported; generation 0: none
+  FailureRecord failure;                ///< of the last start, if none has succeeded since; generation 0: none
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`
   std::size_t holder_count = 0;
 
@@ -46,6 +50,7 @@ template <typename H>
 struct FoundOwner {
   OwnerView lock;
   FileInfo lock_info;
+  ScopedFile<H> lock_file;  ///< open where there is one
   bool has_lock_file = false;
   RecordView record;  ///< looked at only while the lock is free
 };
@@ -59,9 +64,10 @@ template <typename H>
     OpenStateFile<H> lock;
     if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::read, lock); !ok) return ok;
     found.has_lock_file = lock.file.is_open();
+    found.lock_info = lock.info;
+    found.lock_file = static_cast<ScopedFile<H>&&>(lock.file);
     if (found.has_lock_file) {
-      found.lock_info = lock.info;
-      const auto view = inspect_lock(host, files, lock.file.get(), lock.info.id);
+      const auto view = inspect_lock(host, files, found.lock_file.get(), lock.info.id);
       if (!view) return view.error();
       found.lock = *view;
       if (found.lock.standing != LockStanding::free) return {};
@@ -75,10 +81,26 @@ template <typename H>
     found.record = *judged;
     if (!found.has_lock_file) return {};
     // The lock's record proves a death only if nobody has taken the lock since it was read.
-    const auto now = uninterrupted([&] { return host.files.query_lock(lock.file.get(), owner_byte, 2); });
+    const auto now = uninterrupted([&] { return host.files.query_lock(found.lock_file.get(), owner_byte, 2); });
     if (!now.ok()) return files.error(Operation::query_lock, now.error, files.lock());
     if (!now.value.held) return {};
   }
+  return {};
+}
+
+/// What the lock file tells beside the owner's record.
+template <typename H>
+[[nodiscard]] Result<void> read_story(H& host, const StateFiles& files, const FoundOwner<H>& found,
+                                      StatusReport& report) noexcept {
+  if (!found.lock.has_record) return {};
+  const LockRecord& record = found.lock.record;
+  if (found.lock.standing == LockStanding::owned && record.phase == Phase::starting) {
+    const auto boot = read_boot_record(host, found.lock_file.get(), record.generation, report.boot);
+    if (!boot.ok()) return files.error(Operation::read, boot.error, files.lock());
+  }
+  const auto failure = read_failure(host, found.lock_file.get(), record);
+  if (!failure.ok()) return files.error(Operation::read, failure.error, files.lock());
+  report.failure = failure.value;
   return {};
 }
 
@@ -107,6 +129,7 @@ template <typename H>
   if (!port) return port.error();
   report.port = *port;
 
+  if (auto ok = detail::read_story(host, files, found, report); !ok) return ok.error();
   if (found.lock.standing != LockStanding::free) {
     report.assurance = Assurance::kernel_lock;
     report.evidence = found.lock.evidence;
@@ -115,6 +138,7 @@ template <typename H>
       report.server = found.lock.record.server;
       report.generation = found.lock.record.generation;
       report.build = found.lock.record.build;
+      report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
         report.uptime = host.clock.monotonic() - found.lock.record.claimed_monotonic;
       }
@@ -131,7 +155,9 @@ template <typename H>
     case LockStanding::claiming:
       // Its record may still be its predecessor's.
       report.state = ServerState::starting;
-      if (found.lock.evidence.recorded.pid == 0) {
+      if (found.lock.evidence.reason == Reason::handing_over) {
+        if (found.lock.record.heir.pid != 0) report.owner = found.lock.record.heir;
+      } else if (found.lock.evidence.recorded.pid == 0) {
         report.owner = ProcessIdentity{};
         report.server = ProcessIdentity{};
         report.generation = 0;

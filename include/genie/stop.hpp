@@ -2,7 +2,7 @@
 #ifndef GENIE_STOP_HPP
 #define GENIE_STOP_HPP
 
-#include "genie/leftovers.hpp"
+#include "genie/leavings.hpp"
 #include "genie/status.hpp"
 
 namespace genie::inline v0 {
@@ -89,7 +89,7 @@ class StopRun {
       if (auto ok = find_owner(host_, files_, directory_.file.get(), false, found); !ok) return ok;
       const bool by_lock = found.lock.standing != LockStanding::free;
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
-      const bool unsettled = found.lock.standing == LockStanding::claiming ||
+      const bool unsettled = (found.lock.standing == LockStanding::claiming && !has_heir(found.lock)) ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
                              (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
@@ -102,11 +102,16 @@ class StopRun {
     }
   }
 
+  /// A server that is being started can be stopped; its starter is a client, and is never signalled.
+  static bool has_heir(const OwnerView& lock) noexcept {
+    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0;
+  }
+
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {
     if (auto ok = check_trust(host_, files_, directory_.info, found.lock_info, files_.lock()); !ok) return ok;
     lock_id_ = found.lock_info.id;
     const LockRecord& record = found.lock.record;
-    receipt_.target = record.owner;
+    receipt_.target = has_heir(found.lock) ? record.heir : record.owner;
     receipt_.server = record.server;
     const bool is_visible = is_visible_from(record.origin, host_.process.origin());
     if (found.lock.standing == LockStanding::unsure || !is_visible) {
@@ -121,9 +126,9 @@ class StopRun {
       return {};
     }
     const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
-    if (auto ok = pin_owner(record.owner, is_shifted, has_target); !ok || !has_target) return ok;
+    if (auto ok = pin_owner(receipt_.target, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
-    if (record.server.pid != 0 && record.server != record.owner) {
+    if (record.server.pid != 0 && record.server != receipt_.target) {
       // If it can't be pinned, its owner can still be stopped, and ends it.
       (void)pin(record.server, false);
     }
@@ -411,54 +416,15 @@ class StopRun {
   }
 
   Result<void> clean_up_under_lock(OpenStateFile<H>& lock) noexcept {
-    LockRecord record;
-    const auto kind = read_lock_record(host_, lock.file.get(), record);
-    if (!kind.ok()) return files_.error(Operation::read, kind.error, files_.lock());
-    const bool is_valid = kind.value == LockRecordKind::valid;
-    const bool proof = is_valid && record.lock == lock.info.id;
-    Leftovers<H> leftovers{host_, files_, directory_.file.get(), is_valid ? &record : nullptr, proof, false};
-    if (auto ok = leftovers.settle(); !ok) return ok;
-    if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
-      receipt_.successor = kept->record.owner;  // the lock's record must go on naming it
-      return {};
+    const auto cleaned = remove_leavings(host_, files_, directory_.file.get(), lock.file.get(), lock.info.id,
+                                         [&](const FileInfo& record) noexcept {
+                                           return check_trust(host_, files_, directory_.info, record, files_.record());
+                                         });
+    if (!cleaned) return cleaned.error();
+    if (cleaned->survivor.pid != 0) receipt_.successor = cleaned->survivor;
+    if (cleaned->has_removed_record && receipt_.outcome == StopOutcome::not_running) {
+      receipt_.outcome = StopOutcome::cleaned;
     }
-    OpenStateFile<H> opened;
-    if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.record(), OpenMode::read, opened); !ok) {
-      return ok;
-    }
-    if (opened.file.is_open()) {
-      const auto judged = judge_open_record(host_, files_, opened, files_.record(), proof ? &record : nullptr, false);
-      if (!judged) return judged.error();
-      if (judged->standing != RecordStanding::dead) {
-        receipt_.successor = judged->record.owner;  // an older program has started meanwhile
-        return {};
-      }
-      if (auto ok = check_trust(host_, files_, directory_.info, opened.info, files_.record()); !ok) return ok;
-      // The moment of withdrawal needs a temporary name, which the lock's record must tell of.
-      if (!proof) {
-        const std::uint64_t generation = is_valid ? record.generation : 0;
-        record = LockRecord{};
-        record.generation = generation;
-        record.lock = lock.info.id;
-        record.origin = host_.process.origin();
-        record.port_name = PortFileName{Text{files_.port()}};
-      }
-      record.phase = Phase::released;
-      record.judged = judged->record.owner;
-      record.judged_record = {opened.info.id.inode, opened.info.changed_ns};
-      record.temporary = host_.process.random() | 1U;
-      if (const auto written = write_whole(host_, lock.file.get(), encode_lock_record(record)); !written.ok()) {
-        return files_.error(Operation::write, written.error, files_.lock());
-      }
-      const NameText aside = files_.temporary(record.temporary);
-      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id, &aside); !ok) {
-        return ok;
-      }
-      if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;
-    }
-    const auto removed =
-        uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.port().c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files_.error(Operation::unlink, removed.error, files_.port());
     return {};
   }
 

@@ -14,6 +14,8 @@ class LinuxClock {
  public:
   [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
   [[nodiscard]] Milliseconds monotonic() noexcept { return read(CLOCK_BOOTTIME); }
+  /// Reads no counter, only the time of the last tick.
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(CLOCK_MONOTONIC_COARSE); }
   /// A signal may end it early. Source: `nanosleep(2)`.
   void sleep(Milliseconds span) noexcept {
     if (span.count() <= 0) return;

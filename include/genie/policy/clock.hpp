@@ -12,14 +12,16 @@ namespace genie::inline v0 {
 /// |----------------------|----------------|-----------------------------------------------------------------------------|
 /// | `clock.wall()`       | `Milliseconds` | time since the Unix epoch; may jump both ways                                |
 /// | `clock.monotonic()`  | `Milliseconds` | never goes back, counts suspend, the same scale for every process of a boot |
+/// | `clock.coarse()`     | `Milliseconds` | never goes back; a scale of its own that may lag by some ms, so cheap that it may be asked a million times |
 /// | `clock.sleep(span)`  | (ignored)      | returns when `span` has passed on the monotonic scale, or earlier            |
 ///
 /// No call may throw. The wall clock serves only the stop sentinel, because older readers compare it; every deadline
-/// runs on the monotonic clock.
+/// runs on the monotonic clock; the coarse one only spares work that would be repeated too soon.
 template <typename C>
 concept ClockPolicy = requires(C& clock, Milliseconds span) {
   { clock.wall() } noexcept -> std::same_as<Milliseconds>;
   { clock.monotonic() } noexcept -> std::same_as<Milliseconds>;
+  { clock.coarse() } noexcept -> std::same_as<Milliseconds>;
   { clock.sleep(span) } noexcept;
 };
 

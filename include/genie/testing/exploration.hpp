@@ -267,8 +267,8 @@ class Rules {
       return request.as == 0 && request.first == static_cast<std::uint64_t>(machine.processes.processes[process].pid);
     }
     // Time passes only while nobody can go on, unless delays say otherwise.
-    return (request.call == Call::wall || request.call == Call::monotonic) && exploration_.budget.delays == 0 &&
-           exploration_.budget.jumps == 0;
+    return (request.call == Call::wall || request.call == Call::monotonic || request.call == Call::coarse) &&
+           exploration_.budget.delays == 0 && exploration_.budget.jumps == 0;
   }
 
   [[nodiscard]] static bool can_run(const Machine& machine, const Seat& seat) {

@@ -81,6 +81,7 @@ class ExploredClock : public detail::GateView {
 
   [[nodiscard]] Milliseconds wall() noexcept { return span_of(ask(Call::wall)); }
   [[nodiscard]] Milliseconds monotonic() noexcept { return span_of(ask(Call::monotonic)); }
+  [[nodiscard]] Milliseconds coarse() noexcept { return span_of(ask(Call::coarse)); }
   void sleep(Milliseconds span) noexcept {
     (void)ask(Call::sleep, [&](Request& request) { request.span = span; });
   }

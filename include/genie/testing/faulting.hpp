@@ -10,7 +10,7 @@
 // A failing call has no effect, with one exception: `close` closes, as Linux does when it reports an error. What can't
 // report an error answers that it knows nothing: `look` with liveness unknown and the error, `origin` with an empty
 // one, `leads_group`, `group_lives` and `holds_lock` with false, `lock_holders` with 0; `sleep` returns at once.
-// `wall`, `monotonic`, `self`, `user` and `random` are counted, and can be died at, but never fail.
+// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail.
 //
 // Does not model: a call that takes effect and reports failure nevertheless.
 #ifndef GENIE_TESTING_FAULTING_HPP
@@ -138,6 +138,10 @@ class Faulting<P> {
   [[nodiscard]] Milliseconds monotonic() noexcept {
     (void)plan_->enter(Call::monotonic);
     return policy_.monotonic();
+  }
+  [[nodiscard]] Milliseconds coarse() noexcept {
+    (void)plan_->enter(Call::coarse);
+    return policy_.coarse();
   }
   void sleep(Milliseconds span) noexcept {
     if (plan_->enter(Call::sleep).error == 0) (void)policy_.sleep(span);

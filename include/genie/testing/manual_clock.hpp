@@ -146,6 +146,11 @@ class ManualClock : public detail::View {
     (void)enter(Call::monotonic);
     return time().monotonic + ghost_time_;
   }
+  /// The monotonic scale.
+  [[nodiscard]] Milliseconds coarse() noexcept {
+    (void)enter(Call::coarse);
+    return time().monotonic + ghost_time_;
+  }
   /// An injected failure ends it at once, as a signal would.
   void sleep(Milliseconds span) noexcept {
     const CallOutcome gate = enter(Call::sleep);

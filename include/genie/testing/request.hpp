@@ -53,6 +53,7 @@ struct Request {
     switch (call) {
       case Call::wall:
       case Call::monotonic:
+      case Call::coarse:
       case Call::self:
       case Call::look:
       case Call::origin:
@@ -251,6 +252,7 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
   switch (request.call) {
     case Call::wall: response.number = static_cast<std::uint64_t>(self.clock.wall().count()); break;
     case Call::monotonic: response.number = static_cast<std::uint64_t>(self.clock.monotonic().count()); break;
+    case Call::coarse: response.number = static_cast<std::uint64_t>(self.clock.coarse().count()); break;
     case Call::self:
     case Call::look:
     case Call::origin:
@@ -429,6 +431,7 @@ namespace detail {
     case Call::for_each_name: return std::to_string(response.names.size()) + " names";
     case Call::wall:
     case Call::monotonic:
+    case Call::coarse:
     case Call::self:
     case Call::user: return std::to_string(response.number);
     default: return "ok";

@@ -1,0 +1,491 @@
+// Start on demand: one call that gives the running server, and starts it where there is none. Any number of callers at
+// once make one start, which all of them wait for; whoever starts claims the directory first, and hands that claim to
+// the server, so that there is no moment in which nobody owns it.
+#ifndef GENIE_ENSURE_HPP
+#define GENIE_ENSURE_HPP
+
+#include <type_traits>
+
+#include "genie/handover.hpp"
+#include "genie/log_file.hpp"
+#include "genie/policy/launcher.hpp"
+#include "genie/role.hpp"
+#include "genie/status.hpp"
+
+namespace genie::inline v0 {
+
+struct EnsureOptions {
+  ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
+  Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
+  Milliseconds deadline{};                ///< for the whole call; 0: for as long as the start comes on
+  Milliseconds grace{5'000};              ///< how long a server that stalled or refused may take to end
+  Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
+  Milliseconds sentinel_ttl = default_sentinel_ttl;
+  std::uint64_t log_limit = 1U << 20U;  ///< a larger log is put aside before a start; 0: never
+  Text build{};                         ///< what is said of the server until it speaks for itself
+  Text version{};                       ///< the same, to be compared
+};
+
+enum class EnsureOutcome : std::uint8_t {
+  running,      ///< a server is there, and ready
+  self,         ///< the caller belongs to the server: nothing is started, nothing waited for
+  stopping,     ///< it is being stopped, or is to stay stopped
+  failed,       ///< the start that was made, or waited for, came to nothing: see `failure`
+  backing_off,  ///< it failed too often in a row: see `failure`, and `retry_in`
+  timed_out,    ///< the start goes on, but the caller's time is up: see `boot`
+  contended,    ///< nothing can be proved: see `evidence`
+  orphaned,     ///< the owner is gone, but processes that inherited its lock still hold it
+};
+
+struct EnsureReport {
+  EnsureOutcome outcome = EnsureOutcome::contended;
+  bool has_started = false;  ///< by this call
+  bool has_joined = false;   ///< waited for somebody else's start
+  ProcessIdentity owner;
+  ProcessIdentity server;  ///< the command that the owner guards, where there is one
+  std::uint64_t generation = 0;
+  FixedText<63> build;
+  VersionText version;
+  Evidence evidence;
+  StopIntent stop;        ///< filled where `stopping`
+  BootRecord boot;        ///< the last step that was seen
+  FailureRecord failure;  ///< filled where `failed` or `backing_off`
+  Milliseconds retry_in;  ///< where `backing_off`
+  LockHolder holders[holder_capacity];
+  std::size_t holder_count = 0;
+};
+
+namespace detail {
+
+/// One call of `ensure`.
+template <typename H, typename L, typename OnProgress>
+class Ensurer {
+ public:
+  Ensurer(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan, const EnsureOptions& options,
+          OnProgress& on_progress) noexcept
+      : host_{host},
+        launcher_{launcher},
+        files_{files},
+        plan_{plan},
+        options_{options},
+        on_progress_{on_progress},
+        wait_{host, Milliseconds{}} {}
+  Ensurer(const Ensurer&) = delete;
+  Ensurer& operator=(const Ensurer&) = delete;
+  ~Ensurer() { (void)release(host_, files_, held_); }
+
+  [[nodiscard]] Result<EnsureReport> run() noexcept {
+    const Milliseconds began = host_.clock.monotonic();
+    deadline_ = options_.deadline.count() > 0 ? began + options_.deadline : never;
+    progress_at_ = began;
+    for (;;) {
+      const Result<Step> step = attempt();
+      if (!step) return step.error();
+      if (*step == Step::finished) return report_;
+      if (*step == Step::wait && !wait_.next(files_.lock_path().c_str())) return too_late();
+    }
+  }
+
+ private:
+  using Child = typename L::Child;
+  using Watch = typename H::Filesystem::Watch;
+
+  static constexpr Milliseconds never{INT64_MAX / 4};
+
+  enum class Step : std::uint8_t { finished, again, wait };
+
+  /// What one look at the directory shows.
+  struct View {
+    FoundOwner<H> found;
+    StopIntent stop;
+    BootRecord boot;
+    FailureRecord failure;
+  };
+
+  Result<Step> finish(EnsureOutcome outcome) noexcept {
+    report_.outcome = outcome;
+    return Step::finished;
+  }
+
+  EnsureReport too_late() noexcept {
+    report_.outcome = report_.stop.standing ? EnsureOutcome::stopping : EnsureOutcome::timed_out;
+    return report_;
+  }
+
+  Result<void> look(View& view) noexcept {
+    OpenDirectory<H> directory;
+    if (auto ok = open_state_directory(host_, files_, false, directory); !ok) {
+      const bool is_absent = ok.error().code == ENOENT && ok.error().kind == ErrorKind::system;
+      return is_absent ? Result<void>{} : ok;
+    }
+    if (auto ok = find_owner(host_, files_, directory.file.get(), false, view.found); !ok) return ok;
+    const auto intent = read_stop_intent(host_, files_, directory.file.get(), options_.sentinel_ttl);
+    if (!intent) return intent.error();
+    view.stop = *intent;
+    if (!view.found.lock.has_record) return {};
+    const LockRecord& record = view.found.lock.record;
+    const auto boot = read_boot_record(host_, view.found.lock_file.get(), record.generation, view.boot);
+    if (!boot.ok()) return files_.error(Operation::read, boot.error, files_.lock());
+    const auto failure = read_failure(host_, view.found.lock_file.get(), record);
+    if (!failure.ok()) return files_.error(Operation::read, failure.error, files_.lock());
+    view.failure = failure.value;
+    return {};
+  }
+
+  Result<Step> attempt() noexcept {
+    View view;
+    if (auto ok = look(view); !ok) return ok.error();
+    const OwnerView& lock = view.found.lock;
+    note_generation(lock);
+    tell(view);
+    if (lock.standing != LockStanding::free && lock.has_record && role_of_caller(host_, lock.record) != Role::outside) {
+      return finish(EnsureOutcome::self);
+    }
+    if (failed_meanwhile(view.failure)) return finish(EnsureOutcome::failed);
+    if (view.stop.standing) {
+      if (options_.mode == ClaimMode::automatic) return finish(EnsureOutcome::stopping);
+      return wait_until(deadline_);
+    }
+    switch (lock.standing) {
+      case LockStanding::owned: return lock.record.phase == Phase::running ? use() : join(view);
+      case LockStanding::claiming: return join(view);
+      case LockStanding::unsure:
+        return lock.evidence.reason == Reason::lock_record_unreadable ? join(view) : finish(EnsureOutcome::contended);
+      case LockStanding::orphaned: return outlast_orphans();
+      case LockStanding::free: break;
+    }
+    orphaned_since_ = never;
+    switch (view.found.record.standing) {
+      case RecordStanding::alive: return use();
+      case RecordStanding::unsure: return finish(EnsureOutcome::contended);
+      case RecordStanding::absent:
+      case RecordStanding::dead:
+      case RecordStanding::empty: break;
+    }
+    return start(view.failure);
+  }
+
+  /// From which generation on a failed start is one that this call has waited for.
+  void note_generation(const OwnerView& lock) noexcept {
+    if (has_looked_) return;
+    has_looked_ = true;
+    if (!lock.has_record) return;
+    const Phase phase = lock.record.phase;
+    const bool is_being_started = (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
+                                  lock.evidence.reason != Reason::claim_in_progress &&
+                                  (phase == Phase::starting || phase == Phase::launching);
+    seen_generation_ = is_being_started ? lock.record.generation - 1 : lock.record.generation;
+  }
+
+  /// What the report says of the owner, whatever comes of it.
+  void tell(const View& view) noexcept {
+    const OwnerView& lock = view.found.lock;
+    report_.stop = view.stop;
+    report_.owner = ProcessIdentity{};
+    report_.server = ProcessIdentity{};
+    report_.holder_count = 0;
+    if (lock.standing == LockStanding::free) {
+      report_.evidence = view.found.record.evidence;
+      report_.owner = view.found.record.record.owner;
+      return;
+    }
+    report_.evidence = lock.evidence;
+    report_.holder_count = lock.holder_count;
+    for (std::size_t at = 0; at < lock.holder_count; ++at) report_.holders[at] = lock.holders[at];
+    if (!lock.has_record || lock.evidence.reason == Reason::claim_in_progress) return;
+    const bool has_heir = lock.record.phase == Phase::launching && lock.record.heir.pid != 0;
+    report_.owner = has_heir ? lock.record.heir : lock.record.owner;
+    report_.server = lock.record.server;
+    report_.generation = lock.record.generation;
+    report_.build = lock.record.build;
+    report_.version = lock.record.version;
+  }
+
+  bool failed_meanwhile(const FailureRecord& failure) noexcept {
+    if (failure.generation <= seen_generation_) return false;
+    report_.failure = failure;
+    return true;
+  }
+
+  Result<Step> use() noexcept { return finish(EnsureOutcome::running); }
+
+  Result<Step> wait_until(Milliseconds deadline) noexcept {
+    wait_.set_deadline(deadline < deadline_ ? deadline : deadline_);
+    return Step::wait;
+  }
+
+  /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer.
+  Result<Step> join(const View& view) noexcept {
+    report_.has_joined = true;
+    note_progress(view.found.lock.record, view.boot);
+    return wait_until(progress_at_ + options_.stall + options_.grace);
+  }
+
+  /// Whether the start has come further since the last look.
+  void note_progress(const LockRecord& record, const BootRecord& boot) noexcept {
+    const bool has_boot = boot.generation == record.generation && boot.generation != 0;
+    const bool is_new_boot = has_boot && boot != report_.boot;
+    if (record.generation != generation_ || record.phase != phase_ || is_new_boot) {
+      progress_at_ = host_.clock.monotonic();
+    }
+    generation_ = record.generation;
+    phase_ = record.phase;
+    if (!is_new_boot) return;
+    report_.boot = boot;
+    on_progress_(boot);
+  }
+
+  /// A child between fork and exec looks the same, and so do workers that are just ending with their server.
+  Result<Step> outlast_orphans() noexcept {
+    const Milliseconds now = host_.clock.monotonic();
+    if (orphaned_since_ == never) orphaned_since_ = now;
+    if (now - orphaned_since_ >= options_.settle) return finish(EnsureOutcome::orphaned);
+    return wait_until(orphaned_since_ + options_.settle + Milliseconds{1});
+  }
+
+  Result<Step> start(const FailureRecord& failure) noexcept {
+    if (options_.mode == ClaimMode::automatic && failure.generation != 0 &&
+        failure.boot == BootId{host_.process.origin().boot}) {
+      const Milliseconds left = failure.retry_at - host_.clock.monotonic();
+      if (left.count() > 0) {
+        report_.failure = failure;
+        report_.retry_in = left < longest_backoff ? left : longest_backoff;
+        return finish(EnsureOutcome::backing_off);
+      }
+    }
+    ClaimOptions claiming;
+    claiming.mode = options_.mode;
+    claiming.launching = true;
+    claiming.settle = options_.settle;
+    claiming.sentinel_ttl = options_.sentinel_ttl;
+    claiming.build = options_.build;
+    claiming.version = options_.version;
+    const auto claimed = claim(host_, files_, claiming, held_);
+    if (!claimed) return claimed.error();
+    report_.evidence = claimed->evidence;
+    switch (claimed->outcome) {
+      case ClaimOutcome::claimed: return start_under_claim();
+      case ClaimOutcome::already_running:
+      case ClaimOutcome::stopping: return Step::again;
+      case ClaimOutcome::contended:
+      case ClaimOutcome::orphaned: break;
+    }
+    const Reason reason = claimed->evidence.reason;
+    if (reason == Reason::handing_over || reason == Reason::claim_in_progress ||
+        reason == Reason::lock_record_unreadable) {
+      return wait_until(progress_at_ + options_.stall + options_.grace);
+    }
+    report_.owner = claimed->owner;
+    report_.holder_count = claimed->holder_count;
+    for (std::size_t at = 0; at < claimed->holder_count; ++at) report_.holders[at] = claimed->holders[at];
+    return finish(claimed->outcome == ClaimOutcome::orphaned ? EnsureOutcome::orphaned : EnsureOutcome::contended);
+  }
+
+  Result<Step> start_under_claim() noexcept {
+    const auto failure = read_failure(host_, held_.lock, held_.written);
+    if (!failure.ok()) return files_.error(Operation::read, failure.error, files_.lock());
+    // Somebody else's start has failed while we waited for the lock.
+    if (failed_meanwhile(failure.value)) return finish(EnsureOutcome::failed);
+    if (options_.mode == ClaimMode::explicit_start && failure.value.count != 0) {
+      FailureRecord forgiven = failure.value;
+      forgiven.count = 0;
+      forgiven.retry_at = Milliseconds{};
+      if (auto ok = write_failure(host_, files_, held_.lock, forgiven); !ok) return ok.error();
+    }
+    report_.has_started = true;
+    report_.generation = held_.written.generation;
+    progress_at_ = host_.clock.monotonic();
+    if (plan_.log != nullptr) {
+      if (options_.log_limit != 0) {
+        if (auto ok = rotate_log(host_, plan_.log, options_.log_limit); !ok) return ok.error();
+      }
+      const auto log = uninterrupted([&] { return host_.files.stat_at({}, plan_.log); });
+      log_from_ = log.ok() ? static_cast<std::uint64_t>(log.value.size) : 0;
+    }
+    const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock); });
+    if (!spawned.ok()) return launch_error(spawned.error);
+    child_ = spawned.value;
+    const Pid pid = launcher_.pid(child_);
+    report_.owner = {pid, host_.process.look(pid).start};
+    const Result<Step> result = follow();
+    launcher_.close(child_);
+    return result;
+  }
+
+  Error launch_error(int code) const noexcept {
+    return make_error(ErrorKind::system, Operation::launch, code, Text{plan_.program});
+  }
+
+  /// From the moment that the process exists until it is ready, or is no more.
+  Result<Step> follow() noexcept {
+    if (auto ok = name_heir(host_, files_, held_, report_.owner); !ok) {
+      end_child();
+      (void)take_back(host_, files_, held_, nullptr);
+      return ok.error();
+    }
+    Watch watch{};
+    const auto watched = uninterrupted([&] { return host_.files.watch(files_.lock_path().c_str()); });
+    if (watched.ok()) watch = watched.value;
+    const Result<Step> result = let_go_and_wait(watch, watched.ok());
+    if (watched.ok()) host_.files.close_watch(watch);
+    return result;
+  }
+
+  Result<Step> let_go_and_wait(Watch& watch, bool is_watched) noexcept {
+    if (const auto executed = uninterrupted([&] { return launcher_.let_go(child_); }); !executed.ok()) {
+      end_child();
+      return failed(FailureKind::not_executed, executed.error);
+    }
+    Milliseconds end_by = never;  // of a server whose boot was refused
+    for (;;) {
+      LockRecord record;
+      const auto kind = read_lock_record(host_, held_.lock, record);
+      if (!kind.ok()) return give_up(files_.error(Operation::read, kind.error, files_.lock()));
+      const bool is_ours = kind.value == LockRecordKind::valid && record.generation == held_.written.generation;
+      const bool is_adopted = is_ours && record.owner == report_.owner;
+      if (is_adopted && record.phase == Phase::running) return ready(record);
+      BootRecord boot;
+      const auto has_boot = read_boot_record(host_, held_.lock, held_.written.generation, boot);
+      if (!has_boot.ok()) return give_up(files_.error(Operation::read, has_boot.error, files_.lock()));
+      if (is_ours) note_progress(record, boot);
+
+      const Milliseconds now = host_.clock.monotonic();
+      if (boot.state == StepState::refused && end_by == never) end_by = now + options_.grace;
+      Milliseconds until = progress_at_ + options_.stall;
+      if (end_by < until) until = end_by;
+      if (deadline_ < until) until = deadline_;
+      if (now >= until) {
+        if (until == deadline_ && is_adopted && end_by == never) {
+          // It is a server by itself by now, and will be one for the next caller.
+          hand_over(host_, held_);
+          return finish(EnsureOutcome::timed_out);
+        }
+        end_child();
+        if (until == deadline_ && until != end_by) return failed(FailureKind::too_late, options_.deadline.count());
+        return failed(FailureKind::stalled, options_.stall.count());
+      }
+      Milliseconds span = until - now;
+      // What can't be watched must be looked at.
+      constexpr Milliseconds look_again{20};
+      if (!is_watched && span > look_again) span = look_again;
+      const auto event = launcher_.wait(child_, watch, span);
+      if (!event.ok() && event.error != EINTR) return give_up(launch_error(event.error));
+      if (event.ok() && event.value == LaunchEvent::ended) return ended();
+    }
+  }
+
+  Result<Step> ready(const LockRecord& record) noexcept {
+    report_.server = record.server;
+    report_.build = record.build;
+    report_.version = record.version;
+    report_.evidence = Evidence{};
+    hand_over(host_, held_);
+    return finish(EnsureOutcome::running);
+  }
+
+  /// It has ended before it was ready.
+  Result<Step> ended() noexcept {
+    const auto exit = uninterrupted([&] { return launcher_.reap(child_); });
+    if (!exit.ok()) return failed(FailureKind::lost, exit.error);
+    return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
+  }
+
+  /// Where we can't follow it any more, nobody may take it for a server that gets ready.
+  Result<Step> give_up(const Error& error) noexcept {
+    end_child();
+    (void)take_back(host_, files_, held_, nullptr);
+    return error;
+  }
+
+  /// Asks it to end, makes it end, and waits until it has.
+  void end_child() noexcept {
+    for (const Signal signal : {Signal::terminate, Signal::kill}) {
+      (void)uninterrupted([&] { return launcher_.kill(child_, signal); });
+      const Milliseconds until = host_.clock.monotonic() + options_.grace;
+      for (;;) {
+        const Milliseconds now = host_.clock.monotonic();
+        Watch nothing{};
+        const auto event = launcher_.wait(child_, nothing, until > now ? until - now : Milliseconds{});
+        if (event.ok() && event.value == LaunchEvent::ended) {
+          (void)uninterrupted([&] { return launcher_.reap(child_); });
+          return;
+        }
+        if (now >= until || (!event.ok() && event.error != EINTR)) break;
+      }
+    }
+  }
+
+  Result<Step> failed(FailureKind kind, std::int64_t value) noexcept {
+    const auto intent = read_stop_intent(host_, files_, held_.directory, options_.sentinel_ttl);
+    if (intent && intent->standing) {
+      // It did not fail: somebody has stopped it.
+      report_.stop = *intent;
+      if (auto ok = take_back(host_, files_, held_, nullptr); !ok) return ok.error();
+      return finish(EnsureOutcome::stopping);
+    }
+    FailureRecord& failure = report_.failure;
+    failure = FailureRecord{};
+    failure.kind = kind;
+    failure.value = value;
+    failure.server = report_.owner;
+    if (plan_.log != nullptr) {
+      if (Text{plan_.log}.size() <= decltype(failure.log)::capacity()) failure.log.append(Text{plan_.log});
+      (void)read_log_tail(host_, plan_.log, log_from_, failure.tail);
+    }
+    if (auto ok = take_back(host_, files_, held_, &failure); !ok) return ok.error();
+    return finish(EnsureOutcome::failed);
+  }
+
+  H& host_;
+  L& launcher_;
+  const StateFiles& files_;
+  const LaunchPlan& plan_;
+  const EnsureOptions& options_;
+  OnProgress& on_progress_;
+  ChangeWait<H> wait_;
+  HeldClaim<H> held_{};
+  Child child_{};
+  Milliseconds deadline_;
+  Milliseconds progress_at_;      ///< when the start came further, as far as we saw
+  std::uint64_t generation_ = 0;  ///< of the start that we watch, and its phase
+  Phase phase_ = Phase::claiming;
+  Milliseconds orphaned_since_ = never;
+  std::uint64_t log_from_ = 0;
+  std::uint64_t seen_generation_ = 0;
+  bool has_looked_ = false;
+  EnsureReport report_;
+};
+
+}  // namespace detail
+
+/// Does nothing with the progress of a start.
+struct IgnoreProgress {
+  void operator()(const BootRecord&) const noexcept {}
+};
+
+/// Gives the running server, and starts it where there is none.
+/// Effects: where nobody owns the directory and no stop stands, claims it, starts `plan`, and hands the claim to the
+/// process, which takes it by its own `claim`. Where somebody else does that, waits for them. Blocks, in the kernel,
+/// until the server is ready, has failed, or `stall` or `deadline` are over; `on_progress(BootRecord)`, which must not
+/// throw, is told each step of the boot.
+/// Returns: an outcome. That somebody stops the server, or that it can't get ready, is no error.
+/// Errors: any policy call; `Operation::launch` where no process could be made.
+template <typename H, typename L, typename OnProgress = IgnoreProgress>
+  requires LauncherPolicy<L, typename H::Filesystem>
+[[nodiscard]] Result<EnsureReport> ensure(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan,
+                                          const EnsureOptions& options = {}, OnProgress&& on_progress = {}) noexcept {
+  return detail::Ensurer<H, L, std::remove_reference_t<OnProgress>>{host, launcher, files, plan, options, on_progress}
+      .run();
+}
+
+/// The same for the directory that a guard guards. The guard itself owns nothing by it.
+template <typename Guard, typename L, typename OnProgress = IgnoreProgress>
+  requires LauncherPolicy<L, typename Guard::Host::Filesystem>
+[[nodiscard]] Result<EnsureReport> ensure(Guard& guard, L& launcher, const LaunchPlan& plan,
+                                          const EnsureOptions& options = {}, OnProgress&& on_progress = {}) noexcept {
+  return ensure(guard.host(), launcher, guard.files(), plan, options, on_progress);
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_ENSURE_HPP

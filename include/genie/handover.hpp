@@ -1,0 +1,72 @@
+// A starter's claim on its way to the server that it starts: named as heir, handed over, or taken back.
+#ifndef GENIE_HANDOVER_HPP
+#define GENIE_HANDOVER_HPP
+
+#include "genie/failure.hpp"
+#include "genie/leavings.hpp"
+
+namespace genie::inline v0 {
+
+/// Names the process that is to adopt the claim. From now on it is the one that `status` and `stop` see.
+/// Requires: a claim made with `ClaimOptions::launching`, whose lock file the process shares.
+/// Errors: write; `not_claimed`.
+template <typename H>
+[[nodiscard]] Result<void> name_heir(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                     const ProcessIdentity& heir) noexcept {
+  return update_claim(host, files, held, [&](LockRecord& record) noexcept { record.heir = heir; });
+}
+
+/// Gives the claim to the heir, which has adopted it. Nothing is written: only our share of the open files ends.
+template <typename H>
+void hand_over(H& host, HeldClaim<H>& held) noexcept {
+  if (!detail::is_claimant(host, held)) return;
+  host.files.close(held.record);
+  host.files.close(held.directory);
+  host.files.close(held.lock);
+  held = HeldClaim<H>{};
+}
+
+/// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given. What the
+/// heir itself has told of its failure stands.
+/// Requires: a claim that was handed over to a process that has ended since.
+/// Errors: the first that occurred; the lock is given up all the same.
+template <typename H>
+[[nodiscard]] Result<void> take_back(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                     FailureRecord* failure) noexcept {
+  using namespace detail;
+  if (!is_claimant(host, held)) return {};
+  Result<void> result;
+  const auto note = [&](const Result<void>& step) noexcept {
+    if (result && !step) result = step;
+  };
+  // Our lock on it would make our own record a living one.
+  host.files.close(held.record);
+  const auto removed = remove_leavings(host, files, held.directory, held.lock, held.lock_id,
+                                       [](const FileInfo&) noexcept -> Result<void> { return {}; });
+  if (!removed) note(removed.error());
+
+  LockRecord record;
+  const auto kind = read_lock_record(host, held.lock, record);
+  if (kind.ok() && kind.value == LockRecordKind::valid && record.generation == held.written.generation) {
+    held.written = record;
+  }
+  record = held.written;
+  if (failure != nullptr && record.failed != record.generation) {
+    Result<void> told = complete_failure(host, files, held.lock, record, *failure);
+    if (told) told = write_failure(host, files, held.lock, *failure);
+    if (told) record.failed = record.generation;
+    note(told);
+  }
+  record.phase = Phase::released;
+  record.owner = own_identity(host);
+  record.heir = ProcessIdentity{};
+  note(write_lock_record(host, files, held.lock, record));
+  host.files.close(held.lock);
+  host.files.close(held.directory);
+  held = HeldClaim<H>{};
+  return result;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_HANDOVER_HPP
