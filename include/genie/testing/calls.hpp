@@ -22,7 +22,7 @@ namespace genie::inline v0::testing {
 /// Number of a simulated process in its machine's table. Never used again, unlike its PID.
 using ProcessIndex = std::uint32_t;
 
-/// The calls of the three policies, and what a program under exploration may do besides (`explored.hpp`).
+/// The calls of the policies, and what a program under exploration may do besides (`explored.hpp`).
 enum class Call : std::uint8_t {
   any,
   wall,
@@ -66,6 +66,12 @@ enum class Call : std::uint8_t {
   wait,
   close_watch,
   close,
+  spawn,
+  let_go,
+  wait_child,
+  kill_child,
+  reap_child,
+  close_child,
   stay,
   await_terminate,
   fork,
@@ -113,6 +119,12 @@ inline constexpr std::array call_names{"any",
                                        "wait",
                                        "close_watch",
                                        "close",
+                                       "spawn",
+                                       "let_go",
+                                       "wait_child",
+                                       "kill_child",
+                                       "reap_child",
+                                       "close_child",
                                        "stay",
                                        "await_terminate",
                                        "fork"};

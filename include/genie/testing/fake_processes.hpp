@@ -1,11 +1,11 @@
 // The processes of a simulated machine, and the process-probe policy as one of them.
 //
 // Models: PIDs used again on request, start tokens, users, PID namespaces side by side, process groups, zombies,
-// stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, and every signal
-// delivered.
+// stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, every signal
+// delivered, descent: orphans are adopted, by an ancestor that wants them or by init.
 //
-// Does not model: threads, a namespace that sees into another, capabilities other than "user 0 may
-// signal everybody", what a process does by itself (a test's hooks do it).
+// Does not model: threads, a namespace that sees into another, the init of a namespace as a parent (0 is seen there),
+// capabilities other than "user 0 may signal everybody", what a process does by itself (a test's hooks do it).
 #ifndef GENIE_TESTING_FAKE_PROCESSES_HPP
 #define GENIE_TESTING_FAKE_PROCESSES_HPP
 
@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "genie/policy/launcher.hpp"
 #include "genie/policy/process_probe.hpp"
 #include "genie/testing/manual_clock.hpp"
 #include "genie/testing/memory_disk.hpp"
@@ -55,6 +57,18 @@ struct ProcessOptions {
   ProcessIndex session = 0;  ///< the process that began it; 0: itself
 };
 
+/// How a process was started, kept for tests and for what it runs. See `LaunchPlan`.
+struct Launch {
+  std::string program;
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  bool has_own_environment = false;  ///< false: it has its launcher's
+  std::string directory;
+  std::string log;  ///< empty: none
+  std::uint32_t file_mode_mask = 0;
+  bool adopts_orphans = false;
+};
+
 struct Process {
   Pid pid = 0;
   std::uint64_t start = 0;
@@ -69,6 +83,9 @@ struct Process {
   bool is_reaped = false;
   bool is_stopped = false;  ///< by SIGSTOP: terminate stays pending, kill does not
   bool has_pending_terminate = false;
+  ProcessExit exit{true, 9};             ///< how it ended; means nothing while it is alive
+  std::shared_ptr<const Launch> launch;  ///< null unless a launcher started it
+  bool has_handle = false;               ///< its launcher has not closed it
 };
 
 /// A signal that reached a process.
@@ -114,7 +131,13 @@ struct ProcessTable {
                     options.visibility,
                     options.reaction,
                     options.parent,
-                    options.session == 0 ? index : options.session};
+                    options.session == 0 ? index : options.session,
+                    false,
+                    false,
+                    false,
+                    {true, 9},
+                    nullptr,
+                    false};
     ProcessIndex other = 0;
     if (process.pid == 0) {
       Pid& next = next_pid.try_emplace(pid_namespace, pid_namespace == host_namespace ? 1000 : 1).first->second;
@@ -131,7 +154,19 @@ struct ProcessTable {
   [[nodiscard]] ProcessState state(const ManualTime& time, ProcessIndex index) const {
     const Process& process = processes[index];
     if (!time.ended(index)) return ProcessState::alive;
-    return process.reaction.leaves_zombie && !process.is_reaped ? ProcessState::zombie : ProcessState::gone;
+    const bool waits = process.launch != nullptr ? !time.ended(process.parent) : process.reaction.leaves_zombie;
+    return waits && !process.is_reaped ? ProcessState::zombie : ProcessState::gone;
+  }
+  /// Returns: whose child it is now; itself where it is nobody's.
+  [[nodiscard]] ProcessIndex parent(const ManualTime& time, ProcessIndex index) const {
+    ProcessIndex parent = processes[index].parent;
+    if (parent == index || !time.ended(parent)) return parent;
+    while (parent != processes[parent].parent) {
+      parent = processes[parent].parent;
+      const Process& ancestor = processes[parent];
+      if (ancestor.launch != nullptr && ancestor.launch->adopts_orphans && !time.ended(parent)) return parent;
+    }
+    return 0;
   }
   [[nodiscard]] ProcessIdentity identity(ProcessIndex index) const {
     return {processes[index].pid, known_start(processes[index].start)};
@@ -146,11 +181,13 @@ struct ProcessTable {
     }
     return false;
   }
-  /// `kill -9` from nowhere: the process becomes a zombie.
+  /// `kill -9` from nowhere: the process becomes a zombie; one that was launched, if its launcher lives to reap it.
   void crash(ManualTime& time, ProcessIndex index) {
     processes[index].reaction.leaves_zombie = true;
-    time.end(index);
+    end(time, index, {true, 9});
   }
+  /// It ends by itself.
+  void exit(ManualTime& time, ProcessIndex index, int status) { end(time, index, {false, status}); }
   void reap(ProcessIndex index) { processes[index].is_reaped = true; }
   void stop(ProcessIndex index) { processes[index].is_stopped = true; }
   void resume(ManualTime& time, ProcessIndex index) {
@@ -168,6 +205,7 @@ struct ProcessTable {
       processes[at].is_reaped = true;
     }
     pins.clear();
+    time.held.clear();
     next_pid.clear();
     next_start = 100;
     ++boots;
@@ -185,17 +223,34 @@ struct ProcessTable {
  private:
   void add_init() {
     const auto index = static_cast<ProcessIndex>(processes.size());
-    processes.push_back(
-        {1, 1, 0, host_namespace, index, "init", Visibility::full, {true, false, {}, {}, false, {}}, index, index});
+    processes.push_back({1,
+                         1,
+                         0,
+                         host_namespace,
+                         index,
+                         "init",
+                         Visibility::full,
+                         {true, false, {}, {}, false, {}},
+                         index,
+                         index,
+                         false,
+                         false,
+                         false,
+                         {true, 9},
+                         nullptr,
+                         false});
+  }
+  void end(ManualTime& time, ProcessIndex index, const ProcessExit& how, Milliseconds delay = {}) {
+    if (time.end(index, delay)) processes[index].exit = how;
   }
   void take(ManualTime& time, ProcessIndex target, Signal signal) {
     Process& process = processes[target];
     if (signal == Signal::kill) {
-      time.end(target, process.reaction.kill_takes);
+      end(time, target, {true, 9}, process.reaction.kill_takes);
     } else if (process.is_stopped || process.reaction.catches_terminate) {
       process.has_pending_terminate = true;
     } else if (!process.reaction.ignores_terminate) {
-      time.end(target, process.reaction.terminate_takes);
+      end(time, target, {true, 15}, process.reaction.terminate_takes);
     }
   }
 };
@@ -370,11 +425,9 @@ class FakeProcesses : public detail::View {
   [[nodiscard]] bool find(Pid pid, ProcessIndex& index) const {
     return table_->find(time(), me().pid_namespace, pid, index);
   }
-  /// Whose parent has ended is init's child.
   [[nodiscard]] Pid parent_of(ProcessIndex index) const {
-    const ProcessIndex parent = table_->processes[index].parent;
-    if (parent == index) return 0;
-    return pid_of(time().ended(parent) ? 0 : parent);
+    const ProcessIndex parent = table_->parent(time(), index);
+    return parent == index ? 0 : pid_of(parent);
   }
   /// As we see it.
   [[nodiscard]] Pid pid_of(ProcessIndex index) const {

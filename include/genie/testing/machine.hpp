@@ -18,40 +18,19 @@
 
 #include <cstdint>
 
+#include "genie/testing/fake_launcher.hpp"
 #include "genie/testing/fake_processes.hpp"
 #include "genie/testing/manual_clock.hpp"
 #include "genie/testing/memory_filesystem.hpp"
 
 namespace genie::inline v0::testing {
 
-/// One simulated process: its policies, views onto its machine. Copies are the same process.
-struct Contender {
-  ManualClock clock;
-  FakeProcesses process;
-  MemoryFilesystem filesystem;
-  ProcessIdentity identity;
-
-  [[nodiscard]] ProcessIndex index() const noexcept { return process.original(); }
-  [[nodiscard]] CallScript& calls() const { return process.time().scripts[index()]; }
-  [[nodiscard]] bool is_alive() const { return !process.time().ended(index()); }
-  /// `kill -9`: descriptors close, locks drop, the process is a zombie, its code a ghost's.
-  void kill() const {
-    process.table().crash(process.time(), index());
-    filesystem.disk().settle(process.time());
-  }
-  /// Its parent has asked for its exit status: the PID is free.
-  void reap() const { process.table().reap(index()); }
-  /// Dies just before its `number`-th call from now, counted from 1.
-  void kill_before_call(std::uint64_t number) const {
-    calls().at_call[calls().count() + number] = [self = *this] { self.kill(); };
-  }
-};
-
 class Machine {
  public:
   ManualTime time;
   ProcessTable processes;
   MemoryDisk disk;
+  Programs programs;  ///< that launchers find
 
   [[nodiscard]] Contender spawn(const ProcessOptions& options = {}) {
     const ProcessIndex index = processes.spawn(time, options);
@@ -61,7 +40,8 @@ class Machine {
   /// Returns: new views as a process that exists.
   [[nodiscard]] Contender contender(ProcessIndex index) {
     return {ManualClock{time, index}, FakeProcesses{processes, time, index, &disk},
-            MemoryFilesystem{disk, time, index, processes.processes[index].user}, processes.identity(index)};
+            MemoryFilesystem{disk, time, index, processes.processes[index].user},
+            FakeLauncher{processes, time, disk, programs, index}, processes.identity(index)};
   }
   /// A child in its parent's process group that shares the parent's open files.
   [[nodiscard]] Contender fork(const Contender& parent) {

@@ -34,6 +34,8 @@ struct ManualTime {
   std::map<ProcessIndex, CallScript> scripts;
   std::map<ProcessIndex, Milliseconds> ends;    ///< monotonic time at which a process ends
   std::map<ProcessIndex, ProcessIndex> acting;  ///< see `Machine::act_as`
+  std::map<ProcessIndex, ProcessIndex> held;    ///< processes not let go yet, and their launchers: they end with them
+  Milliseconds held_outlives;                   ///< so much later, if the test says so
 
   /// Lets time pass, and lets what is due happen on the way.
   void advance(Milliseconds span) { pass_until(monotonic + span); }
@@ -44,15 +46,20 @@ struct ManualTime {
   /// `action` happens when `span` has passed.
   void after(Milliseconds span, std::function<void()> action) { agenda.emplace(monotonic + span, std::move(action)); }
 
-  void end(ProcessIndex process, Milliseconds delay = Milliseconds{}) {
+  /// Returns: false where it ends no later anyway.
+  bool end(ProcessIndex process, Milliseconds delay = Milliseconds{}) {
     const Milliseconds point = monotonic + delay;
-    if (const auto [known, added] = ends.try_emplace(process, point); !added && known->second > point) {
-      known->second = point;
-    }
+    const auto [known, added] = ends.try_emplace(process, point);
+    if (!added && known->second <= point) return false;
+    known->second = point;
+    return true;
   }
   [[nodiscard]] bool ended(ProcessIndex process) const {
     const auto found = ends.find(process);
-    return found != ends.end() && found->second <= monotonic;
+    if (found != ends.end() && found->second <= monotonic) return true;
+    if (held.empty()) return false;
+    const auto hold = held.find(process);
+    return hold != held.end() && end_of_held(hold->second) <= monotonic;
   }
 
   /// For the fakes: lets time pass until `ready()` or until `span` is over or `process` ends, stopping wherever
@@ -86,9 +93,17 @@ struct ManualTime {
     }
     move_to(point);
   }
+  [[nodiscard]] Milliseconds end_of_held(ProcessIndex launcher) const {
+    const auto found = ends.find(launcher);
+    return found == ends.end() ? Milliseconds{INT64_MAX} : found->second + held_outlives;
+  }
   [[nodiscard]] Milliseconds next_event(Milliseconds latest) const {
     if (!agenda.empty() && agenda.begin()->first < latest) latest = agenda.begin()->first;
     for (const auto& [process, point] : ends) {
+      if (point > monotonic && point < latest) latest = point;
+    }
+    for (const auto& [process, launcher] : held) {
+      const Milliseconds point = end_of_held(launcher);
       if (point > monotonic && point < latest) latest = point;
     }
     return latest;
@@ -97,7 +112,7 @@ struct ManualTime {
 
 namespace detail {
 
-/// What the three policy views have in common: a machine's time, the process that they belong to, and the one gate
+/// What the policy views have in common: a machine's time, the process that they belong to, and the one gate
 /// that every call goes through. Copies are views of the same.
 class View {
  public:

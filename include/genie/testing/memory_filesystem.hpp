@@ -56,6 +56,28 @@ class MemoryFilesystem : public detail::View {
     for (const auto& [descriptor, id] : table().descriptors) ++disk_->open_files[id].descriptors;
   }
 
+  /// `child` gets a duplicate of `file`, which must be open, where `inherited` finds it.
+  void hand_to(const MemoryFilesystem& child, File file) noexcept {
+    const std::uint32_t id = table().descriptors[file.descriptor];
+    ++disk_->open_files[id].descriptors;
+    disk_->tables[child.process()].descriptors[inherited_descriptor] = id;
+  }
+  [[nodiscard]] bool is_open(File file) const { return find(file) != nullptr; }
+  [[nodiscard]] bool is_open(const Watch& watch) const { return table().watches.count(watch.descriptor) != 0; }
+  /// What a wait for the file looks at: whether it has changed since the last look.
+  [[nodiscard]] bool takes_change(const Watch& watch) const {
+    disk_->settle(time());
+    const auto entry = table().watches.find(watch.descriptor);
+    if (entry == table().watches.end()) return false;
+    MemoryDisk::Watch& state = entry->second;
+    const auto found = disk_->inodes.find(state.inode);
+    const bool lives = found != disk_->inodes.end() && found->second.serial == state.serial;
+    const std::uint64_t version = lives ? found->second.version : MemoryDisk::unwatched;
+    const bool changed = state.seen != version;
+    state.seen = version;
+    return changed;
+  }
+
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
     const Place at = look_up(enter(Call::make_directory, path), File{}, path);
     if (at.error != 0) return {at.error};
@@ -279,8 +301,8 @@ class MemoryFilesystem : public detail::View {
   [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
     const CallOutcome gate = enter(Call::wait);
     if (gate.error != 0) return SysResult<bool>::failure(gate.error);
-    if (table().watches.count(watch.descriptor) == 0) return SysResult<bool>::failure(EBADF);
-    const bool changed = time().block(process(), span, [&] { return has_changed(watch); });
+    if (!is_open(watch)) return SysResult<bool>::failure(EBADF);
+    const bool changed = time().block(process(), span, [&] { return takes_change(watch); });
     if (is_ghost()) return SysResult<bool>::failure(ghost_error);
     return {changed, 0};
   }
@@ -408,19 +430,6 @@ class MemoryFilesystem : public detail::View {
       if (range.end < lock.end) result.push_back({range.end, lock.end});
     }
     return result;
-  }
-
-  [[nodiscard]] bool has_changed(const Watch& watch) const {
-    disk_->settle(time());
-    const auto entry = table().watches.find(watch.descriptor);
-    if (entry == table().watches.end()) return false;
-    MemoryDisk::Watch& state = entry->second;
-    const auto found = disk_->inodes.find(state.inode);
-    const bool lives = found != disk_->inodes.end() && found->second.serial == state.serial;
-    const std::uint64_t version = lives ? found->second.version : MemoryDisk::unwatched;
-    const bool changed = state.seen != version;
-    state.seen = version;
-    return changed;
   }
 
   MemoryDisk* disk_;
