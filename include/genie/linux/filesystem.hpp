@@ -161,12 +161,14 @@ class LinuxFilesystem {
   }
   [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
     auto changed = linux_detail::wait_readable(watch.descriptor, span);
-    if (changed.ok() && changed.value) {
-      alignas(inotify_event) char events[4096];
-      while (::read(watch.descriptor, events, sizeof events) > 0) {
-      }
-    }
+    if (changed.ok() && changed.value) forget_changes(watch);
     return changed;
+  }
+  /// Takes what the kernel has to tell of a watch that was found readable: the next wait is for further changes.
+  static void forget_changes(Watch& watch) noexcept {
+    alignas(inotify_event) char events[4096];
+    while (::read(watch.descriptor, events, sizeof events) > 0) {
+    }
   }
   void close_watch(Watch& watch) noexcept {
     if (watch.descriptor >= 0) ::close(watch.descriptor);
@@ -184,14 +186,10 @@ class LinuxFilesystem {
   static SysResult<void> status(int result) noexcept {
     return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
   }
-  /// A process that was started without its standard streams must not print into our files.
   static SysResult<File> file(int descriptor) noexcept {
     if (descriptor < 0) return SysResult<File>::failure(errno);
-    if (descriptor > STDERR_FILENO) return {File{descriptor}, 0};
-    const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    ::close(descriptor);
-    return higher >= 0 ? SysResult<File>{File{higher}, 0} : SysResult<File>::failure(error);
+    const auto moved = linux_detail::above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
   }
   static SysResult<std::size_t> transferred(ssize_t count) noexcept {
     if (count < 0) return SysResult<std::size_t>::failure(errno);

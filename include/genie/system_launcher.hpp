@@ -1,0 +1,22 @@
+// The launcher of the system that we are compiled for. Apart from <genie/system.hpp>, because most programs start none.
+#ifndef GENIE_SYSTEM_LAUNCHER_HPP
+#define GENIE_SYSTEM_LAUNCHER_HPP
+
+#include "genie/policy/launcher.hpp"
+#include "genie/system.hpp"
+
+#if defined(__linux__)
+#include "genie/linux/launcher.hpp"
+#endif
+
+namespace genie::inline v0 {
+
+#if defined(__linux__)
+using SystemLauncher = LinuxLauncher;
+#endif
+
+static_assert(LauncherPolicy<SystemLauncher, SystemFilesystem>);
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_SYSTEM_LAUNCHER_HPP
