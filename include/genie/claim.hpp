@@ -218,8 +218,10 @@ class Claimant {
   bool is_heir_of(const OwnerView& view) noexcept {
     const LockRecord& record = view.record;
     if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
-    return record.heir.pid == host_.process.self() && is_visible_from(record.origin, host_.process.origin()) &&
-           record.heir == own_identity(host_);
+    if (record.heir.pid != host_.process.self() || !is_visible_from(record.origin, host_.process.origin()))
+      return false;
+    // A starter may not have seen when we started; then that we share its lock must do.
+    return !record.heir.start.known || record.heir == own_identity(host_);
   }
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
@@ -241,7 +243,7 @@ class Claimant {
     is_heir_ = true;
     record_ = starters;
     record_.phase = Phase::claiming;
-    record_.owner = starters.heir;
+    record_.owner = own_identity(host_);
     record_.heir = ProcessIdentity{};
     record_.record = FileStamp{};
     record_.judged = ProcessIdentity{};

@@ -21,9 +21,9 @@ struct EnsureOptions {
   Milliseconds grace{5'000};              ///< how long a server that stalled or refused may take to end
   Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
-  std::uint64_t log_limit = 1U << 20U;  ///< a larger log is put aside before a start; 0: never
-  Text build{};                         ///< what is said of the server until it speaks for itself
-  Text version{};                       ///< the same, to be compared
+  std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
+  Text build{};                                 ///< what is said of the server until it speaks for itself
+  Text version{};                               ///< the same, to be compared
 };
 
 enum class EnsureOutcome : std::uint8_t {
@@ -342,7 +342,8 @@ class Ensurer {
       const auto kind = read_lock_record(host_, held_.lock, record);
       if (!kind.ok()) return give_up(files_.error(Operation::read, kind.error, files_.lock()));
       const bool is_ours = kind.value == LockRecordKind::valid && record.generation == held_.written.generation;
-      const bool is_adopted = is_ours && record.owner == report_.owner;
+      // It has not been reaped, so that nobody else can have its number.
+      const bool is_adopted = is_ours && record.phase != Phase::launching && record.owner.pid == report_.owner.pid;
       if (is_adopted && record.phase == Phase::running) return ready(record);
       BootRecord boot;
       const auto has_boot = read_boot_record(host_, held_.lock, held_.written.generation, boot);
@@ -375,6 +376,7 @@ class Ensurer {
   }
 
   Result<Step> ready(const LockRecord& record) noexcept {
+    report_.owner = record.owner;
     report_.server = record.server;
     report_.build = record.build;
     report_.version = record.version;
@@ -399,7 +401,8 @@ class Ensurer {
 
   /// Asks it to end, makes it end, and waits until it has.
   void end_child() noexcept {
-    for (const Signal signal : {Signal::terminate, Signal::kill}) {
+    constexpr Signal signals[] = {Signal::terminate, Signal::kill};
+    for (const Signal signal : signals) {
       (void)uninterrupted([&] { return launcher_.kill(child_, signal); });
       const Milliseconds until = host_.clock.monotonic() + options_.grace;
       for (;;) {
@@ -431,6 +434,7 @@ class Ensurer {
     if (plan_.log != nullptr) {
       if (Text{plan_.log}.size() <= decltype(failure.log)::capacity()) failure.log.append(Text{plan_.log});
       (void)read_log_tail(host_, plan_.log, log_from_, failure.tail);
+      while (Text{failure.tail}.ends_with("\n")) failure.tail.resize(failure.tail.size() - 1);
     }
     if (auto ok = take_back(host_, files_, held_, &failure); !ok) return ok.error();
     return finish(EnsureOutcome::failed);

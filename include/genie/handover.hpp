@@ -26,8 +26,8 @@ void hand_over(H& host, HeldClaim<H>& held) noexcept {
   held = HeldClaim<H>{};
 }
 
-/// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given. What the
-/// heir itself has told of its failure stands.
+/// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given: that is
+/// completed, or replaced by what the heir itself has told.
 /// Requires: a claim that was handed over to a process that has ended since.
 /// Errors: the first that occurred; the lock is given up all the same.
 template <typename H>
@@ -51,7 +51,10 @@ template <typename H>
     held.written = record;
   }
   record = held.written;
-  if (failure != nullptr && record.failed != record.generation) {
+  if (failure != nullptr && record.failed == record.generation) {
+    const auto told = read_failure(host, held.lock, record);
+    if (told.ok() && told.value.generation != 0) *failure = told.value;
+  } else if (failure != nullptr) {
     Result<void> told = complete_failure(host, files, held.lock, record, *failure);
     if (told) told = write_failure(host, files, held.lock, *failure);
     if (told) record.failed = record.generation;

@@ -5,6 +5,7 @@
 
 #include "genie/boot.hpp"
 #include "genie/claim.hpp"
+#include "genie/failure.hpp"
 #include "genie/port_file.hpp"
 #include "genie/status.hpp"
 #include "genie/stop.hpp"
@@ -98,6 +99,10 @@ class ServeGuard {
   }
   /// Begins a step that reports by itself. Requires: the claim.
   [[nodiscard]] BootStep<ServeGuard> step(Text name, std::uint64_t total = 0) noexcept { return {*this, name, total}; }
+  /// Tells everybody who waits why the server will not get ready; see `genie::report_failure`. Requires: the claim.
+  Result<void> report_failure(const FailureRecord& failure) noexcept {
+    return genie::report_failure(host_, files_, held_, failure);
+  }
   /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });

@@ -1,0 +1,696 @@
+// Start on demand: single flight, boot steps, failures, and who may start at all, with programs that only simulate.
+#include <genie/ensure.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+using namespace tests;
+using genie::BootRecord;
+using genie::ClaimMode;
+using genie::EnsureOptions;
+using genie::EnsureOutcome;
+using genie::EnsureReport;
+using genie::FailureKind;
+using genie::Milliseconds;
+using genie::Phase;
+using genie::StepState;
+
+namespace {
+
+constexpr const char* program_path = "/usr/bin/server";
+constexpr const char* arguments[] = {"server", "--quiet", nullptr};
+
+genie::LaunchPlan plan() {
+  genie::LaunchPlan result;
+  result.program = program_path;
+  result.arguments = arguments;
+  return result;
+}
+
+/// A server process that goes on after its hook returns.
+struct Server {
+  explicit Server(const Contender& self) : contender{self}, guard{guard_of(self)} {}
+  Contender contender;
+  Guard guard;
+};
+
+/// Programs, and the servers that run: they must outlive what is planned for them.
+struct World {
+  Machine machine;
+  std::vector<std::unique_ptr<Server>> servers;
+  Contender client = machine.spawn();
+
+  World() {
+    program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  }
+
+  /// From now on, a started program does this.
+  void program(std::function<void(Server&)> run) {
+    machine.programs[program_path] = [this, run](Contender& child) {
+      servers.push_back(std::make_unique<Server>(child));
+      run(*servers.back());
+    };
+  }
+  [[nodiscard]] genie::Result<EnsureReport> ensure(const Contender& caller, const EnsureOptions& options = {}) {
+    Guard guard = guard_of(caller);
+    Contender self = caller;
+    return genie::ensure(guard, self.launcher, plan(), options);
+  }
+  [[nodiscard]] genie::Result<EnsureReport> ensure(const EnsureOptions& options = {}) {
+    return ensure(client, options);
+  }
+  [[nodiscard]] genie::StatusReport status() {
+    Guard guard = guard_of(machine.spawn());
+    return *guard.status();
+  }
+  [[nodiscard]] Server& server() { return *servers.back(); }
+  /// Ends whatever runs, as by `kill -9`.
+  void kill_server() {
+    server().contender.kill();
+    server().contender.reap();
+  }
+};
+
+EnsureOptions explicitly() {
+  EnsureOptions options;
+  options.mode = ClaimMode::explicit_start;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a server is started where there is none, and owns the claim that was made for it", "[ensure]") {
+  World world;
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+  CHECK(report->owner == world.server().contender.identity);
+  CHECK(report->generation == 1);
+  const genie::StatusReport status = world.status();
+  CHECK(status.state == genie::ServerState::running);
+  CHECK(status.owner == report->owner);
+  CHECK(*world.machine.disk.read_file(record_path) == text_of(report->owner));
+  CHECK(world.server().guard.owns());
+  CHECK(world.server().guard.verify() == genie::Ownership::held);
+  // The client keeps nothing: the lock ends with the server.
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  CHECK(world.client.launcher.open_count() == 0);
+  CHECK(strangers(world.machine).empty());
+  world.kill_server();
+  CHECK(world.status().state == genie::ServerState::stale);
+}
+
+TEST_CASE("a server that runs is used, and nothing is started", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure());
+  const auto again = world.ensure(world.machine.spawn());
+  REQUIRE(again);
+  CHECK(again->outcome == EnsureOutcome::running);
+  CHECK_FALSE(again->has_started);
+  CHECK_FALSE(again->has_joined);
+  CHECK(again->owner == world.server().contender.identity);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("a started server goes on in the generation of its starter's claim", "[ensure]") {
+  World world;
+  crashed_owner(world.machine);
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->generation == 2);
+  CHECK(world.status().generation == 2);
+  REQUIRE(world.server().guard.release());
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(strangers(world.machine).empty());
+}
+
+TEST_CASE("whoever asks while a server is being started joins, and gets the same one", "[ensure]") {
+  World world;
+  const Contender other = world.machine.spawn();
+  genie::ProcessIdentity joined;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    world.machine.time.after(Milliseconds{100}, [&server] { CHECK(server.guard.ready()); });
+    const auto second = world.ensure(other);
+    REQUIRE(second);
+    CHECK(second->outcome == EnsureOutcome::running);
+    CHECK(second->has_joined);
+    CHECK_FALSE(second->has_started);
+    joined = second->owner;
+  });
+  const auto first = world.ensure();
+  REQUIRE(first);
+  CHECK(first->outcome == EnsureOutcome::running);
+  CHECK(joined == first->owner);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("before the server has adopted its claim, others see who is about to own it", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    const genie::StatusReport status = world.status();
+    CHECK(status.state == genie::ServerState::starting);
+    CHECK(status.owner == server.contender.identity);
+    CHECK(status.evidence.reason == genie::Reason::handing_over);
+    CHECK(server.guard.claim()->adopted);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a starter that is killed before it lets go leaves the way free", "[ensure]") {
+  World world;
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::let_go) world.client.kill();
+  };
+  CHECK_FALSE(world.ensure());
+  CHECK(world.servers.empty());
+  CHECK(world.status().state == genie::ServerState::stale);
+  const auto next = world.ensure(world.machine.spawn());
+  REQUIRE(next);
+  CHECK(next->outcome == EnsureOutcome::running);
+  CHECK(world.servers.size() == 1);
+  CHECK(strangers(world.machine).empty());
+}
+
+TEST_CASE("a starter that is killed at any call leaves one server at most, and the next caller gets one", "[ensure]") {
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    crashed_owner(world.machine);
+    world.client.kill_before_call(call);
+    if (world.ensure()) break;
+    const std::size_t started = world.servers.size();
+    const auto next = world.ensure(world.machine.spawn());
+    REQUIRE(next);
+    CHECK(next->outcome == EnsureOutcome::running);
+    CHECK(world.servers.size() == 1);
+    CHECK(next->owner == world.servers.back()->contender.identity);
+    CHECK(started <= 1);
+    CHECK(strangers(world.machine).empty());
+  }
+}
+
+TEST_CASE("a server that is killed at any call of its adoption is reported, and leaves nothing behind", "[ensure]") {
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    crashed_owner(world.machine);
+    bool is_adopted = false;
+    world.program([&](Server& server) {
+      server.contender.kill_before_call(call);
+      is_adopted = server.guard.claim().has_value();
+    });
+    const auto report = world.ensure();
+    REQUIRE(report);
+    if (is_adopted) break;
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::signalled);
+    CHECK(report->failure.value == 9);
+    CHECK_FALSE(world.machine.disk.exists(record_path));
+    CHECK(strangers(world.machine).empty());
+    CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  }
+}
+
+TEST_CASE("each call of a starter that fails is reported, or does not matter, and the next caller gets a server",
+          "[ensure]") {
+  for (const int error : {EIO, ENOSPC, EMFILE, EACCES}) {
+    for (std::uint64_t call = 1;; ++call) {
+      CAPTURE(error, call);
+      World world;
+      crashed_owner(world.machine);
+      world.client.calls().fail(Call::any, error, call);
+      const auto report = world.ensure();
+      const bool is_past = world.client.calls().count() < call;
+      if (report && report->outcome == EnsureOutcome::running) {
+        CHECK(world.servers.size() == 1);
+      } else if (!report) {
+        CHECK(report.error().code != 0);
+      }
+      world.client.calls().clear();
+      const auto next = world.ensure(explicitly());
+      REQUIRE(next);
+      CHECK(next->outcome == EnsureOutcome::running);
+      if (is_past) break;
+    }
+  }
+}
+
+TEST_CASE("a server that dies while it boots fails its starter, with the step and the end of its log", "[ensure]") {
+  World world;
+  world.machine.disk.make_directory("/var");
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    REQUIRE(server.guard.boot("load the index", 3, 10));
+    world.machine.disk.write_file("/var/log", "an old line\nopening index\nindex is broken\n");
+    world.machine.time.after(Milliseconds{100}, [&server] { server.contender.exit(3); });
+  });
+  genie::LaunchPlan with_log = plan();
+  with_log.log = "/var/log";
+  world.machine.disk.write_file("/var/log", "an old line\n");
+  Guard guard = guard_of(world.client);
+  const auto report = genie::ensure(guard, world.client.launcher, with_log);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::exited);
+  CHECK(report->failure.value == 3);
+  CHECK(report->failure.step == genie::StepName{"load the index"});
+  CHECK(report->failure.server == world.server().contender.identity);
+  CHECK(report->failure.log == genie::FixedText<255>{"/var/log"});
+  CHECK(report->failure.tail == genie::FixedText<1000>{"opening index\nindex is broken"});
+  // Kept for everybody, until a start succeeds.
+  CHECK(world.status().failure == report->failure);
+  CHECK(world.status().state == genie::ServerState::stopped);
+  world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.status().failure.generation == 0);
+}
+
+TEST_CASE("everybody who waits for a start that fails is told why, and starts nothing", "[ensure]") {
+  World world;
+  const Contender starter = world.machine.spawn();
+  Guard starting = guard_of(starter);
+  genie::HeldClaim<Guard::Host> held;
+  genie::ClaimOptions options;
+  options.launching = true;
+  REQUIRE(genie::claim(starting.host(), starting.files(), options, held)->owned());
+  const Contender heir = world.machine.spawn();
+  genie::FailureRecord failure;
+  failure.kind = FailureKind::exited;
+  failure.value = 3;
+  bool has_begun = false;
+  const auto fail = [&] {
+    heir.kill();
+    heir.reap();
+    CHECK(genie::take_back(starting.host(), starting.files(), held, &failure));
+  };
+  SECTION("who came before the server existed") { world.machine.time.after(Milliseconds{10}, fail); }
+  SECTION("who came while it booted") {
+    REQUIRE(genie::name_heir(starting.host(), starting.files(), held, heir.identity));
+    world.machine.time.after(Milliseconds{10}, fail);
+  }
+  SECTION("who was about to claim the directory itself") {
+    // It has seen the directory free, and then waited for the lock that the failed start still had.
+    REQUIRE(genie::take_back(starting.host(), starting.files(), held, nullptr));
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (has_begun || event.call != Call::try_lock) return;
+      has_begun = true;
+      CHECK(genie::claim(starting.host(), starting.files(), options, held)->owned());
+      world.machine.time.after(Milliseconds{10}, fail);
+    };
+  }
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure == failure);
+  CHECK(report->failure.count == 1);
+  CHECK(world.servers.empty());
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+}
+
+TEST_CASE("a program that cannot be executed is a failed start with the reason", "[ensure]") {
+  World world;
+  world.machine.programs.clear();
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::not_executed);
+  CHECK(report->failure.value == ENOENT);
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+}
+
+TEST_CASE("failures in a row keep starts on demand out for longer each time, and an explicit start does not wait",
+          "[ensure]") {
+  World world;
+  world.program([](Server& server) { server.contender.exit(1); });
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+  const auto second = world.ensure();
+  CHECK(second->outcome == EnsureOutcome::failed);
+  CHECK(second->failure.count == 2);
+  const auto third = world.ensure();
+  CHECK(third->outcome == EnsureOutcome::backing_off);
+  CHECK(third->failure == second->failure);
+  CHECK(third->retry_in == Milliseconds{1000});
+  CHECK(world.servers.size() == 2);
+  world.machine.time.advance(Milliseconds{1000});
+  CHECK(world.ensure()->failure.count == 3);
+  CHECK(world.ensure()->retry_in == Milliseconds{2000});
+  // A person is not kept waiting, and the count begins anew.
+  const auto by_hand = world.ensure(explicitly());
+  CHECK(by_hand->outcome == EnsureOutcome::failed);
+  CHECK(by_hand->failure.count == 1);
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+  // Nobody knows how long ago it was once the machine was started anew.
+  CHECK(world.ensure()->outcome == EnsureOutcome::backing_off);
+  world.machine.reboot();
+  CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::failed);
+}
+
+TEST_CASE("the backoff doubles from a second up to a minute", "[ensure]") {
+  CHECK(genie::backoff_after(0) == Milliseconds{});
+  CHECK(genie::backoff_after(1) == Milliseconds{});
+  CHECK(genie::backoff_after(2) == Milliseconds{1000});
+  CHECK(genie::backoff_after(3) == Milliseconds{2000});
+  CHECK(genie::backoff_after(7) == Milliseconds{32'000});
+  CHECK(genie::backoff_after(8) == genie::longest_backoff);
+  CHECK(genie::backoff_after(UINT64_MAX) == genie::longest_backoff);
+}
+
+TEST_CASE("a boot that reports outlasts the stall window many times over", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    for (int step = 1; step <= 90; ++step) {
+      world.machine.time.after(Milliseconds{step * 1000}, [&server, step] {
+        CHECK(server.guard.boot("step " + std::to_string(step)));
+        if (step == 90) CHECK(server.guard.ready());
+      });
+    }
+  });
+  std::vector<std::string> seen;
+  EnsureOptions options;
+  options.stall = Milliseconds{2000};
+  Guard guard = guard_of(world.client);
+  const auto report = genie::ensure(guard, world.client.launcher, plan(), options,
+                                    [&](const BootRecord& boot) { seen.emplace_back(boot.step.c_str()); });
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(seen.size() >= 89);
+  CHECK(seen.front() == "step 1");
+}
+
+TEST_CASE("a boot that stalls is ended, and the failure names the step", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    REQUIRE(server.guard.boot("backfill", 10, 1000));
+  });
+  EnsureOptions options;
+  options.stall = Milliseconds{2000};
+  const auto report = world.ensure(options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::stalled);
+  CHECK(report->failure.value == 2000);
+  CHECK(report->failure.step == genie::StepName{"backfill"});
+  CHECK_FALSE(world.server().contender.is_alive());
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  REQUIRE(world.machine.processes.deliveries.size() == 1);
+  CHECK(world.machine.processes.deliveries.front().signal == genie::Signal::terminate);
+}
+
+TEST_CASE("a server that ignores the request to end is made to", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    server.contender.process.me().reaction.ignores_terminate = true;
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+  });
+  EnsureOptions options;
+  options.stall = Milliseconds{100};
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::failed);
+  CHECK_FALSE(world.server().contender.is_alive());
+  REQUIRE(world.machine.processes.deliveries.size() == 2);
+  CHECK(world.machine.processes.deliveries.back().signal == genie::Signal::kill);
+}
+
+TEST_CASE("a step that needs a person ends the boot, and says what to run", "[ensure]") {
+  World world;
+  SECTION("the server ends by itself") {
+    world.program([&](Server& server) {
+      REQUIRE(server.guard.claim({.starting = true})->adopted);
+      auto step = server.guard.step("migrate");
+      step.refused("run: myapp migrate");
+      CHECK(step.result());
+      server.contender.exit(1);
+    });
+  }
+  SECTION("it does not, and is ended") {
+    world.program([&](Server& server) {
+      REQUIRE(server.guard.claim({.starting = true})->adopted);
+      server.guard.step("migrate").refused("run: myapp migrate");
+    });
+  }
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::refused);
+  CHECK(report->failure.step == genie::StepName{"migrate"});
+  CHECK(report->failure.advice == genie::StepAdvice{"run: myapp migrate"});
+  CHECK_FALSE(world.server().contender.is_alive());
+}
+
+TEST_CASE("what a server itself tells of its failure stands", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    genie::FailureRecord failure;
+    failure.kind = FailureKind::signalled;
+    failure.value = 11;
+    REQUIRE(server.guard.report_failure(failure));
+    REQUIRE(server.guard.release());
+    server.contender.exit(1);
+  });
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::signalled);
+  CHECK(report->failure.value == 11);
+  CHECK(report->failure == world.status().failure);
+}
+
+TEST_CASE("a caller whose time is up leaves a server that goes on", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    REQUIRE(server.guard.boot("backfill", 1, 2));
+  });
+  EnsureOptions options;
+  options.deadline = Milliseconds{500};
+  const auto report = world.ensure(options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::timed_out);
+  CHECK(report->boot.step == genie::StepName{"backfill"});
+  CHECK(world.server().contender.is_alive());
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  const auto joined = world.ensure(options);
+  CHECK(joined->outcome == EnsureOutcome::timed_out);
+  CHECK(joined->has_joined);
+  REQUIRE(world.server().guard.ready());
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("a program that never claims is ended when the time is up", "[ensure]") {
+  World world;
+  world.program([](Server&) {});
+  EnsureOptions options;
+  SECTION("the deadline") {
+    options.deadline = Milliseconds{500};
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::too_late);
+    CHECK(report->failure.value == 500);
+  }
+  SECTION("the stall window") {
+    options.stall = Milliseconds{500};
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::stalled);
+  }
+  CHECK_FALSE(world.server().contender.is_alive());
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+}
+
+TEST_CASE("while a stop goes on, a start on demand stays out, and an explicit one waits for its end", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure());
+  world.server().contender.process.me().reaction.terminate_takes = Milliseconds{200};
+  bool has_asked = false;
+  world.server().contender.process.me().reaction.on_signal = [&](genie::Signal) {
+    if (has_asked) return;
+    has_asked = true;
+    const auto automatic = world.ensure(world.machine.spawn());
+    REQUIRE(automatic);
+    CHECK(automatic->outcome == EnsureOutcome::stopping);
+    CHECK(automatic->stop.standing);
+  };
+  const Contender stopper = world.machine.spawn();
+  Guard stopping = guard_of(stopper);
+  REQUIRE(stopping.stop());
+  CHECK(has_asked);
+  CHECK(world.servers.size() == 1);
+
+  // A sentinel that a crashed stop has left: the explicit start waits until it has expired.
+  const genie::StateFiles files{directory, "serve", {}};
+  world.machine.disk.write_file(sentinel_path, std::to_string((world.machine.time.wall + Milliseconds{5000}).count()));
+  CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::stopping);
+  const Milliseconds before = world.machine.time.monotonic;
+  const auto by_hand = world.ensure(world.machine.spawn(), explicitly());
+  REQUIRE(by_hand);
+  CHECK(by_hand->outcome == EnsureOutcome::running);
+  CHECK(world.machine.time.monotonic - before >= Milliseconds{5000});
+}
+
+TEST_CASE("a server that is stopped while it boots was stopped, and has not failed", "[ensure]") {
+  World world;
+  const Contender stopper = world.machine.spawn();
+  genie::StopReceipt receipt;
+  SECTION("once it has adopted the claim") {
+    world.program([&](Server& server) {
+      REQUIRE(server.guard.claim({.starting = true})->adopted);
+      receipt = *guard_of(stopper).stop();
+    });
+  }
+  SECTION("before that: its starter, which owns the claim, is left alone") {
+    world.program([&](Server&) { receipt = *guard_of(stopper).stop(); });
+  }
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    // Whoever stops waits for the lock, which ends only with us; here it gives up first, and its sentinel is gone.
+    if (event.call == Call::wait_child && receipt.sent_terminate) {
+      world.machine.disk.write_file(sentinel_path,
+                                    std::to_string((world.machine.time.wall + Milliseconds{5000}).count()));
+    }
+  };
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(receipt.target == world.server().contender.identity);
+  CHECK(receipt.sent_terminate);
+  CHECK(world.client.is_alive());
+  CHECK(report->outcome == EnsureOutcome::stopping);
+  CHECK(world.status().failure.generation == 0);
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+}
+
+TEST_CASE("inside the server, and in whatever descends from it, nothing is started", "[ensure]") {
+  World world;
+  genie::testing::ProcessOptions options;
+  const auto outcome_of = [&](const genie::testing::ProcessOptions& process) {
+    const auto report = world.ensure(world.machine.spawn(process));
+    REQUIRE(report);
+    return report->outcome;
+  };
+  world.program([&](Server& server) {
+    // Its own code, before the claim is its own, and after.
+    CHECK(world.ensure(server.contender)->outcome == EnsureOutcome::self);
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    CHECK(world.ensure(server.contender)->outcome == EnsureOutcome::self);
+    // A tool that its boot runs.
+    options.parent = server.contender.index();
+    options.session = server.contender.index();
+    CHECK(outcome_of(options) == EnsureOutcome::self);
+    REQUIRE(server.guard.ready());
+  });
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  const auto server = world.server().contender.index();
+  SECTION("a grandchild in a session of its own") {
+    options = {};
+    options.parent = server;
+    options.parent = world.machine.spawn(options).index();
+    CHECK(outcome_of(options) == EnsureOutcome::self);
+  }
+  SECTION("a process of its session that has lost its parent") {
+    options = {};
+    options.session = server;
+    CHECK(outcome_of(options) == EnsureOutcome::self);
+  }
+  SECTION("the command that it guards, and its children") {
+    options = {};
+    const Contender command = world.machine.spawn(options);
+    REQUIRE(world.server().guard.set_server(command.identity));
+    CHECK(world.ensure(command)->outcome == EnsureOutcome::self);
+    options.parent = command.index();
+    CHECK(outcome_of(options) == EnsureOutcome::self);
+  }
+  SECTION("a stranger that has got its session's number is no part of it") {
+    options = {};
+    world.machine.processes.processes[server].start += 1;
+    options.session = server;
+    CHECK(outcome_of(options) != EnsureOutcome::self);
+  }
+  SECTION("where it runs in another PID namespace, its numbers mean nothing here") {
+    options = {};
+    options.pid_namespace = 4026532000;
+    options.pid = world.server().contender.identity.pid;
+    options.start = world.server().contender.identity.start;
+    CHECK(outcome_of(options) == EnsureOutcome::running);
+  }
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("a starter's own other callers join, and are not taken for the server", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    // Another thread of the starter asks, which has a guard of its own.
+    world.machine.time.after(Milliseconds{10}, [&server] { CHECK(server.guard.claim()->adopted); });
+    const auto report = world.ensure(world.client);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_joined);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("an owner that an older program left a record of is used, and never replaced", "[ensure]") {
+  World world;
+  const Contender older = world.machine.spawn();
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  world.machine.disk.write_file(record_path, text_of(older.identity));
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->owner == older.identity);
+  CHECK(world.servers.empty());
+}
+
+TEST_CASE("processes that inherited a dead owner's lock keep a start out, and are named", "[ensure]") {
+  World world;
+  const Contender owner = world.machine.spawn();
+  Contender child = owner;
+  {
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim());
+    child = world.machine.fork(owner);
+    owner.kill();
+    owner.reap();
+  }
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::orphaned);
+  REQUIRE(report->holder_count == 1);
+  CHECK(report->holders[0].pid == child.identity.pid);
+  CHECK(world.servers.empty());
+  // As soon as they are gone, the way is free; a start that waits notices.
+  world.machine.time.after(Milliseconds{100}, [&child] { child.kill(); });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("what its starter says of a server counts until it speaks for itself", "[ensure]") {
+  World world;
+  EnsureOptions options;
+  options.build = "client build";
+  options.version = "1.2.0";
+  SECTION("it says nothing") {
+    const auto report = world.ensure(options);
+    CHECK(report->build == genie::FixedText<63>{"client build"});
+    CHECK(report->version == genie::VersionText{"1.2.0"});
+  }
+  SECTION("it does") {
+    world.program([](Server& server) { CHECK(server.guard.claim({.build = "own", .version = "1.3.0"})->adopted); });
+    const auto report = world.ensure(options);
+    CHECK(report->build == genie::FixedText<63>{"own"});
+    CHECK(report->version == genie::VersionText{"1.3.0"});
+    CHECK(world.status().version == genie::VersionText{"1.3.0"});
+  }
+}
