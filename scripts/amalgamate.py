@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = "genie/serve_guard.hpp"
-ADAPTERS = ["genie/fmt.hpp", "genie/system_error.hpp"]
+ADAPTERS = ["genie/ensure.hpp", "genie/system_error.hpp", "genie/fmt.hpp"]  # each may use those before it
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]+>|"[^"]+")')
 OPEN, TURN, CLOSE = (re.compile(rf"\s*#\s*(?:{words})\b") for words in ("if|ifdef|ifndef", "else|elif", "endif"))
@@ -45,9 +45,9 @@ class Seen:
 
 
 class Amalgam:
-    def __init__(self, tree, core=frozenset()):
+    def __init__(self, tree, provided=None):
         self.tree = tree
-        self.core = core  # headers that CORE's amalgam provides
+        self.provided = provided or {}  # header -> the generated file that has it
         self.seen = Seen()
         self.headers = set()
         self.lines = []
@@ -75,9 +75,10 @@ class Amalgam:
     def include(self, spelled, line, place):
         name = spelled[1:-1]
         if name.startswith("genie/"):
-            if name in self.core:
-                if self.seen.add(CORE):
-                    self.lines.append(f"#include <{CORE}>")
+            if name in self.provided:
+                provider = self.provided[name]
+                if self.seen.add(provider):
+                    self.lines.append(f"#include <{provider}>")
             elif self.seen.add(name):
                 self.inline(name)
         elif spelled.startswith('"'):
@@ -98,13 +99,12 @@ class Amalgam:
 def generate(tree):
     """Returns the content of each generated file by its path below single_include/."""
     version = re.search(r'#define GENIE_VERSION_STRING "([^"]+)"', (tree / "genie/version.hpp").read_text())[1]
-    core = Amalgam(tree)
-    core.include(f"<{CORE}>", "", "the entry point")
-    files = {CORE: core.text(CORE, version)}
-    for name in ADAPTERS:
-        adapter = Amalgam(tree, core.headers)
-        adapter.inline(name)
-        files[name] = adapter.text(name, version)
+    files, provided = {}, {}
+    for name in [CORE, *ADAPTERS]:
+        amalgam = Amalgam(tree, provided)
+        amalgam.include(f"<{name}>", "", "the entry point")
+        files[name] = amalgam.text(name, version)
+        provided.update(dict.fromkeys(amalgam.headers, name))
     return files
 
 

@@ -18,6 +18,25 @@ struct BootProgress {
   Milliseconds written_at;  ///< on the coarse clock
 };
 
+/// How long the rest of a step will take at `now` of the monotonic clock, if it goes on as it went.
+/// Returns: 0 where nobody can tell.
+[[nodiscard]] constexpr Milliseconds estimated_rest(const BootRecord& record, Milliseconds now) noexcept {
+  if (record.state != StepState::running || record.done == 0 || record.done >= record.total) return {};
+  const Milliseconds taken = now - record.since;
+  if (taken.count() <= 0) return {};
+  const long double rest = static_cast<long double>(record.total - record.done) / static_cast<long double>(record.done);
+  const long double estimate = static_cast<long double>(taken.count()) * rest;
+  constexpr long double longest = 1e15L;
+  return Milliseconds{static_cast<std::int64_t>(estimate < longest ? estimate : longest)};
+}
+
+/// Returns: per cent of a step; 0 where its total is not known.
+[[nodiscard]] constexpr unsigned percentage(const BootRecord& record) noexcept {
+  if (record.total == 0) return 0;
+  const std::uint64_t done = record.done < record.total ? record.done : record.total;
+  return static_cast<unsigned>(static_cast<long double>(done) * 100 / static_cast<long double>(record.total));
+}
+
 namespace detail {
 
 template <typename H>

@@ -8,9 +8,9 @@
 
 #include "genie/handover.hpp"
 #include "genie/log_file.hpp"
-#include "genie/policy/launcher.hpp"
 #include "genie/role.hpp"
 #include "genie/status.hpp"
+#include "genie/system_launcher.hpp"
 
 namespace genie::inline v0 {
 

@@ -7,6 +7,7 @@
 
 #include <string_view>
 
+#include "genie/ensure.hpp"
 #include "genie/serve_guard.hpp"
 #include "genie/system_error.hpp"
 
@@ -72,6 +73,20 @@ namespace genie::inline v0 {
     case ServerState::unknown: return "unknown";
   }
   return "unknown";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(EnsureOutcome outcome) noexcept {
+  switch (outcome) {
+    case EnsureOutcome::running: return "running";
+    case EnsureOutcome::self: return "self";
+    case EnsureOutcome::stopping: return "stopping";
+    case EnsureOutcome::failed: return "failed";
+    case EnsureOutcome::backing_off: return "backing_off";
+    case EnsureOutcome::timed_out: return "timed_out";
+    case EnsureOutcome::contended: return "contended";
+    case EnsureOutcome::orphaned: return "orphaned";
+  }
+  return "contended";
 }
 
 [[nodiscard]] constexpr std::string_view to_string(StopOutcome outcome) noexcept {
@@ -256,6 +271,12 @@ struct fmt::formatter<genie::Phase> : genie::fmt_detail::PlainFormatter {
 
 /// `4711:991`, as the record file has it.
 template <>
+struct fmt::formatter<genie::StepState> : genie::fmt_detail::EnumFormatter<genie::StepState> {};
+template <>
+struct fmt::formatter<genie::FailureKind> : genie::fmt_detail::EnumFormatter<genie::FailureKind> {};
+template <>
+struct fmt::formatter<genie::EnsureOutcome> : genie::fmt_detail::EnumFormatter<genie::EnsureOutcome> {};
+template <>
 struct fmt::formatter<genie::ProcessIdentity> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
   auto format(const genie::ProcessIdentity& identity, Context& context) const {
@@ -388,6 +409,101 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
   }
 };
 
+/// `step 2: backfill, 30 of 100 (30 %)`.
+template <>
+struct fmt::formatter<genie::BootRecord> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::BootRecord& boot, Context& context) const {
+    auto out = fmt::format_to(context.out(), "step {}: {}", boot.number, boot.step.c_str());
+    if (boot.total != 0) {
+      out = fmt::format_to(out, ", {} of {} ({} %)", boot.done, boot.total, genie::percentage(boot));
+    } else if (boot.done != 0) {
+      out = fmt::format_to(out, ", {}", boot.done);
+    }
+    if (boot.state != genie::StepState::running) out = fmt::format_to(out, ": {}", boot.state);
+    return boot.advice.empty() ? out : fmt::format_to(out, "; {}", boot.advice.c_str());
+  }
+};
+
+/// `exited with status 3 before it was ready, in the step "backfill"`: reads on from the server's name. Without the end
+/// of the log, which has lines of its own.
+template <>
+struct fmt::formatter<genie::FailureRecord> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::FailureRecord& failure, Context& context) const {
+    using genie::FailureKind;
+    auto out = context.out();
+    switch (failure.kind) {
+      case FailureKind::exited:
+        out = fmt::format_to(out, "exited with status {} before it was ready", failure.value);
+        break;
+      case FailureKind::signalled:
+        out = fmt::format_to(out, "was ended by signal {} before it was ready", failure.value);
+        break;
+      case FailureKind::refused: out = fmt::format_to(out, "cannot start without you"); break;
+      case FailureKind::stalled:
+        out = fmt::format_to(out, "reported nothing for {} ms, and was ended", failure.value);
+        break;
+      case FailureKind::too_late:
+        out = fmt::format_to(out, "was not ready after {} ms, and was ended", failure.value);
+        break;
+      case FailureKind::not_executed:
+        out = fmt::format_to(out, "cannot be executed: {} (errno {})",
+                             std::generic_category().message(static_cast<int>(failure.value)), failure.value);
+        break;
+      case FailureKind::lost:
+        out = fmt::format_to(out, "ended before it was ready; how could not be learnt (errno {})", failure.value);
+        break;
+    }
+    if (!failure.step.empty()) out = fmt::format_to(out, ", in the step \"{}\"", failure.step.c_str());
+    return failure.advice.empty() ? out : fmt::format_to(out, "; {}", failure.advice.c_str());
+  }
+};
+
+/// What came of a start on demand: reads on from the server's name.
+template <>
+struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::EnsureReport& report, Context& context) const {
+    using genie::EnsureOutcome;
+    auto out = context.out();
+    const auto pid = report.owner.pid;
+    switch (report.outcome) {
+      case EnsureOutcome::running:
+        return fmt::format_to(out, "{} (PID {})",
+                              report.has_started || report.has_joined ? "started" : "already running", pid);
+      case EnsureOutcome::self: return fmt::format_to(out, "is what this runs in (PID {}): nothing was started", pid);
+      case EnsureOutcome::stopping: return fmt::format_to(out, "is shutting down{}", stopper_of(report.stop));
+      case EnsureOutcome::failed: return fmt::format_to(out, "{}", report.failure);
+      case EnsureOutcome::backing_off:
+        out = fmt::format_to(out, "failed to start {} times in a row, and is not started on demand for {} ms: it {}",
+                             report.failure.count, report.retry_in.count(), report.failure);
+        return out;
+      case EnsureOutcome::timed_out:
+        out = pid != 0 ? fmt::format_to(out, "is being started (PID {}), and was not ready in time", pid)
+                       : fmt::format_to(out, "is being started, and was not ready in time");
+        return report.boot.generation == 0 ? out : fmt::format_to(out, "; {}", report.boot);
+      case EnsureOutcome::contended:
+        out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
+        if (report.holder_count != 0) {
+          out =
+              genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
+        }
+        return genie::fmt_detail::format_advice(out, genie::advice(report.evidence));
+      case EnsureOutcome::orphaned:
+        out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
+        out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
+        return fmt::format_to(out, "; `genie stop` ends it");
+    }
+    return out;
+  }
+
+ private:
+  static std::string stopper_of(const genie::StopIntent& stop) {
+    return stop.stopper.pid == 0 ? std::string{} : fmt::format(" (stopped by PID {})", stop.stopper.pid);
+  }
+};
+
 /// `running (PID 4711)`: reads on from the server's name.
 template <>
 struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
@@ -395,6 +511,7 @@ struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
   auto format(const genie::StatusReport& report, Context& context) const {
     auto out = fmt::format_to(context.out(), "{}", report.state);
     if (report.owner.pid != 0) out = fmt::format_to(out, " (PID {})", report.owner.pid);
+    if (report.boot.generation != 0) out = fmt::format_to(out, ", {}", report.boot);
     if (report.state == genie::ServerState::orphaned) {
       out = fmt::format_to(out, ", still held by ");
       out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);

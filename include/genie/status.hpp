@@ -29,6 +29,7 @@ struct StatusReport {
   Assurance assurance = Assurance::none;
   PortView port;
   StopIntent stop;
+  Milliseconds looked_at;               ///< monotonic; when this was seen
   Milliseconds uptime;                  ///< since the owner claimed, suspend included; 0 where unknown
   FixedText<63> build;                  ///< what the owner says of itself
   VersionText version;                  ///< the same
@@ -140,7 +141,8 @@ template <typename H>
       report.build = found.lock.record.build;
       report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
-        report.uptime = host.clock.monotonic() - found.lock.record.claimed_monotonic;
+        report.looked_at = host.clock.monotonic();
+        report.uptime = report.looked_at - found.lock.record.claimed_monotonic;
       }
     }
   } else {

@@ -12,61 +12,7 @@
 #include <string_view>
 
 #include <genie/serve_guard.hpp>
-// Opt-in: genie's errors as `std::error_code`.
-#ifndef GENIE_SYSTEM_ERROR_HPP
-#define GENIE_SYSTEM_ERROR_HPP
-
-#include <string>
-#include <system_error>
-
-namespace genie::inline v0 {
-
-/// The category of `ErrorKind`, for errors that no system call reported.
-class GenieCategory final : public std::error_category {
- public:
-  [[nodiscard]] const char* name() const noexcept override { return "genie"; }
-  [[nodiscard]] std::string message(int value) const override {
-    switch (static_cast<ErrorKind>(value)) {
-      case ErrorKind::system: return "system error";
-      case ErrorKind::invalid_name: return "not a usable name";
-      case ErrorKind::path_too_long: return "the path is too long";
-      case ErrorKind::not_a_directory: return "not a directory";
-      case ErrorKind::not_a_regular_file: return "not a regular file";
-      case ErrorKind::linked_elsewhere: return "the file has another name elsewhere";
-      case ErrorKind::untrusted_directory:
-        return "others may write to the directory, so its records are not acted upon";
-      case ErrorKind::untrusted_record: return "others own or may write the record, so it is not acted upon";
-      case ErrorKind::identity_unknown: return "the recorded process cannot be told from a stranger's";
-      case ErrorKind::own_process: return "a process cannot stop itself this way";
-      case ErrorKind::invalid_port: return "0 is not a port";
-      case ErrorKind::not_claimed: return "this process does not own the state directory";
-      case ErrorKind::interrupted: return "overtaken by others too often";
-    }
-    return "unknown error";
-  }
-};
-
-[[nodiscard]] inline const std::error_category& genie_category() noexcept {
-  static const GenieCategory category;
-  return category;
-}
-
-[[nodiscard]] inline std::error_code make_error_code(ErrorKind kind) noexcept {
-  return {static_cast<int>(kind), genie_category()};
-}
-
-/// The errno of the failed call in `std::generic_category()`, else the kind in `genie_category()`.
-[[nodiscard]] inline std::error_code to_error_code(const Error& error) noexcept {
-  return error.kind == ErrorKind::system ? std::error_code{error.code, std::generic_category()}
-                                         : make_error_code(error.kind);
-}
-
-}  // namespace genie::inline v0
-
-template <>
-struct std::is_error_code_enum<genie::ErrorKind> : std::true_type {};
-
-#endif  // GENIE_SYSTEM_ERROR_HPP
+#include <genie/system_error.hpp>
 
 namespace genie::inline v0 {
 
@@ -93,6 +39,8 @@ namespace genie::inline v0 {
     case Operation::observe_process: return "observe the process named by";
     case Operation::signal: return "signal the process named by";
     case Operation::wait: return "wait for the process named by";
+    case Operation::inherit: return "inherit";
+    case Operation::launch: return "start a server for";
   }
   return "use";
 }
@@ -183,6 +131,7 @@ namespace genie::inline v0 {
     case Reason::lock_held_elsewhere: return "lock_held_elsewhere";
     case Reason::lock_held_start_shifted: return "lock_held_start_shifted";
     case Reason::lock_held_unverified: return "lock_held_unverified";
+    case Reason::handing_over: return "handing_over";
     case Reason::claim_in_progress: return "claim_in_progress";
     case Reason::lock_record_unreadable: return "lock_record_unreadable";
     case Reason::owner_gone: return "owner_gone";
@@ -228,6 +177,7 @@ namespace genie::inline v0 {
 /// What to do where nothing can be claimed or stopped because of this; empty where the evidence says it all.
 [[nodiscard]] constexpr std::string_view advice(const Evidence& evidence) noexcept {
   switch (evidence.reason) {
+    case Reason::handing_over:
     case Reason::claim_in_progress:
     case Reason::empty_record: return "try again in a moment";
     case Reason::lock_record_unreadable:
@@ -364,6 +314,7 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "the lock is held; the record names PID {}, which is {}: ", pid,
                              evidence.observed.liveness);
         return starts("started at ", ", recorded ");
+      case Reason::handing_over: return fmt::format_to(out, "PID {} is being started, and about to own it", pid);
       case Reason::claim_in_progress:
         return fmt::format_to(out, "the lock is held by a claim, release or clean-up in progress");
       case Reason::lock_record_unreadable:

@@ -7,6 +7,11 @@
 #ifndef GENIE_SERVE_GUARD_HPP
 #define GENIE_SERVE_GUARD_HPP
 
+// Steps of a boot: what a server does before it is ready, visible to `status` and to everybody who waits for it, so
+// that nobody takes a long boot for a hang.
+#ifndef GENIE_BOOT_HPP
+#define GENIE_BOOT_HPP
+
 // The claim: at most one live process owns a state directory. Lock first, judge the record that is there, publish a
 // complete one of our own, and only then let the server start.
 #ifndef GENIE_CLAIM_HPP
@@ -102,14 +107,16 @@ namespace genie::inline v0 {
 /// |----------------------|----------------|-----------------------------------------------------------------------------|
 /// | `clock.wall()`       | `Milliseconds` | time since the Unix epoch; may jump both ways                                |
 /// | `clock.monotonic()`  | `Milliseconds` | never goes back, counts suspend, the same scale for every process of a boot |
+/// | `clock.coarse()`     | `Milliseconds` | never goes back; a scale of its own that may lag by some ms, so cheap that it may be asked a million times |
 /// | `clock.sleep(span)`  | (ignored)      | returns when `span` has passed on the monotonic scale, or earlier            |
 ///
 /// No call may throw. The wall clock serves only the stop sentinel, because older readers compare it; every deadline
-/// runs on the monotonic clock.
+/// runs on the monotonic clock; the coarse one only spares work that would be repeated too soon.
 template <typename C>
 concept ClockPolicy = requires(C& clock, Milliseconds span) {
   { clock.wall() } noexcept -> std::same_as<Milliseconds>;
   { clock.monotonic() } noexcept -> std::same_as<Milliseconds>;
+  { clock.coarse() } noexcept -> std::same_as<Milliseconds>;
   { clock.sleep(span) } noexcept;
 };
 
@@ -427,6 +434,8 @@ enum class Operation : std::uint8_t {
   observe_process,
   signal,
   wait,
+  inherit,
+  launch,
 };
 
 /// Why an operation was refused or failed.
@@ -554,6 +563,7 @@ struct LockQuery {
 /// | `files.make_directory(path, perms)`     | `SysResult<void>`    | creates one directory; EEXIST if the name is taken |
 /// | `files.open_directory(path)`            | `SysResult<File>`    | pins a directory; later names are looked up in it even if it is moved |
 /// | `files.open(dir, name, mode, perms)`    | `SysResult<File>`    | never follows a link at the last component (ELOOP), never blocks on a FIFO, not inherited by exec |
+/// | `files.inherited()`                     | `SysResult<File>`    | the open file that whoever started this process has handed to it, from now on ours and not inherited by exec; EBADF where there is none |
 /// | `files.create_unnamed(dir, perms)`      | `SysResult<File>`    | a file without a name; EOPNOTSUPP where there is no such thing |
 /// | `files.link_unnamed(file, dir, name)`   | `SysResult<void>`    | gives it its name; EEXIST if the name is taken     |
 /// | `files.rename(dir, from, to)`           | `SysResult<void>`    | atomic; replaces `to`                              |
@@ -583,6 +593,7 @@ concept FilesystemPolicy = requires(F& files, typename F::File file, typename F:
   { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
   { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
+  { files.inherited() } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
   { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
@@ -620,6 +631,8 @@ enum class Liveness : std::uint8_t { alive, gone, unknown };
 struct Observation {
   Liveness liveness = Liveness::unknown;
   StartToken start;     ///< of the process that has the PID now; unknown where it cannot be read
+  Pid parent = 0;       ///< 0: none, or it cannot be read
+  Pid session = 0;      ///< PID of the process that began its session; 0: it cannot be read
   bool zombie = false;  ///< exited, but not yet reaped by its parent; reported as gone
   int error = 0;        ///< why liveness or start are unknown, 0 where they are known
 };
@@ -641,7 +654,7 @@ struct LockHolder {
 /// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have            |
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
-/// | `process.look(pid)`                 | `Observation`         | liveness and start token; a zombie is gone; no permission means alive or unknown, never gone |
+/// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
 /// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
@@ -758,13 +771,14 @@ class ScopedFile {
   File file_{};
 };
 
-/// Reads from the beginning until `capacity` bytes or the end. Returns: how many there were.
+/// Reads from `offset` on until `capacity` bytes or the end. Returns: how many there were.
 template <typename H>
-[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to,
-                                                std::size_t capacity) noexcept {
+[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to, std::size_t capacity,
+                                                std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < capacity) {
-    const auto part = uninterrupted([&] { return host.files.read_at(file, to + done, capacity - done, done); });
+    const auto part =
+        uninterrupted([&] { return host.files.read_at(file, to + done, capacity - done, offset + done); });
     if (!part.ok()) return part;
     if (part.value == 0) break;
     done += part.value;
@@ -772,13 +786,14 @@ template <typename H>
   return {done, 0};
 }
 
-/// Writes all of `bytes` from the beginning of the file.
+/// Writes all of `bytes` from `offset` on.
 template <typename H>
-[[nodiscard]] SysResult<void> write_whole(H& host, typename H::File file, Text bytes) noexcept {
+[[nodiscard]] SysResult<void> write_whole(H& host, typename H::File file, Text bytes,
+                                          std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const auto part =
-        uninterrupted([&] { return host.files.write_at(file, bytes.data() + done, bytes.size() - done, done); });
+    const auto part = uninterrupted(
+        [&] { return host.files.write_at(file, bytes.data() + done, bytes.size() - done, offset + done); });
     if (!part.ok()) return SysResult<void>::failure(part.error);
     // A device that takes nothing and reports nothing would keep us here for ever.
     if (part.value == 0) return SysResult<void>::failure(EIO);
@@ -803,6 +818,9 @@ class ChangeWait {
   ChangeWait(const ChangeWait&) = delete;
   ChangeWait& operator=(const ChangeWait&) = delete;
   ~ChangeWait() { stop(); }
+
+  /// Somebody has come further: there is a reason to wait longer, or for less.
+  void set_deadline(Milliseconds deadline) noexcept { deadline_ = deadline; }
 
   /// Waits until `path` may have changed: look again.
   /// Returns: false once the deadline has passed.
@@ -872,6 +890,7 @@ enum class Reason : std::uint8_t {
   lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
   lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
   lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
+  handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
   claim_in_progress,        ///< somebody holds the lock and has not yet published its record
   lock_record_unreadable,   ///< the lock is held, but its record cannot be read
   owner_gone,               ///< the lock is held, but the recorded owner has ended
@@ -913,7 +932,7 @@ enum class Assurance : std::uint8_t {
 #ifndef GENIE_OWNER_HPP
 #define GENIE_OWNER_HPP
 
-// The codec of what `NAME.lock` contains: the owner's full record. Rewritten in place by whoever holds the lock,
+// The codec of what `NAME.lock` begins with: the owner's full record. Rewritten in place by whoever holds the lock,
 // read by anybody at any moment; a checksum tells a reader that it met a write half-way.
 #ifndef GENIE_RECORD_LOCK_RECORD_HPP
 #define GENIE_RECORD_LOCK_RECORD_HPP
@@ -1006,20 +1025,118 @@ constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity&
 }  // namespace genie::inline v0
 
 #endif  // GENIE_RECORD_PID_RECORD_HPP
+// What the blocks of `NAME.lock` have in common: a header line, lines of `key value`, a checksum, and line feeds up to
+// a fixed size. Rewritten in place by whoever holds the lock, and read by anybody at any moment.
+#ifndef GENIE_RECORD_SEALED_BLOCK_HPP
+#define GENIE_RECORD_SEALED_BLOCK_HPP
+
+namespace genie::inline v0 {
+
+enum class BlockKind : std::uint8_t {
+  valid,
+  blank,       ///< nothing was ever written here
+  unreadable,  ///< a write half-way, another format, or noise
+};
+
+namespace record_detail {
+
+/// FNV-1a. Guards against torn reads, not against malice.
+[[nodiscard]] constexpr std::uint64_t checksum(Text bytes) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return hash;
+}
+
+/// A consumer's text may contain anything; a line feed in it would end our line.
+template <std::size_t Capacity>
+constexpr void append_line_text(FixedText<Capacity>& bytes, Text text) noexcept {
+  for (const char c : text) bytes.append(c == '\n' || c == '\r' || c == '\0' ? ' ' : c);
+}
+
+/// Times are written as they are, and never before the epoch.
+template <std::size_t Capacity>
+constexpr void append_time(FixedText<Capacity>& bytes, std::int64_t value) noexcept {
+  bytes.append_number(value < 0 ? 0 : static_cast<std::uint64_t>(value));
+}
+[[nodiscard]] constexpr bool parse_number(Text text, std::uint64_t& value) noexcept {
+  return parse_decimal(text, UINT64_MAX, value);
+}
+[[nodiscard]] constexpr bool parse_time(Text text, std::int64_t& value) noexcept {
+  std::uint64_t number = 0;
+  if (!parse_decimal(text, INT64_MAX, number)) return false;
+  value = static_cast<std::int64_t>(number);
+  return true;
+}
+[[nodiscard]] constexpr bool parse_time(Text text, Milliseconds& value) noexcept {
+  std::int64_t count = 0;
+  if (!parse_time(text, count)) return false;
+  value = Milliseconds{count};
+  return true;
+}
+
+/// Reads one of the words that `to_string` makes of `values`.
+template <typename Enum, std::size_t Count>
+[[nodiscard]] constexpr bool parse_word(Text text, const Enum (&values)[Count], Enum& value) noexcept {
+  for (const Enum candidate : values) {
+    if (text != Text{to_string(candidate)}) continue;
+    value = candidate;
+    return true;
+  }
+  return false;
+}
+
+/// Ends a block: its checksum, and line feeds up to its size, so that a shorter one leaves nothing of a longer one.
+template <std::size_t Size>
+constexpr void seal(FixedText<Size>& bytes) noexcept {
+  const std::uint64_t sum = checksum(bytes);
+  bytes.append("checksum ").append_hex(sum).append('\n');
+  while (bytes.size() < Size) bytes.append('\n');
+}
+
+/// Calls `visit(key, value)` for each line up to the checksum; it returns whether the value is one of that key's. Keys
+/// that a visitor does not know are to be passed over, so that a later genie may add some.
+template <typename Visit>
+[[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
+  bool blank = true;
+  for (const char c : bytes) blank = blank && (c == '\0' || is_space(c));
+  if (blank) return BlockKind::blank;
+  Text rest = bytes;
+  if (take_line(rest) != header) return BlockKind::unreadable;
+  while (!rest.empty()) {
+    const std::size_t line_at = bytes.size() - rest.size();
+    Text value = take_line(rest);
+    const Text key = take_field(value, ' ');
+    if (key == Text{"checksum"}) {
+      FixedText<16> expected;
+      expected.append_hex(checksum(bytes.first(line_at)));
+      return value == Text{expected} ? BlockKind::valid : BlockKind::unreadable;
+    }
+    if (!visit(key, value)) return BlockKind::unreadable;
+  }
+  return BlockKind::unreadable;
+}
+
+}  // namespace record_detail
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_RECORD_SEALED_BLOCK_HPP
 
 namespace genie::inline v0 {
 
 /// How far the recorded owner has come.
 enum class Phase : std::uint8_t {
-  claiming,  ///< has the lock, and is about to publish its record
-  starting,  ///< owns the directory; the server is not ready yet
-  running,   ///< owns the directory; ready
-  released,  ///< owns it no more
+  claiming,   ///< has the lock, and is about to publish its record
+  launching,  ///< owns the directory for the server that it starts: it hands the claim to `LockRecord::heir`
+  starting,   ///< owns the directory; the server is not ready yet
+  running,    ///< owns the directory; ready
+  released,   ///< owns it no more
 };
 
 [[nodiscard]] constexpr const char* to_string(Phase phase) noexcept {
   switch (phase) {
     case Phase::claiming: return "claiming";
+    case Phase::launching: return "launching";
     case Phase::starting: return "starting";
     case Phase::running: return "running";
     case Phase::released: return "released";
@@ -1037,6 +1154,8 @@ struct FileStamp {
 
 /// Room for the longest PORTNAME and `.port`.
 using PortFileName = FixedText<205>;
+/// A consumer's version, `MAJOR.MINOR.PATCH` or the like.
+using VersionText = FixedText<31>;
 
 struct LockRecord {
   std::uint64_t generation = 0;  ///< grows with every claim of this lock file: a fencing token
@@ -1050,49 +1169,28 @@ struct LockRecord {
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
-  ProcessIdentity server;  ///< the guarded command, where the owner is a supervisor
-  PortFileName port_name;  ///< the port file that this owner publishes
-  FixedText<63> build;     ///< what the consumer says of itself
+  ProcessIdentity server;    ///< the guarded command, where the owner is a supervisor
+  ProcessIdentity heir;      ///< to whom a launching owner hands its claim; it shares the open lock file
+  PortFileName port_name;    ///< the port file that this owner publishes
+  FixedText<63> build;       ///< what the consumer says of itself
+  VersionText version;       ///< the same, to be compared: see `compare_versions`
+  std::uint64_t failed = 0;  ///< generation that failed to start, with no success since; 0: none. See `FailureRecord`
 
   friend constexpr bool operator==(const LockRecord&, const LockRecord&) noexcept = default;
 };
 
-/// A record always fills this many bytes, so that a shorter one leaves nothing of a longer one behind.
+/// The first block of the lock file.
 inline constexpr std::size_t lock_record_size = 1024;
 using LockRecordBytes = FixedText<lock_record_size>;
 
 namespace record_detail {
 
-/// FNV-1a. Guards against torn reads, not against malice.
-[[nodiscard]] constexpr std::uint64_t checksum(Text bytes) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  return hash;
-}
-
-[[nodiscard]] constexpr bool parse_number(Text text, std::uint64_t& value) noexcept {
-  return parse_decimal(text, UINT64_MAX, value);
-}
-/// Times are written as they are, and never before the epoch.
-[[nodiscard]] constexpr bool parse_time(Text text, std::int64_t& value) noexcept {
-  std::uint64_t number = 0;
-  if (!parse_decimal(text, INT64_MAX, number)) return false;
-  value = static_cast<std::int64_t>(number);
-  return true;
-}
 [[nodiscard]] constexpr bool parse_stamp(Text text, FileStamp& stamp) noexcept {
   return parse_number(take_field(text, '@'), stamp.inode) && parse_time(text, stamp.changed_ns);
-}
-constexpr void append_time(LockRecordBytes& bytes, std::int64_t value) noexcept {
-  bytes.append_number(value < 0 ? 0 : static_cast<std::uint64_t>(value));
 }
 constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noexcept {
   bytes.append_number(stamp.inode).append('@');
   append_time(bytes, stamp.changed_ns);
-}
-/// A consumer's text may contain anything; a line feed in it would end our line.
-constexpr void append_line_text(LockRecordBytes& bytes, Text text) noexcept {
-  for (const char c : text) bytes.append(c == '\n' || c == '\r' || c == '\0' ? ' ' : c);
 }
 
 }  // namespace record_detail
@@ -1118,86 +1216,53 @@ constexpr void append_line_text(LockRecordBytes& bytes, Text text) noexcept {
   append_time(bytes, record.claimed_monotonic.count());
   bytes.append("\nserver ");
   append_identity(bytes, record.server);
+  bytes.append("\nheir ");
+  append_identity(bytes, record.heir);
   bytes.append("\nport ");
   append_line_text(bytes, record.port_name);
   bytes.append("\nbuild ");
   append_line_text(bytes, record.build);
-  bytes.append('\n');
-  const std::uint64_t sum = checksum(bytes);
-  bytes.append("checksum ").append_hex(sum).append('\n');
-  while (bytes.size() < lock_record_size) bytes.append('\n');
+  bytes.append("\nversion ");
+  append_line_text(bytes, record.version);
+  bytes.append("\nfailed ").append_number(record.failed).append('\n');
+  seal(bytes);
   return bytes;
 }
 
-enum class LockRecordKind : std::uint8_t {
-  valid,
-  blank,       ///< nothing was ever written here
-  unreadable,  ///< a write half-way, another format, or noise
-};
+using LockRecordKind = BlockKind;
 
-/// Total: any bytes give a verdict; `record` is written only where it is `valid`. Keys that it does not know are passed
-/// over, so that a later genie may add some.
+/// Total: any bytes give a verdict; `record` is written only where it is `valid`.
 [[nodiscard]] constexpr LockRecordKind parse_lock_record(Text bytes, Pid pid_limit, LockRecord& record) noexcept {
   using namespace record_detail;
-  bool blank = true;
-  for (const char c : bytes) blank = blank && (c == '\0' || is_space(c));
-  if (blank) return LockRecordKind::blank;
-
-  Text rest = bytes;
-  if (take_line(rest) != Text{"genie-lock 1"}) return LockRecordKind::unreadable;
   LockRecord parsed;
-  while (!rest.empty()) {
-    const std::size_t line_at = bytes.size() - rest.size();
-    Text line = take_line(rest);
-    const Text key = take_field(line, ' ');
-    bool good = true;
-    if (key == Text{"generation"}) {
-      good = parse_number(line, parsed.generation);
-    } else if (key == Text{"phase"}) {
-      good = false;
-      constexpr Phase phases[] = {Phase::claiming, Phase::starting, Phase::running, Phase::released};
-      for (const Phase phase : phases) {
-        if (line == Text{to_string(phase)}) {
-          parsed.phase = phase;
-          good = true;
-        }
-      }
-    } else if (key == Text{"owner"}) {
-      good = parse_identity(line, pid_limit, parsed.owner);
-    } else if (key == Text{"boot"}) {
-      parsed.origin.boot = BootId{line};
-    } else if (key == Text{"pid-namespace"}) {
-      good = parse_number(line, parsed.origin.pid_namespace);
-    } else if (key == Text{"lock"}) {
-      good = parse_number(take_field(line, ':'), parsed.lock.device) && parse_number(line, parsed.lock.inode);
-    } else if (key == Text{"record"}) {
-      good = parse_stamp(line, parsed.record);
-    } else if (key == Text{"judged"}) {
-      good = parse_identity(line, pid_limit, parsed.judged);
-    } else if (key == Text{"judged-record"}) {
-      good = parse_stamp(line, parsed.judged_record);
-    } else if (key == Text{"temporary"}) {
-      good = parse_number(line, parsed.temporary);
-    } else if (key == Text{"claimed"} || key == Text{"claimed-monotonic"}) {
-      std::int64_t time = 0;
-      good = parse_time(line, time);
-      (key == Text{"claimed"} ? parsed.claimed_wall : parsed.claimed_monotonic) = Milliseconds{time};
-    } else if (key == Text{"server"}) {
-      good = parse_identity(line, pid_limit, parsed.server);
-    } else if (key == Text{"port"}) {
-      parsed.port_name = PortFileName{line};
-    } else if (key == Text{"build"}) {
-      parsed.build = FixedText<63>{line};
-    } else if (key == Text{"checksum"}) {
-      FixedText<16> expected;
-      expected.append_hex(checksum(bytes.first(line_at)));
-      if (line != Text{expected}) return LockRecordKind::unreadable;
-      record = parsed;
-      return LockRecordKind::valid;
+  const LockRecordKind kind = read_block(bytes, "genie-lock 1", [&](Text key, Text line) noexcept {
+    if (key == Text{"generation"}) return parse_number(line, parsed.generation);
+    if (key == Text{"phase"}) {
+      constexpr Phase phases[] = {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released};
+      return parse_word(line, phases, parsed.phase);
     }
-    if (!good) return LockRecordKind::unreadable;
-  }
-  return LockRecordKind::unreadable;
+    if (key == Text{"owner"}) return parse_identity(line, pid_limit, parsed.owner);
+    if (key == Text{"pid-namespace"}) return parse_number(line, parsed.origin.pid_namespace);
+    if (key == Text{"lock"}) {
+      return parse_number(take_field(line, ':'), parsed.lock.device) && parse_number(line, parsed.lock.inode);
+    }
+    if (key == Text{"record"}) return parse_stamp(line, parsed.record);
+    if (key == Text{"judged"}) return parse_identity(line, pid_limit, parsed.judged);
+    if (key == Text{"judged-record"}) return parse_stamp(line, parsed.judged_record);
+    if (key == Text{"temporary"}) return parse_number(line, parsed.temporary);
+    if (key == Text{"claimed"}) return parse_time(line, parsed.claimed_wall);
+    if (key == Text{"claimed-monotonic"}) return parse_time(line, parsed.claimed_monotonic);
+    if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
+    if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
+    if (key == Text{"failed"}) return parse_number(line, parsed.failed);
+    if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
+    if (key == Text{"port"}) parsed.port_name = PortFileName{line};
+    if (key == Text{"build"}) parsed.build = FixedText<63>{line};
+    if (key == Text{"version"}) parsed.version = VersionText{line};
+    return true;
+  });
+  if (kind == LockRecordKind::valid) record = parsed;
+  return kind;
 }
 
 }  // namespace genie::inline v0
@@ -1427,7 +1492,7 @@ inline constexpr std::size_t holder_capacity = 8;
 
 enum class LockStanding : std::uint8_t {
   free,      ///< nobody holds it
-  claiming,  ///< somebody is about to publish a record, or to clean one up
+  claiming,  ///< somebody is about to publish a record, to hand its claim to a server, or to clean up
   owned,     ///< its recorded owner holds it
   orphaned,  ///< the recorded owner is gone or has released; a child that inherited the lock still holds it
   unsure,    ///< held, but by whom cannot be told
@@ -1502,7 +1567,16 @@ template <typename H>
     evidence.reason = Reason::lock_held_elsewhere;
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
+    if (record.phase == Phase::launching) return LockStanding::claiming;
     return record.phase == Phase::released ? LockStanding::orphaned : LockStanding::owned;
+  }
+  if (record.phase == Phase::launching && record.heir.pid != 0) {
+    // Whoever holds the claim from now on is the one that counts; its starter may have ended.
+    evidence = look_at(host, record.heir);
+    if (evidence.observed.liveness != Liveness::gone && evidence.reason != Reason::start_differs) {
+      evidence.reason = Reason::handing_over;
+      return LockStanding::claiming;
+    }
   }
   evidence = look_at(host, record.owner);
   if (record.phase == Phase::released) {
@@ -1511,7 +1585,13 @@ template <typename H>
   }
   switch (evidence.reason) {
     case Reason::start_matches:
-    case Reason::start_unknown: evidence.reason = Reason::lock_held; return LockStanding::owned;
+    case Reason::start_unknown:
+      if (record.phase == Phase::launching) {
+        evidence.reason = Reason::handing_over;
+        return LockStanding::claiming;
+      }
+      evidence.reason = Reason::lock_held;
+      return LockStanding::owned;
     case Reason::process_gone:
     case Reason::process_zombie: evidence.reason = Reason::owner_gone; return LockStanding::orphaned;
     case Reason::start_differs:
@@ -1558,6 +1638,7 @@ template <typename H>
       continue;
     }
     view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.standing == LockStanding::claiming) return view;
     if (view.standing == LockStanding::owned) {
       if (view.record.phase == Phase::claiming) {
         view.standing = LockStanding::claiming;
@@ -1634,7 +1715,7 @@ namespace detail {
   if (record.owner == lock_record.judged && info.id.inode == lock_record.judged_record.inode) return true;
   if (record.owner != lock_record.owner) return false;
   // While it is being published or withdrawn, the file's time stamp changes.
-  const bool is_settled = lock_record.phase == Phase::starting || lock_record.phase == Phase::running;
+  const bool is_settled = lock_record.phase != Phase::claiming && lock_record.phase != Phase::released;
   const bool same_time = info.changed_ns == lock_record.record.changed_ns || lock_record.record.changed_ns == 0;
   const bool same_file = info.id.inode == lock_record.record.inode && (!is_settled || same_time);
   return same_file || (record.owner.start.known && lock_record.origin.boot == own_boot);
@@ -2345,14 +2426,16 @@ enum class ClaimMode : std::uint8_t {
 
 struct ClaimOptions {
   ClaimMode mode = ClaimMode::explicit_start;
-  bool starting = false;           ///< claim as `starting`; `set_phase` tells later that the server is ready
+  bool starting = false;           ///< claim as `starting`; `ready` tells later that the server is ready
+  bool launching = false;          ///< claim for a server that is about to be started, see `Phase::launching`
   bool create_directory = true;    ///< create the state directory's last component, mode 0700
   bool trust_legacy = false;       ///< a record without start time counts as alive while its PID is; else it is stale
   bool durable = false;            ///< the generation is on stable storage before the claim returns
   Milliseconds settle{1000};       ///< how long to wait for another claim, or a clean-up, to come to its end
   Milliseconds empty_grace{2000};  ///< how long an empty record is taken for an older program's claim in progress
   Milliseconds sentinel_ttl = default_sentinel_ttl;
-  Text build{};  ///< what the owner says of itself, at most 63 characters
+  Text build{};    ///< what the owner says of itself, at most 63 characters
+  Text version{};  ///< the same, to be compared with others': at most 31 characters, see `compare_versions`
 };
 
 enum class ClaimOutcome : std::uint8_t {
@@ -2367,7 +2450,8 @@ struct ClaimReport {
   ClaimOutcome outcome = ClaimOutcome::contended;
   ProcessIdentity owner;         ///< who owns the directory: we, or somebody else
   ProcessIdentity server;        ///< the command that the owner guards, where there is one
-  std::uint64_t generation = 0;  ///< of our claim: larger than that of every claim before
+  std::uint64_t generation = 0;  ///< of the owner's claim: larger than that of every claim before
+  bool adopted = false;          ///< it was claimed for us by whoever started us
   Evidence evidence;             ///< why it is not ours
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   StopIntent stop;         ///< filled where `stopping`
@@ -2519,6 +2603,8 @@ class Claimant {
     const bool is_holders = view->has_record && view->standing != LockStanding::claiming;
     report_.owner = is_holders ? view->record.owner : ProcessIdentity{};
     report_.server = is_holders ? view->record.server : ProcessIdentity{};
+    report_.generation = is_holders ? view->record.generation : 0;
+    if (is_heir_of(*view)) return adopt(view->record);
     switch (view->standing) {
       case LockStanding::free: return Step::again;
       case LockStanding::owned: return finish(ClaimOutcome::already_running);
@@ -2532,6 +2618,52 @@ class Claimant {
     for (std::size_t at = 0; at < view->holder_count; ++at) report_.holders[at] = view->holders[at];
     // A child between fork and exec looks the same, and so do workers that are just ending with their server.
     return Step::unsettled;
+  }
+
+  /// Whether the claim is being handed to this very process.
+  bool is_heir_of(const OwnerView& view) noexcept {
+    const LockRecord& record = view.record;
+    if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
+    if (record.heir.pid != host_.process.self() || !is_visible_from(record.origin, host_.process.origin()))
+      return false;
+    // A starter may not have seen when we started; then that we share its lock must do.
+    return !record.heir.start.known || record.heir == own_identity(host_);
+  }
+
+  /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
+  /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
+  Result<Step> adopt(const LockRecord& starters) noexcept {
+    const auto inherited = host_.files.inherited();
+    if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
+    const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
+    if (!info.ok()) return files_.error(Operation::stat, info.error, files_.lock());
+    // Ours is the lock only if this is the open file that holds it.
+    const auto locked = info.value.id == lock_.info.id
+                            ? uninterrupted([&] { return host_.files.try_lock(inherited.value, owner_byte, 1); })
+                            : SysResult<void>::failure(EBADF);
+    if (!locked.ok()) return files_.error(Operation::inherit, locked.error, files_.lock());
+    lock_.file = ScopedFile<H>{host_, inherited.value};
+    previous_ = starters;
+    has_previous_ = true;
+    previous_is_this_lock_ = true;
+    is_heir_ = true;
+    record_ = starters;
+    record_.phase = Phase::claiming;
+    record_.owner = own_identity(host_);
+    record_.heir = ProcessIdentity{};
+    record_.record = FileStamp{};
+    record_.judged = ProcessIdentity{};
+    record_.judged_record = FileStamp{};
+    record_.temporary = 0;
+    describe_owner();
+    report_.adopted = true;
+    return judge_repeatedly();
+  }
+
+  /// What the consumer says of itself. An heir of whom nothing is said is what its starter took it for.
+  void describe_owner() noexcept {
+    if (!options_.build.empty()) record_.build = FixedText<63>{options_.build.first(63)};
+    if (!options_.version.empty()) record_.version = VersionText{options_.version.first(31)};
   }
 
   Result<Step> claim_under_lock() noexcept {
@@ -2551,7 +2683,8 @@ class Claimant {
     record_.claimed_monotonic = host_.clock.monotonic();
     // Until they are gone, so that whoever comes after a crash still knows of them.
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
-    record_.build = FixedText<63>{options_.build.first(63)};
+    describe_owner();
+    record_.failed = has_previous_ ? previous_.failed : 0;
 
     Leftovers<H> leftovers{host_,
                            files_,
@@ -2590,6 +2723,10 @@ class Claimant {
     if (!view) return view.error();
     if (published_.file.is_open() && opened.file.is_open() && opened.info.id == published_.info.id) return complete();
     report_.evidence = view->evidence;
+    if (is_heir_ && opened.file.is_open() && view->record.owner == previous_.owner &&
+        opened.info.id.inode == previous_.record.inode) {
+      return take_over(*view, opened);
+    }
     switch (view->standing) {
       case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
       case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
@@ -2713,8 +2850,11 @@ class Claimant {
   /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
   /// meanwhile, the exchange is undone and the newcomer is judged.
   Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
-    if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
-    if (auto ok = check_trust(host_, files_, directory_.info, stale.info, files_.record()); !ok) return ok.error();
+    // An heir acts on the word of the lock that it holds, not on that of a file.
+    if (!is_heir_) {
+      if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
+      if (auto ok = check_trust(host_, files_, directory_.info, stale.info, files_.record()); !ok) return ok.error();
+    }
     record_.judged = stale.record.owner;
     record_.judged_record = {stale.info.id.inode, stale.info.changed_ns};
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
@@ -2736,7 +2876,7 @@ class Claimant {
       const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
       // Where that failed, the lock's record goes on naming it, for whoever comes next.
       if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
-      report_.taken_over = stale.evidence;
+      if (!is_heir_) report_.taken_over = stale.evidence;
       return complete();
     }
     // A claim under another lock file has settled it; whether our record stands is for the next look.
@@ -2806,7 +2946,8 @@ class Claimant {
       return finish(ClaimOutcome::stopping);
     }
     // First give up the starter's byte, then announce: who waits is woken by the announcement.
-    record_.phase = options_.starting ? Phase::starting : Phase::running;
+    record_.phase = options_.launching ? Phase::launching : (options_.starting ? Phase::starting : Phase::running);
+    if (record_.phase == Phase::running) record_.failed = 0;
     auto announced = [&]() noexcept -> Result<void> {
       const auto unlocked = uninterrupted([&] { return host_.files.unlock(lock_.file.get(), starter_byte, 1); });
       if (!unlocked.ok()) return files_.error(Operation::lock, unlocked.error, files_.lock());
@@ -2907,6 +3048,7 @@ class Claimant {
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
   bool is_orphaned_ = false;
+  bool is_heir_ = false;
   LockRecord record_;
   ClaimReport report_;
 };
@@ -3042,6 +3184,440 @@ template <typename H>
 }  // namespace genie::inline v0
 
 #endif  // GENIE_CLAIM_HPP
+// The codec of the second block of `NAME.lock`: which step of its boot the owner is in.
+#ifndef GENIE_RECORD_BOOT_RECORD_HPP
+#define GENIE_RECORD_BOOT_RECORD_HPP
+
+namespace genie::inline v0 {
+
+/// How a step of a boot stands.
+enum class StepState : std::uint8_t {
+  running,
+  ok,       ///< done
+  fixed,    ///< something was wrong, and is not any more
+  skipped,  ///< there was nothing to do
+  refused,  ///< cannot be done by itself: `BootRecord::advice` says what to run
+};
+
+[[nodiscard]] constexpr const char* to_string(StepState state) noexcept {
+  switch (state) {
+    case StepState::running: return "running";
+    case StepState::ok: return "ok";
+    case StepState::fixed: return "fixed";
+    case StepState::skipped: return "skipped";
+    case StepState::refused: return "refused";
+  }
+  return "?";
+}
+
+using StepName = FixedText<63>;
+using StepAdvice = FixedText<255>;
+
+struct BootRecord {
+  std::uint64_t generation = 0;  ///< of the claim whose boot this is; 0: there is none
+  std::uint64_t number = 0;      ///< of the step, from 1
+  StepState state = StepState::running;
+  StepName step;
+  std::uint64_t done = 0;   ///< of `total`, in whatever the step counts
+  std::uint64_t total = 0;  ///< 0: not known
+  Milliseconds since;       ///< monotonic; when the step began
+  Milliseconds updated;     ///< monotonic; when this was written
+  StepAdvice advice;        ///< what a person must do where it was refused
+
+  friend constexpr bool operator==(const BootRecord&, const BootRecord&) noexcept = default;
+};
+
+inline constexpr std::uint64_t boot_record_at = lock_record_size;
+inline constexpr std::size_t boot_record_size = 1024;
+using BootRecordBytes = FixedText<boot_record_size>;
+
+[[nodiscard]] constexpr BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
+  using namespace record_detail;
+  BootRecordBytes bytes;
+  bytes.append("genie-boot 1\ngeneration ").append_number(record.generation);
+  bytes.append("\nnumber ").append_number(record.number);
+  bytes.append("\nstate ").append(to_string(record.state)).append("\nstep ");
+  append_line_text(bytes, record.step);
+  bytes.append("\ndone ").append_number(record.done).append("\ntotal ").append_number(record.total);
+  bytes.append("\nsince ");
+  append_time(bytes, record.since.count());
+  bytes.append("\nupdated ");
+  append_time(bytes, record.updated.count());
+  bytes.append("\nadvice ");
+  append_line_text(bytes, record.advice);
+  bytes.append('\n');
+  seal(bytes);
+  return bytes;
+}
+
+/// Total: any bytes give a verdict; `record` is written only where it is `valid`.
+[[nodiscard]] constexpr BlockKind parse_boot_record(Text bytes, BootRecord& record) noexcept {
+  using namespace record_detail;
+  BootRecord parsed;
+  const BlockKind kind = read_block(bytes, "genie-boot 1", [&](Text key, Text line) noexcept {
+    if (key == Text{"generation"}) return parse_number(line, parsed.generation);
+    if (key == Text{"number"}) return parse_number(line, parsed.number);
+    if (key == Text{"done"}) return parse_number(line, parsed.done);
+    if (key == Text{"total"}) return parse_number(line, parsed.total);
+    if (key == Text{"since"}) return parse_time(line, parsed.since);
+    if (key == Text{"updated"}) return parse_time(line, parsed.updated);
+    if (key == Text{"state"}) {
+      constexpr StepState states[] = {StepState::running, StepState::ok, StepState::fixed, StepState::skipped,
+                                      StepState::refused};
+      return parse_word(line, states, parsed.state);
+    }
+    if (key == Text{"step"}) parsed.step = StepName{line};
+    if (key == Text{"advice"}) parsed.advice = StepAdvice{line};
+    return true;
+  });
+  if (kind == BlockKind::valid) record = parsed;
+  return kind;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_RECORD_BOOT_RECORD_HPP
+
+namespace genie::inline v0 {
+
+/// Progress within a step is written no more often than this; steps and their ends are written at once.
+inline constexpr Milliseconds boot_interval{100};
+
+/// What an owner has reported of its boot, and when it last wrote that.
+struct BootProgress {
+  BootRecord record;
+  bool is_written = false;
+  Milliseconds written_at;  ///< on the coarse clock
+};
+
+namespace detail {
+
+template <typename H>
+[[nodiscard]] Result<void> write_boot_record(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                             BootProgress& progress, Milliseconds now) noexcept {
+  progress.record.updated = host.clock.monotonic();
+  progress.written_at = now;
+  const auto written = write_whole(host, held.lock, encode_boot_record(progress.record), boot_record_at);
+  progress.is_written = written.ok();
+  if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
+  return {};
+}
+
+/// Reads what the owner of that generation reports; the record stays as it is where there is nothing to read.
+template <typename H>
+[[nodiscard]] SysResult<bool> read_boot_record(H& host, typename H::File lock, std::uint64_t generation,
+                                               BootRecord& record) noexcept {
+  char bytes[boot_record_size];
+  const auto count = read_whole(host, lock, bytes, sizeof bytes, boot_record_at);
+  if (!count.ok()) return SysResult<bool>::failure(count.error);
+  BootRecord read;
+  if (parse_boot_record({bytes, count.value}, read) != BlockKind::valid) return {false, 0};
+  if (read.generation == 0 || read.generation != generation) return {false, 0};
+  record = read;
+  return {true, 0};
+}
+
+}  // namespace detail
+
+/// Reports that the boot is in `step`, which has done `done` of `total`; a `total` of 0 means that it is not known.
+/// Another name than before is the next step. Cheap: a report that follows another one too soon, and says nothing new
+/// but a number, is not written.
+/// Requires: the claim.
+/// Errors: write; `not_claimed`.
+template <typename H>
+[[nodiscard]] Result<void> report_boot(H& host, const StateFiles& files, HeldClaim<H>& held, BootProgress& progress,
+                                       Text step, std::uint64_t done, std::uint64_t total) noexcept {
+  BootRecord& record = progress.record;
+  const bool is_same = held.held && record.generation == held.written.generation &&
+                       record.state == StepState::running && Text{record.step} == step.first(StepName::capacity());
+  const bool is_end = done == total && done != record.done;
+  const Milliseconds now = host.clock.coarse();
+  if (is_same && progress.is_written && !is_end && now - progress.written_at < boot_interval) {
+    record.done = done;
+    record.total = total;
+    return {};
+  }
+  if (!detail::is_claimant(host, held)) return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  if (!is_same) {
+    const bool is_first = record.generation != held.written.generation;
+    const std::uint64_t number = is_first ? 1 : record.number + 1;
+    record = BootRecord{};
+    record.generation = held.written.generation;
+    record.number = number;
+    record.step = StepName{step.first(StepName::capacity())};
+    record.since = host.clock.monotonic();
+  }
+  record.done = done;
+  record.total = total;
+  return detail::write_boot_record(host, files, held, progress, now);
+}
+
+/// Reports how the step that was reported last has ended; `advice` is what a person must run where it was refused.
+/// Requires: the claim, and a step.
+/// Errors: write; `not_claimed`.
+template <typename H>
+[[nodiscard]] Result<void> end_boot_step(H& host, const StateFiles& files, HeldClaim<H>& held, BootProgress& progress,
+                                         StepState state, Text advice) noexcept {
+  if (!detail::is_claimant(host, held) || progress.record.generation != held.written.generation) {
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
+  progress.record.state = state;
+  progress.record.advice = StepAdvice{advice.first(StepAdvice::capacity())};
+  return detail::write_boot_record(host, files, held, progress, host.clock.coarse());
+}
+
+/// One step of a boot as an object: `auto step = guard.step("backfill"); … step.advance(n, total); … step.ok();`.
+/// Without a verdict it stays the step in which the boot is, until the next one, readiness, or the end of the server.
+/// The guard must not be moved or destroyed while it exists. What can't be written need not fail a boot:
+/// `result()` tells.
+template <typename Guard>
+class BootStep {
+ public:
+  BootStep(Guard& guard, Text name, std::uint64_t total) noexcept : guard_{&guard}, name_{name}, total_{total} {
+    note(guard_->boot(name, 0, total));
+  }
+
+  void advance(std::uint64_t done) noexcept { note(guard_->boot(name_, done, total_)); }
+  void advance(std::uint64_t done, std::uint64_t total) noexcept {
+    total_ = total;
+    advance(done);
+  }
+  void ok() noexcept { note(guard_->end_step(StepState::ok)); }
+  void fixed() noexcept { note(guard_->end_step(StepState::fixed)); }
+  void skipped() noexcept { note(guard_->end_step(StepState::skipped)); }
+  /// It needs a person. The server should end now: everybody who waits for it is told `what_to_run`.
+  void refused(Text what_to_run) noexcept { note(guard_->end_step(StepState::refused, what_to_run)); }
+
+  /// The first report that could not be written.
+  [[nodiscard]] const Result<void>& result() const noexcept { return result_; }
+
+ private:
+  void note(const Result<void>& result) noexcept {
+    if (result_ && !result) result_ = result;
+  }
+
+  Guard* guard_;
+  StepName name_;
+  std::uint64_t total_;
+  Result<void> result_;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_BOOT_HPP
+// How the last start failed: kept in the lock file for everybody who waited for it, and for `status`, until a start
+// succeeds.
+#ifndef GENIE_FAILURE_HPP
+#define GENIE_FAILURE_HPP
+
+// The codec of the third block of `NAME.lock`: how the last start failed. It counts for as long as the owner's record
+// names its generation as failed.
+#ifndef GENIE_RECORD_FAILURE_RECORD_HPP
+#define GENIE_RECORD_FAILURE_RECORD_HPP
+
+namespace genie::inline v0 {
+
+/// How a start came to nothing.
+enum class FailureKind : std::uint8_t {
+  exited,        ///< the server ended before it was ready; `value` is its exit status
+  signalled,     ///< a signal ended it; `value` is the signal's number
+  refused,       ///< a step of its boot needs a person: `advice` says what to run
+  stalled,       ///< nothing was reported for the whole stall window; `value` is its length in milliseconds
+  too_late,      ///< the deadline passed; `value` is the time allowed, in milliseconds
+  not_executed,  ///< the program could not be executed; `value` is the errno
+  lost,          ///< it ended, and how could not be learnt; `value` is the errno
+};
+
+[[nodiscard]] constexpr const char* to_string(FailureKind kind) noexcept {
+  switch (kind) {
+    case FailureKind::exited: return "exited";
+    case FailureKind::signalled: return "signalled";
+    case FailureKind::refused: return "refused";
+    case FailureKind::stalled: return "stalled";
+    case FailureKind::too_late: return "too_late";
+    case FailureKind::not_executed: return "not_executed";
+    case FailureKind::lost: return "lost";
+  }
+  return "?";
+}
+
+struct FailureRecord {
+  std::uint64_t generation = 0;  ///< of the claim that failed
+  std::uint64_t count = 0;       ///< failures in a row; an explicit start begins anew
+  FailureKind kind = FailureKind::exited;
+  std::int64_t value = 0;  ///< never negative; what it is depends on `kind`
+  ProcessIdentity server;
+  StepName step;           ///< that it was in; empty where it reported none
+  StepAdvice advice;       ///< what to run where a step was refused
+  Milliseconds when;       ///< wall clock
+  BootId boot;             ///< of the machine; the next two hold only within it
+  Milliseconds failed_at;  ///< monotonic
+  Milliseconds retry_at;   ///< monotonic; no start on demand before
+  FixedText<255> log;      ///< where the server's output went; empty where its path is longer
+  FixedText<1000> tail;    ///< the end of that output, without its last line feed
+
+  friend constexpr bool operator==(const FailureRecord&, const FailureRecord&) noexcept = default;
+};
+
+inline constexpr std::uint64_t failure_record_at = boot_record_at + boot_record_size;
+inline constexpr std::size_t failure_record_size = 4096;
+using FailureRecordBytes = FixedText<failure_record_size>;
+
+[[nodiscard]] constexpr FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
+  using namespace record_detail;
+  FailureRecordBytes bytes;
+  bytes.append("genie-failure 1\ngeneration ").append_number(record.generation);
+  bytes.append("\ncount ").append_number(record.count);
+  bytes.append("\nkind ").append(to_string(record.kind)).append("\nvalue ");
+  append_time(bytes, record.value);
+  bytes.append("\nserver ");
+  append_identity(bytes, record.server);
+  bytes.append("\nstep ");
+  append_line_text(bytes, record.step);
+  bytes.append("\nadvice ");
+  append_line_text(bytes, record.advice);
+  bytes.append("\nwhen ");
+  append_time(bytes, record.when.count());
+  bytes.append("\nboot ");
+  append_line_text(bytes, record.boot);
+  bytes.append("\nfailed-at ");
+  append_time(bytes, record.failed_at.count());
+  bytes.append("\nretry-at ");
+  append_time(bytes, record.retry_at.count());
+  bytes.append("\nlog ");
+  append_line_text(bytes, record.log);
+  bytes.append('\n');
+  // The output has lines of its own, each of which gets the same key.
+  for (Text rest = record.tail; !rest.empty();) {
+    bytes.append("> ");
+    append_line_text(bytes, take_line(rest));
+    bytes.append('\n');
+  }
+  seal(bytes);
+  return bytes;
+}
+
+/// Total: any bytes give a verdict; `record` is written only where it is `valid`.
+[[nodiscard]] constexpr BlockKind parse_failure_record(Text bytes, Pid pid_limit, FailureRecord& record) noexcept {
+  using namespace record_detail;
+  FailureRecord parsed;
+  bool has_line = false;
+  const BlockKind kind = read_block(bytes, "genie-failure 1", [&](Text key, Text line) noexcept {
+    if (key == Text{"generation"}) return parse_number(line, parsed.generation);
+    if (key == Text{"count"}) return parse_number(line, parsed.count);
+    if (key == Text{"value"}) return parse_time(line, parsed.value);
+    if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
+    if (key == Text{"when"}) return parse_time(line, parsed.when);
+    if (key == Text{"failed-at"}) return parse_time(line, parsed.failed_at);
+    if (key == Text{"retry-at"}) return parse_time(line, parsed.retry_at);
+    if (key == Text{"kind"}) {
+      constexpr FailureKind kinds[] = {FailureKind::exited,  FailureKind::signalled, FailureKind::refused,
+                                       FailureKind::stalled, FailureKind::too_late,  FailureKind::not_executed,
+                                       FailureKind::lost};
+      return parse_word(line, kinds, parsed.kind);
+    }
+    if (key == Text{"step"}) parsed.step = StepName{line};
+    if (key == Text{"advice"}) parsed.advice = StepAdvice{line};
+    if (key == Text{"boot"}) parsed.boot = BootId{line};
+    if (key == Text{"log"}) parsed.log = FixedText<255>{line};
+    if (key == Text{">"}) {
+      if (has_line) parsed.tail.append('\n');
+      has_line = true;
+      parsed.tail.append(line);
+    }
+    return true;
+  });
+  if (kind == BlockKind::valid) record = parsed;
+  return kind;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_RECORD_FAILURE_RECORD_HPP
+
+namespace genie::inline v0 {
+
+/// The longest time for which starts on demand stay out after failures in a row.
+inline constexpr Milliseconds longest_backoff{60'000};
+
+/// How long starts on demand stay out after `count` failures in a row: not at all after the first, then a second, and
+/// twice as long each time.
+[[nodiscard]] constexpr Milliseconds backoff_after(std::uint64_t count) noexcept {
+  if (count < 2) return Milliseconds{};
+  Milliseconds span{1000};
+  for (; count > 2 && span < longest_backoff; --count) span = span + span;
+  return span < longest_backoff ? span : longest_backoff;
+}
+
+namespace detail {
+
+/// Reads the failure that the lock's record names. Returns: one of generation 0 where there is none.
+template <typename H>
+[[nodiscard]] SysResult<FailureRecord> read_failure(H& host, typename H::File lock, const LockRecord& record) noexcept {
+  SysResult<FailureRecord> result;
+  if (record.failed == 0) return result;
+  char bytes[failure_record_size];
+  const auto count = read_whole(host, lock, bytes, sizeof bytes, failure_record_at);
+  if (!count.ok()) return SysResult<FailureRecord>::failure(count.error);
+  const BlockKind kind = parse_failure_record({bytes, count.value}, H::ProcessProbe::pid_limit, result.value);
+  if (kind != BlockKind::valid || result.value.generation != record.failed) result.value = FailureRecord{};
+  return result;
+}
+
+template <typename H>
+[[nodiscard]] Result<void> write_failure(H& host, const StateFiles& files, typename H::File lock,
+                                         const FailureRecord& failure) noexcept {
+  const auto written = write_whole(host, lock, encode_failure_record(failure), failure_record_at);
+  if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
+  return {};
+}
+
+/// Completes what is told of a failure: whose it was, in which step, the how many-th, and when to try again.
+template <typename H>
+[[nodiscard]] Result<void> complete_failure(H& host, const StateFiles& files, typename H::File lock,
+                                            const LockRecord& record, FailureRecord& failure) noexcept {
+  const auto earlier = read_failure(host, lock, record);
+  if (!earlier.ok()) return files.error(Operation::read, earlier.error, files.lock());
+  BootRecord boot;
+  const auto has_boot = read_boot_record(host, lock, record.generation, boot);
+  if (!has_boot.ok()) return files.error(Operation::read, has_boot.error, files.lock());
+  if (has_boot.value) {
+    failure.step = boot.step;
+    if (boot.state == StepState::refused) {
+      failure.kind = FailureKind::refused;
+      failure.value = 0;
+      failure.advice = boot.advice;
+    }
+  }
+  failure.generation = record.generation;
+  failure.count = earlier.value.count + 1;
+  failure.when = host.clock.wall();
+  failure.boot = host.process.origin().boot;
+  failure.failed_at = host.clock.monotonic();
+  failure.retry_at = failure.failed_at + backoff_after(failure.count);
+  return {};
+}
+
+}  // namespace detail
+
+/// Tells everybody who waits for this server why it will not get ready. The owner ends or releases next.
+/// `failure` says how, and where its output is; the rest is filled in.
+/// Requires: the claim.
+/// Errors: read, write; `not_claimed`.
+template <typename H>
+[[nodiscard]] Result<void> report_failure(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                          FailureRecord failure) noexcept {
+  if (!detail::is_claimant(host, held)) {
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
+  if (auto ok = detail::complete_failure(host, files, held.lock, held.written, failure); !ok) return ok;
+  if (auto ok = detail::write_failure(host, files, held.lock, failure); !ok) return ok;
+  return update_claim(host, files, held, [&](LockRecord& record) noexcept { record.failed = failure.generation; });
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_FAILURE_HPP
 // The port file: tells clients where the server listens, and is believed only while the owner that wrote it lives.
 #ifndef GENIE_PORT_FILE_HPP
 #define GENIE_PORT_FILE_HPP
@@ -3172,6 +3748,9 @@ struct StatusReport {
   StopIntent stop;
   Milliseconds uptime;                  ///< since the owner claimed, suspend included; 0 where unknown
   FixedText<63> build;                  ///< what the owner says of itself
+  VersionText version;                  ///< the same
+  BootRecord boot;                      ///< the step that a starting owner has reported; generation 0: none
+  FailureRecord failure;                ///< of the last start, if none has succeeded since; generation 0: none
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`
   std::size_t holder_count = 0;
 
@@ -3188,6 +3767,7 @@ template <typename H>
 struct FoundOwner {
   OwnerView lock;
   FileInfo lock_info;
+  ScopedFile<H> lock_file;  ///< open where there is one
   bool has_lock_file = false;
   RecordView record;  ///< looked at only while the lock is free
 };
@@ -3201,9 +3781,10 @@ template <typename H>
     OpenStateFile<H> lock;
     if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::read, lock); !ok) return ok;
     found.has_lock_file = lock.file.is_open();
+    found.lock_info = lock.info;
+    found.lock_file = static_cast<ScopedFile<H>&&>(lock.file);
     if (found.has_lock_file) {
-      found.lock_info = lock.info;
-      const auto view = inspect_lock(host, files, lock.file.get(), lock.info.id);
+      const auto view = inspect_lock(host, files, found.lock_file.get(), lock.info.id);
       if (!view) return view.error();
       found.lock = *view;
       if (found.lock.standing != LockStanding::free) return {};
@@ -3217,10 +3798,26 @@ template <typename H>
     found.record = *judged;
     if (!found.has_lock_file) return {};
     // The lock's record proves a death only if nobody has taken the lock since it was read.
-    const auto now = uninterrupted([&] { return host.files.query_lock(lock.file.get(), owner_byte, 2); });
+    const auto now = uninterrupted([&] { return host.files.query_lock(found.lock_file.get(), owner_byte, 2); });
     if (!now.ok()) return files.error(Operation::query_lock, now.error, files.lock());
     if (!now.value.held) return {};
   }
+  return {};
+}
+
+/// What the lock file tells beside the owner's record.
+template <typename H>
+[[nodiscard]] Result<void> read_story(H& host, const StateFiles& files, const FoundOwner<H>& found,
+                                      StatusReport& report) noexcept {
+  if (!found.lock.has_record) return {};
+  const LockRecord& record = found.lock.record;
+  if (found.lock.standing == LockStanding::owned && record.phase == Phase::starting) {
+    const auto boot = read_boot_record(host, found.lock_file.get(), record.generation, report.boot);
+    if (!boot.ok()) return files.error(Operation::read, boot.error, files.lock());
+  }
+  const auto failure = read_failure(host, found.lock_file.get(), record);
+  if (!failure.ok()) return files.error(Operation::read, failure.error, files.lock());
+  report.failure = failure.value;
   return {};
 }
 
@@ -3249,6 +3846,7 @@ template <typename H>
   if (!port) return port.error();
   report.port = *port;
 
+  if (auto ok = detail::read_story(host, files, found, report); !ok) return ok.error();
   if (found.lock.standing != LockStanding::free) {
     report.assurance = Assurance::kernel_lock;
     report.evidence = found.lock.evidence;
@@ -3257,6 +3855,7 @@ template <typename H>
       report.server = found.lock.record.server;
       report.generation = found.lock.record.generation;
       report.build = found.lock.record.build;
+      report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
         report.uptime = host.clock.monotonic() - found.lock.record.claimed_monotonic;
       }
@@ -3273,7 +3872,9 @@ template <typename H>
     case LockStanding::claiming:
       // Its record may still be its predecessor's.
       report.state = ServerState::starting;
-      if (found.lock.evidence.recorded.pid == 0) {
+      if (found.lock.evidence.reason == Reason::handing_over) {
+        if (found.lock.record.heir.pid != 0) report.owner = found.lock.record.heir;
+      } else if (found.lock.evidence.recorded.pid == 0) {
         report.owner = ProcessIdentity{};
         report.server = ProcessIdentity{};
         report.generation = 0;
@@ -3338,6 +3939,75 @@ template <typename H>
 // Stops the owner of a state directory, and nobody else: sentinel, checked handle, signal, wait, clean-up, receipt.
 #ifndef GENIE_STOP_HPP
 #define GENIE_STOP_HPP
+
+// Removing what a dead owner has left, by somebody who holds the lock and does not claim.
+#ifndef GENIE_LEAVINGS_HPP
+#define GENIE_LEAVINGS_HPP
+
+namespace genie::inline v0::detail {
+
+struct Removed {
+  bool has_removed_record = false;
+  ProcessIdentity survivor;  ///< whose record stands, and was left alone; PID 0: nobody's
+};
+
+/// Removes record, port and temporary files of whoever is proved dead. `may_remove(FileInfo)` is asked before a record
+/// is removed, and returns an error where it must not be.
+/// Requires: the lock `lock`, whose identity is `lock_id`.
+template <typename H, typename MayRemove>
+[[nodiscard]] Result<Removed> remove_leavings(H& host, const StateFiles& files, typename H::File directory,
+                                              typename H::File lock, FileIdentity lock_id,
+                                              MayRemove&& may_remove) noexcept {
+  Removed result;
+  LockRecord record;
+  const auto kind = read_lock_record(host, lock, record);
+  if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
+  const bool is_valid = kind.value == LockRecordKind::valid;
+  const bool proof = is_valid && record.lock == lock_id;
+  Leftovers<H> leftovers{host, files, directory, is_valid ? &record : nullptr, proof, false};
+  if (auto ok = leftovers.settle(); !ok) return ok.error();
+  if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
+    result.survivor = kept->record.owner;  // the lock's record must go on naming it
+    return result;
+  }
+  OpenStateFile<H> opened;
+  if (auto ok = open_state_file(host, files, directory, files.record(), OpenMode::read, opened); !ok) return ok.error();
+  if (opened.file.is_open()) {
+    const auto judged = judge_open_record(host, files, opened, files.record(), proof ? &record : nullptr, false);
+    if (!judged) return judged.error();
+    if (judged->standing != RecordStanding::dead) {
+      result.survivor = judged->record.owner;  // an older program has started meanwhile
+      return result;
+    }
+    if (auto ok = may_remove(opened.info); !ok) return ok.error();
+    // The moment of withdrawal needs a temporary name, which the lock's record must tell of.
+    if (!proof) {
+      const std::uint64_t generation = is_valid ? record.generation : 0;
+      record = LockRecord{};
+      record.generation = generation;
+      record.lock = lock_id;
+      record.origin = host.process.origin();
+      record.port_name = PortFileName{Text{files.port()}};
+    }
+    record.phase = Phase::released;
+    record.judged = judged->record.owner;
+    record.judged_record = {opened.info.id.inode, opened.info.changed_ns};
+    record.temporary = host.process.random() | 1U;
+    if (const auto written = write_whole(host, lock, encode_lock_record(record)); !written.ok()) {
+      return files.error(Operation::write, written.error, files.lock());
+    }
+    const NameText aside = files.temporary(record.temporary);
+    if (auto ok = withdraw(host, files, directory, files.record(), opened.info.id, &aside); !ok) return ok.error();
+    result.has_removed_record = true;
+  }
+  const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.port().c_str()); });
+  if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, files.port());
+  return result;
+}
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_LEAVINGS_HPP
 
 namespace genie::inline v0 {
 
@@ -3423,7 +4093,7 @@ class StopRun {
       if (auto ok = find_owner(host_, files_, directory_.file.get(), false, found); !ok) return ok;
       const bool by_lock = found.lock.standing != LockStanding::free;
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
-      const bool unsettled = found.lock.standing == LockStanding::claiming ||
+      const bool unsettled = (found.lock.standing == LockStanding::claiming && !has_heir(found.lock)) ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
                              (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
@@ -3436,11 +4106,16 @@ class StopRun {
     }
   }
 
+  /// A server that is being started can be stopped; its starter is a client, and is never signalled.
+  static bool has_heir(const OwnerView& lock) noexcept {
+    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0;
+  }
+
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {
     if (auto ok = check_trust(host_, files_, directory_.info, found.lock_info, files_.lock()); !ok) return ok;
     lock_id_ = found.lock_info.id;
     const LockRecord& record = found.lock.record;
-    receipt_.target = record.owner;
+    receipt_.target = has_heir(found.lock) ? record.heir : record.owner;
     receipt_.server = record.server;
     const bool is_visible = is_visible_from(record.origin, host_.process.origin());
     if (found.lock.standing == LockStanding::unsure || !is_visible) {
@@ -3455,9 +4130,9 @@ class StopRun {
       return {};
     }
     const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
-    if (auto ok = pin_owner(record.owner, is_shifted, has_target); !ok || !has_target) return ok;
+    if (auto ok = pin_owner(receipt_.target, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
-    if (record.server.pid != 0 && record.server != record.owner) {
+    if (record.server.pid != 0 && record.server != receipt_.target) {
       // If it can't be pinned, its owner can still be stopped, and ends it.
       (void)pin(record.server, false);
     }
@@ -3745,54 +4420,15 @@ class StopRun {
   }
 
   Result<void> clean_up_under_lock(OpenStateFile<H>& lock) noexcept {
-    LockRecord record;
-    const auto kind = read_lock_record(host_, lock.file.get(), record);
-    if (!kind.ok()) return files_.error(Operation::read, kind.error, files_.lock());
-    const bool is_valid = kind.value == LockRecordKind::valid;
-    const bool proof = is_valid && record.lock == lock.info.id;
-    Leftovers<H> leftovers{host_, files_, directory_.file.get(), is_valid ? &record : nullptr, proof, false};
-    if (auto ok = leftovers.settle(); !ok) return ok;
-    if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
-      receipt_.successor = kept->record.owner;  // the lock's record must go on naming it
-      return {};
+    const auto cleaned = remove_leavings(host_, files_, directory_.file.get(), lock.file.get(), lock.info.id,
+                                         [&](const FileInfo& record) noexcept {
+                                           return check_trust(host_, files_, directory_.info, record, files_.record());
+                                         });
+    if (!cleaned) return cleaned.error();
+    if (cleaned->survivor.pid != 0) receipt_.successor = cleaned->survivor;
+    if (cleaned->has_removed_record && receipt_.outcome == StopOutcome::not_running) {
+      receipt_.outcome = StopOutcome::cleaned;
     }
-    OpenStateFile<H> opened;
-    if (auto ok = open_state_file(host_, files_, directory_.file.get(), files_.record(), OpenMode::read, opened); !ok) {
-      return ok;
-    }
-    if (opened.file.is_open()) {
-      const auto judged = judge_open_record(host_, files_, opened, files_.record(), proof ? &record : nullptr, false);
-      if (!judged) return judged.error();
-      if (judged->standing != RecordStanding::dead) {
-        receipt_.successor = judged->record.owner;  // an older program has started meanwhile
-        return {};
-      }
-      if (auto ok = check_trust(host_, files_, directory_.info, opened.info, files_.record()); !ok) return ok;
-      // The moment of withdrawal needs a temporary name, which the lock's record must tell of.
-      if (!proof) {
-        const std::uint64_t generation = is_valid ? record.generation : 0;
-        record = LockRecord{};
-        record.generation = generation;
-        record.lock = lock.info.id;
-        record.origin = host_.process.origin();
-        record.port_name = PortFileName{Text{files_.port()}};
-      }
-      record.phase = Phase::released;
-      record.judged = judged->record.owner;
-      record.judged_record = {opened.info.id.inode, opened.info.changed_ns};
-      record.temporary = host_.process.random() | 1U;
-      if (const auto written = write_whole(host_, lock.file.get(), encode_lock_record(record)); !written.ok()) {
-        return files_.error(Operation::write, written.error, files_.lock());
-      }
-      const NameText aside = files_.temporary(record.temporary);
-      if (auto ok = withdraw(host_, files_, directory_.file.get(), files_.record(), opened.info.id, &aside); !ok) {
-        return ok;
-      }
-      if (receipt_.outcome == StopOutcome::not_running) receipt_.outcome = StopOutcome::cleaned;
-    }
-    const auto removed =
-        uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.port().c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files_.error(Operation::unlink, removed.error, files_.port());
     return {};
   }
 
@@ -3846,6 +4482,8 @@ class LinuxClock {
  public:
   [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
   [[nodiscard]] Milliseconds monotonic() noexcept { return read(CLOCK_BOOTTIME); }
+  /// Reads no counter, only the time of the last tick.
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(CLOCK_MONOTONIC_COARSE); }
   /// A signal may end it early. Source: `nanosleep(2)`.
   void sleep(Milliseconds span) noexcept {
     if (span.count() <= 0) return;
@@ -3876,8 +4514,8 @@ class LinuxClock {
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// What the Linux policies share: a descriptor that closes itself, a poll with a deadline, reading a small file of
-// /proc, and walking a directory without <dirent.h>'s heap buffer.
+// What the Linux policies share: descriptors that close themselves or stay out of the way, a poll with a deadline,
+// reading a small file of /proc, and walking a directory without <dirent.h>'s heap buffer.
 #ifndef GENIE_LINUX_DESCRIPTOR_HPP
 #define GENIE_LINUX_DESCRIPTOR_HPP
 
@@ -3901,16 +4539,36 @@ class ScopedDescriptor {
   int descriptor_;
 };
 
-/// Returns: whether `descriptor` became readable within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
   pollfd entry{};
   entry.fd = descriptor;
   entry.events = POLLIN;
-  const int ready = ::poll(&entry, 1, static_cast<int>(clamped));
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
   if (ready < 0) return SysResult<bool>::failure(errno);
   return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
 }
 
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
@@ -3966,6 +4624,9 @@ class LinuxFilesystem {
     int descriptor = -1;
   };
 
+  /// Where a launched process finds the file that its starter handed to it.
+  static constexpr int inherited_descriptor = 3;
+
   /// Source: `mkdir(2)`.
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
     return status(::mkdir(path, permissions));
@@ -3987,6 +4648,12 @@ class LinuxFilesystem {
       case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
     }
     return file(::openat(at(directory), name, flags, permissions));
+  }
+
+  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
+    return {File{inherited_descriptor}, 0};
   }
 
   /// Source: `open(2)`, O_TMPFILE. EISDIR is what kernels and file systems without it answer.
@@ -4090,12 +4757,14 @@ class LinuxFilesystem {
   }
   [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
     auto changed = linux_detail::wait_readable(watch.descriptor, span);
-    if (changed.ok() && changed.value) {
-      alignas(inotify_event) char events[4096];
-      while (::read(watch.descriptor, events, sizeof events) > 0) {
-      }
-    }
+    if (changed.ok() && changed.value) forget_changes(watch);
     return changed;
+  }
+  /// Takes what the kernel has to tell of a watch that was found readable: the next wait is for further changes.
+  static void forget_changes(Watch& watch) noexcept {
+    alignas(inotify_event) char events[4096];
+    while (::read(watch.descriptor, events, sizeof events) > 0) {
+    }
   }
   void close_watch(Watch& watch) noexcept {
     if (watch.descriptor >= 0) ::close(watch.descriptor);
@@ -4113,14 +4782,10 @@ class LinuxFilesystem {
   static SysResult<void> status(int result) noexcept {
     return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
   }
-  /// A process that was started without its standard streams must not print into our files.
   static SysResult<File> file(int descriptor) noexcept {
     if (descriptor < 0) return SysResult<File>::failure(errno);
-    if (descriptor > STDERR_FILENO) return {File{descriptor}, 0};
-    const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    ::close(descriptor);
-    return higher >= 0 ? SysResult<File>{File{higher}, 0} : SysResult<File>::failure(error);
+    const auto moved = linux_detail::above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
   }
   static SysResult<std::size_t> transferred(ssize_t count) noexcept {
     if (count < 0) return SysResult<std::size_t>::failure(errno);
@@ -4174,7 +4839,9 @@ namespace genie::inline v0 {
 /// What `/proc/PID/stat` says, as far as genie asks. Source: `proc_pid_stat(5)`.
 struct LinuxProcessStat {
   char state = '?';
+  std::uint64_t parent = 0;
   std::uint64_t group = 0;
+  std::uint64_t session = 0;
   std::uint64_t threads = 0;
   StartToken start;
 };
@@ -4185,7 +4852,8 @@ struct LinuxProcessStat {
 }
 
 /// Reads a line of `/proc/PID/stat`. The command name may contain anything, so parsing begins after the last `)`.
-/// Returns: whether state (field 3), pgrp (5), num_threads (20) and starttime (22) were all there.
+/// Returns: whether state (field 3), ppid (4), pgrp (5), session (6), num_threads (20) and starttime (22) were all
+/// there.
 [[nodiscard]] constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
   std::size_t after_name = line.size();
   while (after_name > 0 && line[after_name - 1] != ')') --after_name;
@@ -4197,8 +4865,9 @@ struct LinuxProcessStat {
     if (field == 3) {
       if (value.size() != 1) return false;
       parsed.state = value[0];
-    } else if (field == 5) {
-      if (!parse_decimal(value, INT32_MAX, parsed.group)) return false;
+    } else if (field == 4 || field == 5 || field == 6) {
+      std::uint64_t& number = field == 4 ? parsed.parent : (field == 5 ? parsed.group : parsed.session);
+      if (!parse_decimal(value, INT32_MAX, number)) return false;
     } else if (field == 20) {
       if (!parse_decimal(value, UINT64_MAX, parsed.threads)) return false;
     } else if (field == 22) {
@@ -4240,6 +4909,8 @@ class LinuxProcessProbe {
         seen.zombie = has_ended(stat);
         seen.liveness = seen.zombie ? Liveness::gone : Liveness::alive;
         seen.start = stat.start;
+        seen.parent = static_cast<Pid>(stat.parent);
+        seen.session = static_cast<Pid>(stat.session);
         return seen;
       }
     }
@@ -4525,7 +5196,8 @@ class ServeGuard {
   ServeGuard(ServeGuard&& other) noexcept
       : host_{static_cast<Host&&>(other.host_)},
         files_{other.files_},  // NOLINT(performance-move-constructor-init): buffers, nothing to move
-        held_{other.held_} {   // NOLINT(performance-move-constructor-init)
+        held_{other.held_},    // NOLINT(performance-move-constructor-init)
+        boot_{other.boot_} {   // NOLINT(performance-move-constructor-init)
     other.held_ = HeldClaim<Host>{};
   }
   ServeGuard& operator=(ServeGuard&& other) noexcept {
@@ -4534,6 +5206,7 @@ class ServeGuard {
       host_ = static_cast<Host&&>(other.host_);
       files_ = other.files_;
       held_ = other.held_;
+      boot_ = other.boot_;
       other.held_ = HeldClaim<Host>{};
     }
     return *this;
@@ -4566,7 +5239,24 @@ class ServeGuard {
 
   /// Tells others that the server, claimed as `starting`, is ready. Requires: the claim.
   Result<void> ready() noexcept {
-    return update_claim(host_, files_, held_, [](LockRecord& record) noexcept { record.phase = Phase::running; });
+    return update_claim(host_, files_, held_, [](LockRecord& record) noexcept {
+      record.phase = Phase::running;
+      record.failed = 0;
+    });
+  }
+  /// Reports what the boot is doing; see `genie::report_boot`. Requires: the claim.
+  Result<void> boot(Text step, std::uint64_t done = 0, std::uint64_t total = 0) noexcept {
+    return report_boot(host_, files_, held_, boot_, step, done, total);
+  }
+  /// Reports how that step ended. Requires: the claim.
+  Result<void> end_step(StepState state, Text advice = {}) noexcept {
+    return end_boot_step(host_, files_, held_, boot_, state, advice);
+  }
+  /// Begins a step that reports by itself. Requires: the claim.
+  [[nodiscard]] BootStep<ServeGuard> step(Text name, std::uint64_t total = 0) noexcept { return {*this, name, total}; }
+  /// Tells everybody who waits why the server will not get ready; see `genie::report_failure`. Requires: the claim.
+  Result<void> report_failure(const FailureRecord& failure) noexcept {
+    return genie::report_failure(host_, files_, held_, failure);
   }
   /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
@@ -4597,6 +5287,7 @@ class ServeGuard {
   Host host_;
   StateFiles files_;
   HeldClaim<Host> held_{};
+  BootProgress boot_;
 };
 
 }  // namespace genie::inline v0

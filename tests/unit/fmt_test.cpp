@@ -54,6 +54,9 @@ TEST_CASE("every enumerator is formatted as its own name", "[fmt]") {
   check_own_names<genie::Ownership>();
   check_own_names<genie::Reason>();
   check_own_names<genie::Phase>();
+  check_own_names<genie::StepState>();
+  check_own_names<genie::FailureKind>();
+  check_own_names<genie::EnsureOutcome>();
 }
 
 TEST_CASE("every operation has words of its own that go between cannot and a path", "[fmt]") {
@@ -239,4 +242,91 @@ TEST_CASE("what keeps from claiming or stopping comes with what to do about it",
     receipt.evidence = evidence_of(reason);
     CHECK(contains(fmt::format("{}", receipt), std::string{advice}));
   });
+}
+
+TEST_CASE("a step of a boot is formatted with what is known of it", "[fmt]") {
+  genie::BootRecord boot;
+  boot.generation = 1;
+  boot.number = 2;
+  boot.step = genie::StepName{"backfill"};
+  CHECK(fmt::format("{}", boot) == "step 2: backfill");
+  boot.done = 30;
+  CHECK(fmt::format("{}", boot) == "step 2: backfill, 30");
+  boot.total = 99;
+  CHECK(fmt::format("{}", boot) == "step 2: backfill, 30 of 99 (30 %)");
+  boot.state = genie::StepState::refused;
+  boot.advice = genie::StepAdvice{"run: myapp repair"};
+  CHECK(fmt::format("{}", boot) == "step 2: backfill, 30 of 99 (30 %): refused; run: myapp repair");
+  genie::StatusReport status;
+  status.state = genie::ServerState::starting;
+  status.owner.pid = 4711;
+  boot = genie::BootRecord{};
+  boot.generation = 1;
+  boot.number = 1;
+  boot.step = genie::StepName{"load"};
+  status.boot = boot;
+  CHECK(fmt::format("{}", status) == "starting (PID 4711), step 1: load");
+}
+
+TEST_CASE("a failed start is told with how, where and what to do", "[fmt]") {
+  genie::FailureRecord failure;
+  failure.value = 3;
+  std::set<std::string> seen;
+  each_enumerator<genie::FailureKind>([&](genie::FailureKind kind, std::string_view name) {
+    CAPTURE(std::string{name});
+    failure.kind = kind;
+    CHECK(seen.insert(fmt::format("{}", failure)).second);
+  });
+  failure.kind = genie::FailureKind::exited;
+  failure.step = genie::StepName{"migrate"};
+  CHECK(fmt::format("{}", failure) == "exited with status 3 before it was ready, in the step \"migrate\"");
+  failure.kind = genie::FailureKind::refused;
+  failure.advice = genie::StepAdvice{"run: myapp migrate"};
+  CHECK(fmt::format("{}", failure) == "cannot start without you, in the step \"migrate\"; run: myapp migrate");
+  failure = genie::FailureRecord{};
+  failure.kind = genie::FailureKind::not_executed;
+  failure.value = ENOENT;
+  CHECK(fmt::format("{}", failure) == "cannot be executed: No such file or directory (errno 2)");
+}
+
+TEST_CASE("what came of a start on demand reads on from the server's name", "[fmt]") {
+  genie::EnsureReport report;
+  report.owner.pid = 4711;
+  report.failure.count = 3;
+  report.failure.value = 1;
+  report.retry_in = genie::milliseconds(1500);
+  report.evidence = evidence_of(Reason::record_pinned);
+  const auto text = [&](genie::EnsureOutcome outcome) {
+    report.outcome = outcome;
+    return fmt::format("{}", report);
+  };
+  using genie::EnsureOutcome;
+  CHECK(text(EnsureOutcome::running) == "already running (PID 4711)");
+  report.has_joined = true;
+  CHECK(text(EnsureOutcome::running) == "started (PID 4711)");
+  report.has_joined = false;
+  report.has_started = true;
+  CHECK(text(EnsureOutcome::running) == "started (PID 4711)");
+  CHECK(text(EnsureOutcome::self) == "is what this runs in (PID 4711): nothing was started");
+  CHECK(text(EnsureOutcome::stopping) == "is shutting down");
+  report.stop.stopper.pid = 99;
+  CHECK(text(EnsureOutcome::stopping) == "is shutting down (stopped by PID 99)");
+  CHECK(text(EnsureOutcome::failed) == "exited with status 1 before it was ready");
+  CHECK(text(EnsureOutcome::backing_off) ==
+        "failed to start 3 times in a row, and is not started on demand for 1500 ms: it exited with status 1 before it "
+        "was ready");
+  CHECK(text(EnsureOutcome::timed_out) == "is being started (PID 4711), and was not ready in time");
+  report.boot.generation = 1;
+  report.boot.number = 1;
+  report.boot.step = genie::StepName{"load"};
+  CHECK(text(EnsureOutcome::timed_out) == "is being started (PID 4711), and was not ready in time; step 1: load");
+  report.owner.pid = 0;
+  CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
+  CHECK(text(EnsureOutcome::contended) ==
+        "cannot be claimed: the record of PID 4711 is still locked by its writer; end that process, or wait until it "
+        "ends");
+  report.holder_count = 1;
+  report.holders[0] = {4712, known_start(5), genie::FixedText<31>{"worker"}};
+  CHECK(contains(text(EnsureOutcome::contended), "; held by worker (PID 4712);"));
+  CHECK(contains(text(EnsureOutcome::orphaned), "still held by worker (PID 4712)"));
 }
