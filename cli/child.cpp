@@ -49,14 +49,6 @@ void reset_signals() {
 
 }  // namespace
 
-void close_all_from(int first) {
-#if defined(SYS_close_range)
-  if (::syscall(SYS_close_range, static_cast<unsigned>(first), ~0U, 0U) == 0) return;
-#endif
-  const long limit = ::sysconf(_SC_OPEN_MAX);
-  for (int descriptor = first; descriptor < limit; ++descriptor) ::close(descriptor);
-}
-
 Child::Child(const ChildSetup& setup) {
   std::vector<char*> arguments;
   arguments.reserve(setup.command.size() + 1);

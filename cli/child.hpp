@@ -19,9 +19,6 @@ struct ChildSetup {
   std::string notify_address;   ///< NOTIFY_SOCKET; empty removes it
 };
 
-/// Closes every descriptor from `first` on.
-void close_all_from(int first);
-
 /// The guarded command, started but held back until it is allowed to go on.
 class Child {
  public:

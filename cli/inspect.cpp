@@ -1,7 +1,11 @@
 // Verdicts as text and as JSON.
 #include "inspect.hpp"
 
+#include <fmt/chrono.h>
+
+#include <ctime>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "messages.hpp"
 
@@ -41,6 +45,38 @@ Json to_json(const Evidence& evidence) {
   return json;
 }
 
+Json to_json(const BootRecord& boot, Milliseconds now) {
+  if (boot.generation == 0) return nullptr;
+  Json json;
+  json["step"] = boot.step.c_str();
+  json["number"] = boot.number;
+  json["state"] = to_string(boot.state);
+  json["done"] = boot.done;
+  json["total"] = boot.total != 0 ? Json(boot.total) : Json(nullptr);
+  json["percent"] = boot.total != 0 ? Json(percentage(boot)) : Json(nullptr);
+  json["for_ms"] = (now - boot.since).count();
+  const Milliseconds rest = estimated_rest(boot, now);
+  json["estimated_rest_ms"] = rest.count() != 0 ? Json(rest.count()) : Json(nullptr);
+  json["advice"] = boot.advice.c_str();
+  return json;
+}
+
+Json to_json(const FailureRecord& failure) {
+  if (failure.generation == 0) return nullptr;
+  Json json;
+  json["kind"] = to_string(failure.kind);
+  json["value"] = failure.value;
+  json["text"] = fmt::format("{}", failure);
+  json["count"] = failure.count;
+  json["when_ms"] = failure.when.count();
+  json["pid"] = pid_or_null(failure.server);
+  json["step"] = failure.step.c_str();
+  json["advice"] = failure.advice.c_str();
+  json["log"] = failure.log.c_str();
+  json["tail"] = failure.tail.c_str();
+  return json;
+}
+
 Json to_json(const Place& place, const StatusReport& report) {
   Json json;
   json["state"] = to_string(report.state);
@@ -54,6 +90,10 @@ Json to_json(const Place& place, const StatusReport& report) {
   json["uptime_s"] = report.is_live() ? Json(static_cast<double>(report.uptime.count()) / 1000) : Json(nullptr);
   json["generation"] = report.generation;
   json["assurance"] = to_string(report.assurance);
+  json["build"] = report.build.c_str();
+  json["version"] = report.version.c_str();
+  json["boot"] = to_json(report.boot, report.looked_at);
+  json["last_failure"] = to_json(report.failure);
   json["evidence"] = to_json(report.evidence);
   json["stopping"] = {{"standing", report.stop.standing},
                       {"remaining_ms", report.stop.remaining.count()},
@@ -80,6 +120,14 @@ void explain(const StatusReport& report) {
   } else if (report.stop.leftover) {
     fmt::print("  stop sentinel: left behind; empty, malformed or expired\n");
   }
+}
+
+void print_failure(const Place& place, const FailureRecord& failure) {
+  const std::time_t when = static_cast<std::time_t>(failure.when.count() / 1000);
+  std::tm local{};
+  ::localtime_r(&when, &local);
+  fmt::print("  the last start failed at {:%F %T}: {} {}\n", local, place.name, failure);
+  if (!failure.tail.empty()) fmt::print("  the end of {}:\n{}\n", failure.log.c_str(), failure.tail.c_str());
 }
 
 }  // namespace
@@ -111,7 +159,11 @@ int print_status(const Place& place, const StatusStyle& style) {
   fmt::print("{} {}", place.name, *report);
   if (report->is_live()) fmt::print(", for {} s", report->uptime.count() / 1000);
   if (report->port.port != 0) fmt::print(", port {}", report->port.port);
+  if (const Milliseconds rest = estimated_rest(report->boot, report->looked_at); rest.count() != 0) {
+    fmt::print(", about {} s left", rest.count() / 1000 + 1);
+  }
   fmt::print("\n");
+  if (report->failure.generation != 0) print_failure(place, report->failure);
   if (style.explain) explain(*report);
   return delivered(lsb_status(report->state), lsb_unknown);
 }
@@ -125,6 +177,30 @@ int print_port(const Place& place) {
   }
   fmt::print(stderr, "{} {}, and has no port (port file: {})\n", place.name, *report, report->port.standing);
   return lsb_not_running;
+}
+
+int await_server(const Place& place, bool is_awaiting_end, std::chrono::milliseconds timeout) {
+  ServeGuard<> guard = place.guard();
+  constexpr Milliseconds never{INT64_MAX / 4};
+  const Milliseconds now = guard.host().clock.monotonic();
+  ChangeWait<ServeGuard<>::Host> wait{guard.host(), timeout.count() > 0 ? now + Milliseconds{timeout} : never};
+  std::optional<std::uint64_t> failed_before;
+  for (;;) {
+    const auto report = guard.status();
+    if (!report) return tell(ending_of(report.error()));
+    if (!failed_before) failed_before = report->failure.generation;
+    const bool is_gone = report->state == ServerState::stopped || report->state == ServerState::stale;
+    if (is_awaiting_end ? is_gone : report->state == ServerState::running) {
+      return tell({exit_ok, fmt::format("{} {}", place.name, *report)});
+    }
+    if (!is_awaiting_end && report->failure.generation > *failed_before) {
+      return tell({exit_failure, fmt::format("{} {}", place.name, report->failure)});
+    }
+    // Its lock file may not exist yet.
+    if (!wait.next(guard.files().directory().c_str())) {
+      return tell({exit_try_again, fmt::format("{} {} after {} ms", place.name, *report, timeout.count())});
+    }
+  }
 }
 
 int stop_server(const Place& place, std::chrono::milliseconds grace) {

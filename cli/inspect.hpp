@@ -1,4 +1,4 @@
-// The subcommands that look and stop: `status`, `port`, `stop`.
+// The subcommands that look, wait and stop: `status`, `port`, `wait`, `stop`.
 #ifndef GENIE_CLI_INSPECT_HPP
 #define GENIE_CLI_INSPECT_HPP
 
@@ -19,6 +19,9 @@ struct StatusStyle {
 
 /// Prints the live owner's port. Returns: 0, or 3 where there is none.
 [[nodiscard]] int print_port(const Place& place);
+
+/// Waits until the server is ready, or until nobody owns the directory any more; 0: as long as it takes.
+[[nodiscard]] int await_server(const Place& place, bool is_awaiting_end, std::chrono::milliseconds timeout);
 
 [[nodiscard]] int stop_server(const Place& place, std::chrono::milliseconds grace);
 

@@ -7,8 +7,9 @@
 #include <exception>
 #include <filesystem>
 
-#include "background.hpp"
+#include "boot_step.hpp"
 #include "inspect.hpp"
+#include "start.hpp"
 #include "supervisor.hpp"
 
 namespace genie::cli {
@@ -33,7 +34,18 @@ struct Words {
   std::string grace = "10s";
   std::string log;
   std::uint16_t port = 0;
+  std::string build;
+  std::string version;
+  std::string deadline = "0s";
+  std::string directory;
+  std::string file_mode_mask;
+  std::vector<std::string> environment;
+  bool clear_environment = false;
   StatusStyle style;
+  BootStepWords boot;
+  bool is_awaiting_end = false;
+  bool is_awaiting_readiness = true;
+  std::string wait_timeout = "0s";
 };
 
 void add_place(CLI::App& app, Words& words) {
@@ -57,7 +69,27 @@ void add_serving(CLI::App& app, Words& words) {
                  "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
       ->check(valid(parse_stop_signal, "TERM, INT, QUIT or HUP"))
       ->capture_default_str();
+  app.add_option("--build", words.build, "what the server says of itself, for status");
+  app.add_option("--server-version", words.version, "its version, to be compared");
   app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
+}
+
+void add_launching(CLI::App& app, Words& words) {
+  app.add_option("--deadline", words.deadline, "how long all of it may take (default: as long as it reports progress)")
+      ->check(valid(parse_span, "a span of time such as 90s or 2m"));
+  app.add_option("--chdir", words.directory, "where the command works (default: /)");
+  app.add_option("--umask", words.file_mode_mask, "permissions that its files do not get (default: the caller's)")
+      ->check(valid(parse_file_mode_mask, "an octal number such as 022"));
+  app.add_option("--env", words.environment, "NAME=VALUE for its environment")
+      ->check(CLI::Validator{[](std::string& text) {
+                               const bool is_good = text.find('=') != std::string::npos && text.front() != '=';
+                               return is_good ? std::string{} : fmt::format("'{}' is not NAME=VALUE", text);
+                             },
+                             ""})
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  app.add_flag("--clear-env", words.clear_environment, "nothing of the caller's environment");
 }
 
 /// Paths hold wherever the server's working directory is.
@@ -74,6 +106,14 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.port = words.port;
   request.log = absolute(words.log);
   request.stop_signal = *parse_stop_signal(words.stop_signal);
+  request.stop_signal_name = words.stop_signal;
+  request.deadline = *parse_span(words.deadline);
+  request.directory = absolute(words.directory);
+  if (!words.file_mode_mask.empty()) request.file_mode_mask = parse_file_mode_mask(words.file_mode_mask);
+  request.environment = words.environment;
+  request.clear_environment = words.clear_environment;
+  request.build = words.build;
+  request.version = words.version;
   request.mode = mode;
   return request;
 }
@@ -99,15 +139,25 @@ int run(int argc, char** argv) {
       app.add_subcommand("run", "claim, run COMMAND in the foreground, release; exits as COMMAND did");
   CLI::App* start = app.add_subcommand("start", "the same in the background; returns when COMMAND is ready");
   CLI::App* ensure = app.add_subcommand("ensure", "start unless running; refuses while it is being stopped");
+  CLI::App* restart = app.add_subcommand("restart", "stop what runs, then start");
+  CLI::App* wait = app.add_subcommand("wait", "wait until the server is ready, or until it is gone");
+  CLI::App* boot = app.add_subcommand("boot", "from inside the guarded command: tell which step its boot is in");
   CLI::App* stop = app.add_subcommand("stop", "stop the server, and only it");
   CLI::App* status =
       app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
   CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
-  for (CLI::App* serving : {in_foreground, start, ensure}) add_serving(*serving, words);
-  for (CLI::App* other : {stop, status, port}) add_place(*other, words);
-  stop->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
-      ->capture_default_str();
+  for (CLI::App* serving : {in_foreground, start, ensure, restart}) add_serving(*serving, words);
+  for (CLI::App* launching : {start, ensure, restart}) add_launching(*launching, words);
+  for (CLI::App* other : {stop, status, port, wait}) add_place(*other, words);
+  CLI::Option* is_ready = wait->add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
+  wait->add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
+  wait->add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  add_boot_step(*boot, words.boot);
+  for (CLI::App* stopping : {stop, restart})
+    stopping->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
+        ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
+        ->capture_default_str();
   status->add_flag("--json", words.style.json, "as one JSON object");
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
@@ -124,6 +174,11 @@ int run(int argc, char** argv) {
   if (in_foreground->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
   if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
   if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
+  if (restart->parsed()) {
+    return tell(genie::cli::restart(request_of(words, ClaimMode::explicit_start), *parse_span(words.grace)));
+  }
+  if (wait->parsed()) return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
+  if (boot->parsed()) return tell(report_boot_step(words.boot));
   if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
   if (status->parsed()) return print_status(words.place, words.style);
   return print_port(words.place);

@@ -26,20 +26,14 @@ struct Ending {
 
 [[nodiscard]] inline Ending ending_of(const Error& error) { return {exit_failure, fmt::format("{}", error)}; }
 
-[[nodiscard]] inline Ending running_already(const Place& place, Pid owner) {
-  return {exit_ok, fmt::format("{} already running (PID {})", place.name, owner)};
-}
-
-[[nodiscard]] inline Ending started(const Place& place, Pid owner) {
-  return {exit_ok, fmt::format("{} started (PID {})", place.name, owner)};
-}
-
 /// Success goes to standard output, everything else to standard error.
 inline int tell(const Ending& ending) {
+  if (ending.text.empty()) return ending.status;
   if (ending.status == exit_ok) {
     fmt::print(stdout, "{}\n", ending.text);
   } else {
-    fmt::print(stderr, "{}{}\n", ending.status == exit_failure ? "genie: " : "", ending.text);
+    fmt::print(stderr, "{}{}\n", ending.status == exit_failure || ending.status == exit_needs_a_person ? "genie: " : "",
+               ending.text);
   }
   return ending.status;
 }

@@ -59,6 +59,13 @@ std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
   return std::nullopt;
 }
 
+std::optional<std::uint32_t> parse_file_mode_mask(const std::string& text) {
+  std::uint32_t mask = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mask, 8);
+  if (error != std::errc{} || end != text.data() + text.size() || mask > 0777) return std::nullopt;
+  return mask;
+}
+
 std::optional<int> parse_stop_signal(const std::string& text) {
   std::string_view view = text;
   if (view.starts_with("SIG")) view.remove_prefix(3);

@@ -18,6 +18,7 @@ enum Exit : int {
   exit_failure = 1,
   exit_usage = 64,
   exit_try_again = 75,
+  exit_needs_a_person = 78,
 };
 
 /// How the supervisor learns that the guarded command is ready.
@@ -35,6 +36,9 @@ struct Readiness {
 
 /// Reads `10s`, `500ms`, `2m` or a number of seconds.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_span(const std::string& text);
+
+/// Reads an octal number of permissions, `022`.
+[[nodiscard]] std::optional<std::uint32_t> parse_file_mode_mask(const std::string& text);
 
 /// Reads `TERM`, `INT`, `QUIT` or `HUP`, with or without `SIG`. Returns: the signal's number.
 [[nodiscard]] std::optional<int> parse_stop_signal(const std::string& text);
@@ -62,7 +66,15 @@ struct ServeRequest {
   std::uint16_t port = 0;  ///< 0: none to publish
   std::string log;         ///< empty: the caller's own output, or `DIR/NAME.log` in the background
   int stop_signal = 0;
+  std::string stop_signal_name;
   ClaimMode mode = ClaimMode::explicit_start;
+  std::chrono::milliseconds deadline{};         ///< for the whole start; 0: as long as it reports progress
+  std::string directory;                        ///< where the command works; empty: `/` in the background
+  std::optional<std::uint32_t> file_mode_mask;  ///< none: the caller's
+  std::vector<std::string> environment;         ///< `NAME=VALUE`, beside or instead of the caller's
+  bool clear_environment = false;
+  std::string build;    ///< what is told of the server
+  std::string version;  ///< the same, to be compared
 };
 
 /// `$GENIE_HOME`, else `~/.genie`. Returns: empty where there is no home directory.

@@ -102,7 +102,9 @@ bool ReadinessProbe::receive_ready() {
     ucred sender{};
     std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
     if (sender.uid != ::geteuid() && sender.uid != 0) continue;
-    for (std::string_view rest{text, static_cast<std::size_t>(count)}; !rest.empty();) {
+    const std::string_view whole{text, static_cast<std::size_t>(count)};
+    receive_step(whole);
+    for (std::string_view rest = whole; !rest.empty();) {
       const std::size_t end = rest.find('\n');
       const std::string_view line = rest.substr(0, end);
       constexpr std::string_view extend = "EXTEND_TIMEOUT_USEC=";
@@ -111,6 +113,37 @@ bool ReadinessProbe::receive_ready() {
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
   }
+}
+
+void ReadinessProbe::receive_step(std::string_view message) {
+  const auto value_of = [&](std::string_view variable) -> std::optional<std::string_view> {
+    for (std::string_view rest = message; !rest.empty();) {
+      const std::size_t end = rest.find('\n');
+      const std::string_view line = rest.substr(0, end);
+      if (line.starts_with(variable)) return line.substr(variable.size());
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    return std::nullopt;
+  };
+  const auto number_of = [&](std::string_view variable) {
+    std::uint64_t number = 0;
+    const std::string_view value = value_of(variable).value_or("");
+    std::from_chars(value.data(), value.data() + value.size(), number);
+    return number;
+  };
+  ReportedStep reported;
+  const auto step = value_of("X_GENIE_STEP=");
+  reported.step = step.value_or(value_of("STATUS=").value_or(""));
+  if (reported.step.empty()) return;
+  if (step) {
+    reported.done = number_of("X_GENIE_DONE=");
+    reported.total = number_of("X_GENIE_TOTAL=");
+    reported.advice = value_of("X_GENIE_ADVICE=").value_or("");
+    for (const StepState state : {StepState::ok, StepState::fixed, StepState::skipped, StepState::refused}) {
+      if (value_of("X_GENIE_STATE=") == to_string(state)) reported.state = state;
+    }
+  }
+  steps_.push_back(std::move(reported));
 }
 
 void ReadinessProbe::receive_extension(std::string_view microseconds) {

@@ -6,11 +6,21 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "descriptor.hpp"
 #include "options.hpp"
 
 namespace genie::cli {
+
+/// A step of its boot, as the command has told it.
+struct ReportedStep {
+  std::string step;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  StepState state = StepState::running;
+  std::string advice;
+};
 
 class ReadinessProbe {
  public:
@@ -23,6 +33,8 @@ class ReadinessProbe {
   [[nodiscard]] bool check();
   /// How much more time than it had the command has asked for since the last call (EXTEND_TIMEOUT_USEC); 0 if none.
   [[nodiscard]] std::chrono::microseconds take_extension() noexcept { return std::exchange(extension_, {}); }
+  /// What the command has told of its boot since the last call: by STATUS=, or more exactly by `genie boot`.
+  [[nodiscard]] std::vector<ReportedStep> take_steps() noexcept { return std::exchange(steps_, {}); }
   /// Readable when `check` is worth a call; -1 where there is nothing to wait for but time.
   [[nodiscard]] int descriptor() const noexcept { return notify_.get(); }
   /// Value of NOTIFY_SOCKET for the command; empty where it gets none.
@@ -31,12 +43,14 @@ class ReadinessProbe {
  private:
   [[nodiscard]] bool can_connect() const;
   [[nodiscard]] bool receive_ready();
+  void receive_step(std::string_view message);
   void receive_extension(std::string_view microseconds);
 
   Readiness readiness_;
   Descriptor notify_;
   std::string notify_address_;
   std::chrono::microseconds extension_{};
+  std::vector<ReportedStep> steps_;
 };
 
 }  // namespace genie::cli

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ Descriptor open_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : passed_on) sigaddset(&set, number);
+  sigaddset(&set, SIGCHLD);
   checked(::sigprocmask(SIG_BLOCK, &set, nullptr), "cannot block signals");
   return Descriptor{checked(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "cannot open a signalfd")};
 }
@@ -47,19 +49,32 @@ std::string describe_end(int wait_status) {
 
 class Supervision {
  public:
-  Supervision(const ServeRequest& request, const SupervisorHooks& hooks)
-      : request_{request}, hooks_{hooks}, guard_{request.place.guard()}, probe_{request.readiness} {}
+  explicit Supervision(const ServeRequest& request)
+      : request_{request}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
     signals_ = open_signals();
-    if (!claim() || !start_command()) return result_;
+    // Whatever the command starts stays its descendant, and can be told from a stranger. Source: prctl(2).
+    (void)::prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
+    if (!claim()) return result_;
+    if (!start_command()) {
+      tell_failure();
+      return result_;
+    }
     watch_directory();
     serve();
     result_.ran = true;
     result_.wait_status = child_->reap();
-    if (!result_.was_ready && !timed_out_) {
-      result_.ending = {exit_failure, fmt::format("{} {} before it was ready", request_.command.front(),
-                                                  describe_end(result_.wait_status))};
+    if (!result_.was_ready) {
+      if (!has_given_up_) {
+        const bool is_by_signal = WIFSIGNALED(result_.wait_status);
+        failure_.kind = is_by_signal ? FailureKind::signalled : FailureKind::exited;
+        failure_.value = is_by_signal ? WTERMSIG(result_.wait_status) : WEXITSTATUS(result_.wait_status);
+        result_.ending = {
+            was_refused_ ? exit_needs_a_person : exit_failure,
+            fmt::format("{} {} before it was ready", request_.command.front(), describe_end(result_.wait_status))};
+      }
+      tell_failure();
     }
     if (const auto released = guard_.release(); !released) {
       fmt::print(stderr, "genie: while releasing: {}\n", released.error());
@@ -72,13 +87,14 @@ class Supervision {
     ClaimOptions options;
     options.mode = request_.mode;
     options.starting = true;
+    options.build = request_.build;
+    options.version = request_.version;
     const auto claimed = guard_.claim(options);
     if (!claimed) {
       result_.ending = ending_of(claimed.error());
       return false;
     }
     if (!claimed->owned()) {
-      if (hooks_.on_contention) hooks_.on_contention(*claimed);
       result_.ending = ending_of(request_.place, *claimed);
       return false;
     }
@@ -96,6 +112,9 @@ class Supervision {
     if (probe_.is_taken()) {
       result_.ending = {exit_failure, fmt::format("{} is answered by another process already: {} was not started",
                                                   request_.readiness.spelling, request_.command.front())};
+      failure_.kind = FailureKind::refused;
+      failure_.advice = StepAdvice{fmt::format("{} is answered by another process already: end that, or choose another",
+                                               request_.readiness.spelling)};
       return false;
     }
     const Descriptor log = open_log(request_.log);
@@ -106,6 +125,7 @@ class Supervision {
                               .notify_address = probe_.notify_address()});
     // Recorded before it executes anything: whatever happens to us, it can be found and told from a stranger.
     const ProcessIdentity server{child_->pid(), guard_.host().process.look(child_->pid()).start};
+    failure_.server = server;
     if (const auto recorded = guard_.set_server(server); !recorded) {
       child_->send(SIGKILL);
       (void)child_->reap();
@@ -114,6 +134,8 @@ class Supervision {
     }
     if (const int error = child_->let_go(); error != 0) {
       (void)child_->reap();
+      failure_.kind = FailureKind::not_executed;
+      failure_.value = error;
       result_.ending = {exit_failure, fmt::format("cannot execute {}: {} (errno {})", request_.command.front(),
                                                   std::generic_category().message(error), error)};
       return false;
@@ -134,8 +156,13 @@ class Supervision {
     auto deadline = Clock::now() + request_.ready_timeout;
     auto pause = std::chrono::milliseconds{1};
     for (;;) {
-      if (!result_.was_ready && !timed_out_) {
-        if (probe_.check()) {
+      if (!result_.was_ready && !has_given_up_) {
+        const bool is_ready = probe_.check();
+        for (const ReportedStep& step : probe_.take_steps()) {
+          report(step);
+          deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
+        }
+        if (is_ready) {
           announce();
         } else if (const auto extension = probe_.take_extension(); extension.count() > 0) {
           deadline = std::max(deadline, Clock::now() + extension);
@@ -146,7 +173,7 @@ class Supervision {
       int timeout = -1;
       if (kill_at_) {
         timeout = milliseconds_until(*kill_at_);
-      } else if (!result_.was_ready && !timed_out_) {
+      } else if (!result_.was_ready && !has_given_up_) {
         timeout = milliseconds_until(deadline);
         // A listening socket announces itself to nobody; asking again is all there is.
         if (probe_.descriptor() < 0 && pause.count() < timeout) timeout = static_cast<int>(pause.count());
@@ -184,17 +211,34 @@ class Supervision {
     }
     if (const auto announced = guard_.ready(); !announced) return fail(announced.error());
     result_.was_ready = true;
-    if (hooks_.on_ready) hooks_.on_ready(guard_.held().written.owner.pid);
+  }
+
+  void report(const ReportedStep& step) {
+    auto reported = guard_.boot(step.step, step.done, step.total);
+    if (reported && step.state != StepState::running) reported = guard_.end_step(step.state, step.advice);
+    if (!reported) fmt::print(stderr, "genie: {}\n", reported.error());
+    if (step.state != StepState::refused) return;
+    was_refused_ = true;
+    fmt::print(stderr, "genie: {} cannot start without you, in the step \"{}\"; {}\n", request_.place.name, step.step,
+               step.advice);
+  }
+
+  /// For everybody who waits, and for `status`.
+  void tell_failure() {
+    if (was_asked_to_end_) return;
+    if (const auto told = guard_.report_failure(failure_); !told) fmt::print(stderr, "genie: {}\n", told.error());
   }
 
   void fail(const Error& error) {
-    timed_out_ = true;
+    has_given_up_ = true;
     result_.ending = ending_of(error);
     ask_to_end();
   }
 
   void give_up_waiting() {
-    timed_out_ = true;
+    has_given_up_ = true;
+    failure_.kind = FailureKind::stalled;
+    failure_.value = request_.ready_timeout.count();
     result_.ending = {exit_failure, fmt::format("{} was not ready ({}) within {} ms", request_.command.front(),
                                                 request_.readiness.spelling, request_.ready_timeout.count())};
     ask_to_end();
@@ -209,12 +253,27 @@ class Supervision {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int number = static_cast<int>(info.ssi_signo);
+      if (number == SIGCHLD) {
+        reap_orphans();
+        continue;
+      }
       // A terminal sends to the whole foreground group, the command included.
       if (info.ssi_code == SI_KERNEL && ::getpgid(child_->pid()) == ::getpgrp()) continue;
       child_->send(number == SIGTERM ? request_.stop_signal : number);
+      was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
       // which the command now uses as well.
       if (number == SIGTERM) directory_watch_.reset();
+    }
+  }
+
+  /// Descendants of the command that have lost their parents end as our children. The command itself is left.
+  void reap_orphans() {
+    for (;;) {
+      siginfo_t ended{};
+      if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+      if (ended.si_pid == child_->pid()) return;
+      (void)::waitpid(ended.si_pid, nullptr, WNOHANG);
     }
   }
 
@@ -249,7 +308,6 @@ class Supervision {
   }
 
   const ServeRequest& request_;
-  const SupervisorHooks& hooks_;
   ServeGuard<> guard_;
   ReadinessProbe probe_;
   SupervisorResult result_;
@@ -257,8 +315,11 @@ class Supervision {
   Descriptor directory_watch_;
   std::optional<Child> child_;
   std::optional<Clock::time_point> kill_at_;
-  bool timed_out_ = false;
+  bool has_given_up_ = false;
   bool is_lost_ = false;
+  bool was_refused_ = false;
+  bool was_asked_to_end_ = false;
+  FailureRecord failure_;
 };
 
 /// Ends this process by the signal that ended the command, without a core of our own.
@@ -275,12 +336,10 @@ void end_by_signal(int number) {
 
 }  // namespace
 
-SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& hooks) {
-  return Supervision{request, hooks}.run();
-}
+SupervisorResult supervise(const ServeRequest& request) { return Supervision{request}.run(); }
 
 int run_in_foreground(const ServeRequest& request) {
-  const SupervisorResult result = supervise(request, {});
+  const SupervisorResult result = supervise(request);
   if (!result.ran) return tell(result.ending);
   if (!result.was_ready && !result.ending.text.empty()) (void)tell(result.ending);
   if (WIFSIGNALED(result.wait_status)) {

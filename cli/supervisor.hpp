@@ -2,19 +2,10 @@
 #ifndef GENIE_CLI_SUPERVISOR_HPP
 #define GENIE_CLI_SUPERVISOR_HPP
 
-#include <functional>
-
 #include "messages.hpp"
 #include "options.hpp"
 
 namespace genie::cli {
-
-struct SupervisorHooks {
-  /// Called once, when the command is ready.
-  std::function<void(Pid owner)> on_ready;
-  /// Called where the claim was not won because its owner is still starting: the caller may wait for that one.
-  std::function<void(const ClaimReport&)> on_contention;
-};
 
 struct SupervisorResult {
   bool ran = false;     ///< whether the command was executed and has ended; else `ending` says why not
@@ -25,7 +16,7 @@ struct SupervisorResult {
 
 /// Runs the whole life of a guarded command. Blocks SIGTERM and its like for the process and passes them on.
 /// Throws `std::system_error` where the process itself can't be set up.
-[[nodiscard]] SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& hooks);
+[[nodiscard]] SupervisorResult supervise(const ServeRequest& request);
 
 /// `genie run`. Returns: the exit status; a command that a signal ended ends this process in the same way.
 [[nodiscard]] int run_in_foreground(const ServeRequest& request);

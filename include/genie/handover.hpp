@@ -53,7 +53,16 @@ template <typename H>
   record = held.written;
   if (failure != nullptr && record.failed == record.generation) {
     const auto told = read_failure(host, held.lock, record);
-    if (told.ok() && told.value.generation != 0) *failure = told.value;
+    if (told.ok() && told.value.generation != 0) {
+      // Where its output went is what a server itself may not know.
+      const FailureRecord ours = *failure;
+      *failure = told.value;
+      if (failure->tail.empty() && !ours.log.empty()) {
+        failure->log = ours.log;
+        failure->tail = ours.tail;
+        note(write_failure(host, files, held.lock, *failure));
+      }
+    }
   } else if (failure != nullptr) {
     Result<void> told = complete_failure(host, files, held.lock, record, *failure);
     if (told) told = write_failure(host, files, held.lock, *failure);
