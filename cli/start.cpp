@@ -131,8 +131,9 @@ Ending start_in_background(ServeRequest request) {
   ServeGuard<> guard = request.place.guard();
   const bool is_explicit = request.mode == ClaimMode::explicit_start;
   const auto before = guard.status();
+  if (!before) return ending_of(before.error());
   // Nothing is created, not even a log, where nothing is started.
-  if (before && !before->is_live() && (is_explicit || !before->stop.standing)) prepare_log(request);
+  if (!before->is_live() && (is_explicit || !before->stop.standing)) prepare_log(request);
 
   const std::string program = own_executable();
   const std::vector<std::string> arguments = supervisor_arguments(request);

@@ -158,7 +158,7 @@ template <typename H>
       // Its record may still be its predecessor's.
       report.state = ServerState::starting;
       if (found.lock.evidence.reason == Reason::handing_over) {
-        if (found.lock.record.heir.pid != 0) report.owner = found.lock.record.heir;
+        report.owner = found.lock.record.heir;  // nobody yet, until its starter has named it
       } else if (found.lock.evidence.recorded.pid == 0) {
         report.owner = ProcessIdentity{};
         report.server = ProcessIdentity{};

@@ -28,7 +28,7 @@ ROUNDS = max(1, int(os.environ.get("GENIE_TEST_ROUNDS", "1")))
 # A wait that should be over at once fails after this many seconds; a loaded machine needs some of them.
 PATIENCE = 30
 
-OK, FAILURE, USAGE, TRY_AGAIN = 0, 1, 64, 75
+OK, FAILURE, USAGE, TRY_AGAIN, NEEDS_A_PERSON = 0, 1, 64, 75, 78
 RUNNING, DEAD, NOT_RUNNING, UNKNOWN = 0, 1, 3, 4  # of `genie status`, as LSB says
 
 SLEEPER = ["sleep", "1000"]

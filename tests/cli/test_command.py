@@ -12,6 +12,7 @@ import unittest
 from _support import (
     DEAD,
     FAILURE,
+    NEEDS_A_PERSON,
     NOT_RUNNING,
     OK,
     RUNNING,
@@ -389,15 +390,15 @@ class Ready(GenieTest):
         with socket.create_server(("127.0.0.1", 0)) as stranger:
             port = stranger.getsockname()[1]
             done = self.genie("start", "--ready", "tcp:%d" % port, "--", *server("--tcp", port))
-            self.assertExit(done, FAILURE)
-            self.assertSays(done, port)
+            self.assertExit(done, NEEDS_A_PERSON)
+            self.assertSays(done, port, "end that, or choose another")
         self.assertStopped()
 
     def test_ensure_joins_a_start_in_progress(self):
         gate = self.gate()
         options = ("--ready", "notify", "--", *server("--gate", gate, "--notify", "READY=1"))
         start = self.spawn("start", *options)
-        owner = self.wait_for_state("starting")["pid"]
+        owner = wait_until(lambda: self.status()["pid"], "somebody is about to own it")
         joining = [self.spawn(subcommand, *options) for subcommand in ("ensure", "start", "ensure")]
         self.open_gate(gate)
         for done in (start.finish(), *(other.finish() for other in joining)):

@@ -531,15 +531,68 @@ TEST_CASE("while a stop goes on, a start on demand stays out, and an explicit on
   CHECK(has_asked);
   CHECK(world.servers.size() == 1);
 
-  // A sentinel that a crashed stop has left: the explicit start waits until it has expired.
-  const genie::StateFiles files{directory, "serve", {}};
-  world.machine.disk.write_file(sentinel_path, std::to_string((world.machine.time.wall + Milliseconds{5000}).count()));
+  // One that lives has entered its name, and goes on for a while.
+  const Contender other = world.machine.spawn();
+  Guard others = guard_of(other);
+  genie::detail::OpenDirectory<Guard::Host> place;
+  REQUIRE(genie::detail::open_state_directory(others.host(), others.files(), false, place));
+  genie::StopRegistration<Guard::Host> registration{
+      others.host(), others.files(), place.file.get(), {}, genie::default_sentinel_ttl};
+  REQUIRE(registration.enter([](bool) {}));
   CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::stopping);
   const Milliseconds before = world.machine.time.monotonic;
-  const auto by_hand = world.ensure(world.machine.spawn(), explicitly());
-  REQUIRE(by_hand);
-  CHECK(by_hand->outcome == EnsureOutcome::running);
-  CHECK(world.machine.time.monotonic - before >= Milliseconds{5000});
+  SECTION("until that is done") {
+    world.machine.time.after(Milliseconds{5000}, [&] { CHECK(registration.leave()); });
+    const auto by_hand = world.ensure(world.machine.spawn(), explicitly());
+    REQUIRE(by_hand);
+    CHECK(by_hand->outcome == EnsureOutcome::running);
+    CHECK(world.machine.time.monotonic - before >= Milliseconds{5000});
+  }
+  SECTION("or until it is killed") {
+    world.machine.time.after(Milliseconds{5000}, [&] { other.kill(); });
+    CHECK(world.ensure(world.machine.spawn(), explicitly())->outcome == EnsureOutcome::running);
+    CHECK(world.machine.time.monotonic - before >= Milliseconds{5000});
+    CHECK(world.machine.time.monotonic - before < genie::default_sentinel_ttl);
+  }
+  SECTION("or until the caller's time is up") {
+    EnsureOptions options = explicitly();
+    options.deadline = Milliseconds{1000};
+    CHECK(world.ensure(world.machine.spawn(), options)->outcome == EnsureOutcome::stopping);
+  }
+}
+
+TEST_CASE("a sentinel that a killed stop has left keeps out starts on demand, and no explicit one", "[ensure]") {
+  World world;
+  const Contender stopper = world.machine.spawn();
+  Guard guard = guard_of(stopper);
+  REQUIRE(guard.claim());
+  genie::detail::OpenDirectory<Guard::Host> place;
+  REQUIRE(genie::detail::open_state_directory(guard.host(), guard.files(), false, place));
+  genie::StopRegistration<Guard::Host> registration{
+      guard.host(), guard.files(), place.file.get(), {}, genie::default_sentinel_ttl};
+  REQUIRE(registration.enter([](bool) {}));
+  stopper.kill();
+  stopper.reap();
+  CHECK(world.ensure()->outcome == EnsureOutcome::stopping);
+  CHECK(world.ensure(explicitly())->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a claim that does not come to its end is told as such, with who is at it", "[ensure]") {
+  World world;
+  const Contender parked = world.machine.spawn();
+  parked.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    // Half-way: the lock is taken, the record not published.
+    if (event.call != Call::link_unnamed) return;
+    const auto report = world.ensure();
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::claim_in_progress);
+    REQUIRE(report->holder_count == 1);
+    CHECK(report->holders[0].pid == parked.identity.pid);
+  };
+  Guard guard = guard_of(parked);
+  REQUIRE(guard.claim());
+  CHECK(world.servers.empty());
 }
 
 TEST_CASE("a server that is stopped while it boots was stopped, and has not failed", "[ensure]") {
