@@ -20,6 +20,12 @@ struct Program {
   std::uint32_t copies = 1;  ///< processes that run it; which of them begins first makes no difference
   ProcessOptions process{};  ///< of each copy
   bool may_crash = true;     ///< whether crashes and injected failures may hit it
+  /// A copy does not begin by itself: it begins in the process that another program has launched by this path and let
+  /// go, with what that process has open. Of `process`, only the reaction counts then. Each launch needs a copy; one
+  /// too many is reported as `a copy for each launch`. Empty: it begins by itself.
+  std::string path{};
+
+  [[nodiscard]] bool is_launched() const noexcept { return !path.empty(); }
 };
 
 /// How often what goes wrong may go wrong in one schedule. Where and when is explored.
@@ -67,7 +73,12 @@ struct Fault {
           {Call::look, EACCES},
           {Call::open_process, EMFILE},
           {Call::signal, EPERM},
-          {Call::wait_process, EIO}};
+          {Call::wait_process, EIO},
+          {Call::spawn, EAGAIN},
+          {Call::let_go, EACCES},
+          {Call::wait_child, EIO},
+          {Call::kill_child, EPERM},
+          {Call::reap_child, ECHILD}};
 }
 /// What a program must not even notice.
 [[nodiscard]] inline std::vector<Fault> interruptions() {
@@ -78,7 +89,9 @@ struct Fault {
           {Call::try_lock, EINTR},       {Call::unlock, EINTR},       {Call::query_lock, EINTR},
           {Call::for_each_name, EINTR},  {Call::wait, EINTR},         {Call::open_process, EINTR},
           {Call::signal, EINTR},         {Call::wait_process, EINTR}, {Call::sync, EINTR},
-          {Call::read_at, 0, 7},         {Call::write_at, 0, 7}};
+          {Call::read_at, 0, 7},         {Call::write_at, 0, 7},      {Call::spawn, EINTR},
+          {Call::let_go, EINTR},         {Call::wait_child, EINTR},   {Call::kill_child, EINTR},
+          {Call::reap_child, EINTR}};
 }
 
 enum class StepKind : std::uint8_t {
@@ -95,6 +108,8 @@ enum class StepKind : std::uint8_t {
   long_delay,  ///< `Exploration::long_delay` passes
   jump,        ///< of the wall clock
   end_child,   ///< a forked child ends
+  end_held,    ///< a child that was not let go ends, since its launcher has; `variant` counts those that are held
+  crash_held,  ///< such a child is killed although its launcher lives
 };
 
 /// One thing that happens.
@@ -188,7 +203,7 @@ struct Violation {
 
 /// Returns: steps as text that `parse_token` reads; repeated ones are counted.
 [[nodiscard]] inline std::string token_of(const std::vector<Step>& steps) {
-  static constexpr char letters[] = "rfczpudbtTLje";
+  static constexpr char letters[] = "rfczpudbtTLjehH";
   std::string text;
   for (std::size_t at = 0; at < steps.size();) {
     std::size_t end = at;
@@ -205,7 +220,7 @@ struct Violation {
 
 /// Returns: the steps of a token; stops at what it does not understand.
 [[nodiscard]] inline std::vector<Step> parse_token(const std::string& token) {
-  static const std::string letters = "rfczpudbtTLje";
+  static const std::string letters = "rfczpudbtTLjehH";
   std::vector<Step> steps;
   std::size_t at = 0;
   const auto number = [&]() -> std::size_t {
@@ -256,6 +271,13 @@ class Rules {
     machine.time.scripts.clear();
     machine.time.acting.clear();
     machine.time.keeps_scripts = false;
+    machine.time.held_outlives = Milliseconds{INT64_MAX / 4};  // its end is a step of its own
+    for (const Program& program : exploration_.programs) {
+      if (!program.is_launched()) continue;
+      machine.programs[program.path] = [&program](const Contender& child) {
+        child.process.me().reaction = program.process.reaction;
+      };
+    }
     machine.processes.deliveries.clear();
     return machine;
   }
@@ -290,6 +312,7 @@ class Rules {
       const Seat& seat = seats[at];
       const auto number = static_cast<std::uint8_t>(at);
       if (seat.status == SeatStatus::unborn) {
+        if (seat.program->is_launched()) continue;
         // Copies are alike until they begin.
         if (beginner == seat.program) continue;
         beginner = seat.program;
@@ -328,7 +351,7 @@ class Rules {
       case StepKind::fault: break;
       case StepKind::crash:
         machine.processes.crash(time, process);
-        machine.processes.reap(process);
+        if (!seats[step.seat].program->is_launched()) machine.processes.reap(process);
         break;
       case StepKind::zombie: machine.processes.crash(time, process); break;
       case StepKind::reap: machine.processes.reap(process); break;
@@ -354,6 +377,8 @@ class Rules {
         machine.processes.reap(child);
         break;
       }
+      case StepKind::end_held:
+      case StepKind::crash_held: machine.processes.crash(time, held_child(machine, step.variant)); break;
     }
     machine.disk.settle(time);
   }
@@ -361,7 +386,8 @@ class Rules {
   static void spend(Budget& spent, const Step& step) noexcept {
     switch (step.kind) {
       case StepKind::fault: ++spent.errors; break;
-      case StepKind::crash: ++spent.crashes; break;
+      case StepKind::crash:
+      case StepKind::crash_held: ++spent.crashes; break;
       case StepKind::zombie:
         ++spent.crashes;
         ++spent.zombies;
@@ -389,7 +415,7 @@ class Rules {
 
   [[nodiscard]] static Milliseconds deadline_of(const Machine& machine, const Request& request) noexcept {
     if (!request.blocks()) return {};
-    if (request.call == Call::stay) return Milliseconds{INT64_MAX};
+    if (request.call == Call::stay || request.call == Call::reap_child) return Milliseconds{INT64_MAX};
     return machine.time.monotonic + request.span;
   }
 
@@ -429,6 +455,36 @@ class Rules {
     response.seen.error = fault.error;
     return response;
   }
+  /// Whether a call that fails has an effect nevertheless: a child that cannot execute its program ends.
+  [[nodiscard]] static bool ends_child(const Request& request, const Fault& fault) noexcept {
+    return request.call == Call::let_go && fault.error != 0 && fault.error != EINTR;
+  }
+  static void end_child(Machine& machine, ProcessIndex process, const Request& request) {
+    const FakeLauncher::Child child{static_cast<ProcessIndex>(request.file), static_cast<Pid>(request.first)};
+    machine.contender(process).launcher.fail_to_run(child);
+  }
+
+  /// The process of a program that has come to its end.
+  static void finish(Machine& machine, const Seat& seat, int exit_status) {
+    machine.processes.exit(machine.time, seat.process, exit_status);
+    if (!seat.program->is_launched()) machine.processes.reap(seat.process);
+    machine.disk.settle(machine.time);
+  }
+  /// Whether the call has launched a process that one of the programs must run in now.
+  [[nodiscard]] static bool launches(const Request& request, const Response& response) noexcept {
+    return request.call == Call::let_go && response.error == 0;
+  }
+  /// Returns: the seat for it; the number of seats where none is left.
+  [[nodiscard]] std::size_t seat_for(const Machine& machine, const std::vector<Seat>& seats,
+                                     const Request& request) const {
+    const Launch& launch = *machine.processes.processes[static_cast<ProcessIndex>(request.file)].launch;
+    std::size_t at = 0;
+    while (at < seats.size() && (seats[at].status != SeatStatus::unborn || programs_[at]->path != launch.program)) ++at;
+    return at;
+  }
+
+  static constexpr const char* launch_rule = "a copy for each launch";
+  static constexpr const char* launch_breach = "more launches than copies of the program";
 
  private:
   [[nodiscard]] static bool is_possible(const Fault& fault, const Request& request) noexcept {
@@ -444,6 +500,19 @@ class Rules {
       if (other.status != SeatStatus::unborn && other.process == at) return false;
     }
     return machine.processes.state(machine.time, at) == ProcessState::alive;
+  }
+  /// Returns: the one with that number among those that are alive; 0 where there are fewer.
+  [[nodiscard]] static ProcessIndex held_child(const Machine& machine, std::size_t number) {
+    for (const auto& [child, launcher] : machine.time.held) {
+      if (!machine.time.ended(child) && number-- == 0) return child;
+    }
+    return 0;
+  }
+  [[nodiscard]] bool may_crash(const Process& held) const {
+    for (const Program* program : programs_) {
+      if (program->path == held.launch->program) return program->may_crash;
+    }
+    return true;
   }
   [[nodiscard]] static ProcessIndex first_child(const Machine& machine, const std::vector<Seat>& seats,
                                                 std::size_t seat) {
@@ -475,9 +544,12 @@ class Rules {
       somebody_began = somebody_began || seat.status != SeatStatus::unborn;
       if (seat.is_alive() && seat.program->may_crash && spent.crashes < budget.crashes) {
         steps.push_back({StepKind::crash, number, 0});
-        if (spent.zombies < budget.zombies) steps.push_back({StepKind::zombie, number, 0});
+        // One that was launched is a zombie anyway, for its launcher to reap.
+        if (spent.zombies < budget.zombies && !seat.program->is_launched())
+          steps.push_back({StepKind::zombie, number, 0});
       }
-      if (seat.status == SeatStatus::zombie) steps.push_back({StepKind::reap, number, 0});
+      if (seat.status == SeatStatus::zombie && !seat.program->is_launched())
+        steps.push_back({StepKind::reap, number, 0});
       const bool left_its_pid = seat.status == SeatStatus::gone || seat.status == SeatStatus::finished;
       if (left_its_pid && spent.reuses < budget.reuses) {
         ProcessIndex other = 0;
@@ -488,6 +560,14 @@ class Rules {
       }
       if (seat.status != SeatStatus::unborn && first_child(machine, seats, at) != 0) {
         steps.push_back({StepKind::end_child, number, 0});
+      }
+    }
+    for (std::size_t at = 0; ProcessIndex child = held_child(machine, at); ++at) {
+      const auto variant = static_cast<std::uint8_t>(at);
+      if (machine.time.ended(machine.processes.processes[child].parent)) {
+        steps.push_back({StepKind::end_held, 0, variant});
+      } else if (spent.crashes < budget.crashes && may_crash(machine.processes.processes[child])) {
+        steps.push_back({StepKind::crash_held, 0, variant});
       }
     }
     if (spent.removals < budget.removals) {

@@ -1,4 +1,4 @@
-// The three policies for code under exploration: each call stops at a gate, where an explorer decides what happens
+// The policies for code under exploration: each call stops at a gate, where an explorer decides what happens
 // before it goes on.
 #ifndef GENIE_TESTING_EXPLORED_HPP
 #define GENIE_TESTING_EXPLORED_HPP
@@ -47,7 +47,7 @@ class Gate {
   Response ghost_answer_;
 };
 
-/// What the three policies have in common.
+/// What the policies have in common.
 class GateView {
  public:
   GateView(Gate& gate, const ProcessIndex& as) noexcept : gate_{&gate}, as_{&as} {}
@@ -320,8 +320,61 @@ class ExploredFilesystem : public detail::GateView {
   }
 };
 
+/// The launcher policy under exploration. A child runs the explored program that is `Program::launched` by that path;
+/// of its plan, arguments, environment and log are not kept.
+class ExploredLauncher : public detail::GateView {
+ public:
+  using Child = FakeLauncher::Child;
+  using GateView::GateView;
+
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, MemoryFilesystem::File file) noexcept {
+    const Response& response = ask(Call::spawn, [&](Request& request) {
+      request.one = plan.program;
+      request.two = plan.directory;
+      request.file = file.descriptor;
+      request.second = plan.file_mode_mask;
+      request.third = plan.adopts_orphans ? 1 : 0;
+    });
+    if (response.error != 0) return SysResult<Child>::failure(response.error);
+    return {Child{static_cast<ProcessIndex>(response.number), static_cast<Pid>(response.number >> 32U)}, 0};
+  }
+  [[nodiscard]] Pid pid(const Child& child) noexcept { return child.number; }
+  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept { return {ask_of(child, Call::let_go).error}; }
+  [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, MemoryFilesystem::Watch& watch,
+                                            Milliseconds span) noexcept {
+    const Response& response = ask_of(child, Call::wait_child, [&](Request& request) {
+      request.directory = watch.descriptor;
+      request.span = span;
+    });
+    if (response.error != 0) return SysResult<LaunchEvent>::failure(response.error);
+    return {static_cast<LaunchEvent>(response.number), 0};
+  }
+  [[nodiscard]] SysResult<void> kill(const Child& child, Signal signal) noexcept {
+    return {ask_of(child, Call::kill_child, [&](Request& request) { request.signal = signal; }).error};
+  }
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
+    const Response& response = ask_of(child, Call::reap_child);
+    if (response.error != 0) return SysResult<ProcessExit>::failure(response.error);
+    return {ProcessExit{(response.number & 1U) != 0, static_cast<int>(response.number >> 1U)}, 0};
+  }
+  void close(const Child& child) noexcept { (void)ask_of(child, Call::close_child); }
+
+ private:
+  template <typename Fill>
+  [[nodiscard]] const Response& ask_of(const Child& child, Call call, Fill fill) const noexcept {
+    return ask(call, [&](Request& request) {
+      request.file = static_cast<int>(child.process);
+      request.first = static_cast<std::uint64_t>(child.number);
+      fill(request);
+    });
+  }
+  [[nodiscard]] const Response& ask_of(const Child& child, Call call) const noexcept {
+    return ask_of(child, call, [](Request&) {});
+  }
+};
+
 static_assert(ClockPolicy<ExploredClock> && ProcessProbePolicy<ExploredProcesses> &&
-              FilesystemPolicy<ExploredFilesystem>);
+              FilesystemPolicy<ExploredFilesystem> && LauncherPolicy<ExploredLauncher, ExploredFilesystem>);
 
 /// One explored process, as its program sees itself. A program must be deterministic given what its calls return, must
 /// not keep anything between runs (it is run many times), and must end when its calls fail.
@@ -334,11 +387,15 @@ class Actor {
   [[nodiscard]] ExploredClock clock() const noexcept { return {*gate_, as_}; }
   [[nodiscard]] ExploredProcesses process() const noexcept { return {*gate_, as_}; }
   [[nodiscard]] ExploredFilesystem filesystem() const noexcept { return {*gate_, as_}; }
+  [[nodiscard]] ExploredLauncher launcher() const noexcept { return {*gate_, as_}; }
 
   /// What the program believes, for the oracles: any 64 bits. A change takes effect together with the call before it.
   std::uint64_t beliefs = 0;
   void believe(std::uint64_t bits) noexcept { beliefs |= bits; }
   void doubt(std::uint64_t bits) noexcept { beliefs &= ~bits; }
+
+  /// What its process ends with where the program returns, for whoever launched it.
+  int exit_status = 0;
 
   /// Does nothing for the rest of its life, as a server that nobody asks to end.
   void stay() noexcept { (void)ask(Call::stay, {}); }

@@ -81,6 +81,7 @@ class DecisionTree {
     std::uint32_t request = none;   ///< the next call; none at the program's end
     std::uint32_t calls = 0;
     std::uint64_t beliefs = 0;
+    int exit_status = 0;
   };
 
   [[nodiscard]] const Node& node(std::uint32_t number) const { return nodes_[number]; }
@@ -170,6 +171,7 @@ class DecisionTree {
       node.response = response_;
       node.request = request;
       node.beliefs = actor->beliefs;
+      node.exit_status = actor->exit_status;
       if (last != none) {
         node.calls = tree_.nodes_[last].calls + 1;
         node.history = continued(tree_.nodes_[last].history, tree_.responses_.print(response_));
@@ -404,7 +406,7 @@ class StateSearch {
         for (const Step& step : steps) {
           view(state);
           if (!take(state, step)) {
-            fail_with("a bound on own steps", "a program makes ever more calls", number, step);
+            fail_with(breach_.rule, breach_.message, number, step);
             break;
           }
           ++report_.transitions;
@@ -461,8 +463,11 @@ class StateSearch {
     for (const Step& step : steps) {
       view(state);
       if (!is_possible(state, step)) return std::nullopt;
-      (void)take(state, step);
       const std::uint32_t parent = number;
+      if (!take(state, step)) {
+        fail_with(breach_.rule, breach_.message, parent, step);
+        return report_.violation;
+      }
       number = visited_.insert(print_of(successor_, ++depth), parent, step).first;
       const State next = successor_;
       if (!judge(state, step, parent, true)) return report_.violation;
@@ -564,7 +569,13 @@ class StateSearch {
     return false;
   }
 
-  /// Fills `successor_`. Returns: false where a program made more calls than it may.
+  /// What no oracle has to watch for: a program made more calls, or more launches, than it may.
+  struct Breach {
+    const char* rule = "";
+    const char* message = "";
+  };
+
+  /// Fills `successor_`. Returns: false where `breach_` says what is wrong.
   bool take(const State& state, const Step& step) {
     successor_ = state;
     request_ = nullptr;
@@ -574,9 +585,9 @@ class StateSearch {
       --successor_.preemptions_left;
     }
     Rules::spend(successor_.spent, step);
-    bool within_bound = true;
+    bool is_well = true;
     if (step.kind == StepKind::run || step.kind == StepKind::fault) {
-      within_bound = run_program(state, step);
+      is_well = run_program(state, step);
       successor_.last = step.seat;
     } else {
       Machine machine = machines_[state.machine];
@@ -588,7 +599,7 @@ class StateSearch {
       view(successor_);
       successor_.memory = exploration_.remember(situation(state, successor_, step));
     }
-    return within_bound;
+    return is_well;
   }
 
   void settle_in(Machine&& machine) {
@@ -625,9 +636,7 @@ class StateSearch {
     request_ = tree_.request(seat.node);
     if (request_ == nullptr) {
       Machine machine = machines_[successor_.machine];
-      machine.time.end(seat.process);
-      machine.processes.reap(seat.process);
-      machine.disk.settle(machine.time);
+      Rules::finish(machine, seat_of(seat, program), tree_.node(seat.node).exit_status);
       seat.status = SeatStatus::finished;
       settle_in(std::move(machine));
       return true;
@@ -646,7 +655,26 @@ class StateSearch {
       machines_.remember(before, seat.process, request_number, variant, {response_, successor_.machine, delivered_});
     }
     advance(program, seat, response_);
-    return tree_.node(seat.node).calls <= exploration_.most_calls;
+    if (tree_.node(seat.node).calls > exploration_.most_calls) {
+      breach_ = {"a bound on own steps", "a program makes ever more calls"};
+      return false;
+    }
+    return !Rules::launches(*request_, tree_.response(response_)) || seat_launched();
+  }
+
+  /// Returns: false where no copy is left for the process.
+  bool seat_launched() {
+    view(successor_);
+    const std::size_t at = rules_.seat_for(machines_[successor_.machine], seats_, *request_);
+    if (at == seats_.size()) {
+      breach_ = {Rules::launch_rule, Rules::launch_breach};
+      return false;
+    }
+    SeatState& seat = successor_.seats[at];
+    seat.process = static_cast<ProcessIndex>(request_->file);
+    seat.status = SeatStatus::alive;
+    advance(*rules_.programs()[at], seat, DecisionTree::none);
+    return true;
   }
 
   void perform_call(ProcessIndex process, const Step& step) {
@@ -656,6 +684,11 @@ class StateSearch {
       const Fault& fault = exploration_.faults[step.variant];
       if (fault.error != 0) {
         response_ = tree_.intern(Rules::failed(fault));
+        if (Rules::ends_child(*request, fault)) {
+          Machine machine = machines_[successor_.machine];
+          Rules::end_child(machine, process, *request);
+          settle_in(std::move(machine));
+        }
         return;
       }
       limited = rules_.limited(*request, fault);
@@ -792,6 +825,11 @@ class StateSearch {
           remark += (remark.empty() ? "believes " : ", believes ") + std::to_string(before) + " -> " +
                     std::to_string(node.beliefs);
         }
+        for (std::size_t at = 0; at < rules_.programs().size(); ++at) {
+          if (at == step.seat || state.seats[at].status == successor_.seats[at].status) continue;
+          if (state.seats[at].status != SeatStatus::unborn) continue;
+          remark += (remark.empty() ? "" : ", ") + rules_.programs()[at]->name + ' ' + std::to_string(at) + " begins";
+        }
         if (request_ == nullptr) return {who, "(ends)", "", remark};
         return {who, describe(*request_),
                 response_ == DecisionTree::none ? "" : describe(*request_, tree_.response(response_)), remark};
@@ -811,6 +849,8 @@ class StateSearch {
       }
       case StepKind::jump: return {"", "wall clock jumps " + std::to_string(exploration_.jump.count()) + " ms", "", ""};
       case StepKind::end_child: return {who, "(its child ends)", "", ""};
+      case StepKind::end_held: return {"a held child", "(ends)", "", "its launcher has ended"};
+      case StepKind::crash_held: return {"a held child", "*** killed ***", "", ""};
     }
     return {};
   }
@@ -872,6 +912,7 @@ class StateSearch {
   const Request* request_ = nullptr;
   std::uint32_t response_ = DecisionTree::none;
   std::uint32_t delivered_ = 0;
+  Breach breach_;
 };
 
 }  // namespace detail

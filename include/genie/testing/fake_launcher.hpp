@@ -72,14 +72,14 @@ class FakeLauncher : public detail::View {
     if (gate.error == ghost_error || gate.error == EINTR) return {gate.error};
     if (!knows(child)) return {EBADF};
     if (time().ended(child.process)) return {ESRCH};
-    if (time().held.erase(child.process) == 0) return {EINVAL};
+    if (time().held.count(child.process) == 0) return {EINVAL};
     const std::string path = table_->processes[child.process].launch->program;
     const auto program = programs_->find(path);
     if (gate.error != 0 || program == programs_->end()) {
-      table_->exit(time(), child.process, status_of_failed_exec);
-      disk_->settle(time());
+      fail_to_run(child);
       return {gate.error != 0 ? gate.error : ENOENT};
     }
+    time().held.erase(child.process);
     table_->processes[child.process].name = path.substr(path.find_last_of('/') + 1);
     run(program->second, child.process);
     disk_->settle(time());
@@ -140,6 +140,12 @@ class FakeLauncher : public detail::View {
     disk_->settle(time());
   }
 
+  /// What a child does that cannot execute its program.
+  void fail_to_run(const Child& child) noexcept {
+    if (time().held.erase(child.process) == 0) return;
+    table_->exit(time(), child.process, status_of_failed_exec);
+    disk_->settle(time());
+  }
   /// Children that this process has not closed.
   [[nodiscard]] std::size_t open_count() const {
     std::size_t count = 0;

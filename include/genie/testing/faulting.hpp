@@ -1,6 +1,6 @@
-// Real policies that fail on demand: decorators over any clock, process probe and filesystem which count their calls,
-// let the N-th fail, transfer less, or kill the process there. For tests on the real system what `CallScript` is for
-// those in memory.
+// Real policies that fail on demand: decorators over any clock, process probe, filesystem and launcher which count
+// their calls, let the N-th fail, transfer less, or kill the process there. For tests on the real system what
+// `CallScript` is for those in memory.
 //
 //   FaultPlan plan;
 //   plan.fail(Call::write_at, ENOSPC);
@@ -10,9 +10,11 @@
 // A failing call has no effect, with one exception: `close` closes, as Linux does when it reports an error. What can't
 // report an error answers that it knows nothing: `look` with liveness unknown and the error, `origin` with an empty
 // one, `leads_group`, `group_lives` and `holds_lock` with false, `lock_holders` with 0; `sleep` returns at once.
-// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail.
+// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A launcher's `pid`
+// asks nobody, and is not counted.
 //
-// Does not model: a call that takes effect and reports failure nevertheless.
+// Does not model: a call that takes effect and reports failure nevertheless, and so the end of a child that could not
+// execute its program: after a failing `let_go` it is still held.
 #ifndef GENIE_TESTING_FAULTING_HPP
 #define GENIE_TESTING_FAULTING_HPP
 
@@ -27,6 +29,7 @@
 
 #include "genie/policy/clock.hpp"
 #include "genie/policy/filesystem.hpp"
+#include "genie/policy/launcher.hpp"
 #include "genie/policy/process_probe.hpp"
 #include "genie/testing/calls.hpp"
 #include "genie/testing/manual_clock.hpp"
@@ -120,9 +123,17 @@ class FaultPlan {
   bool is_dead_ = false;
 };
 
-/// A policy `P` under a plan: a clock, a process probe or a filesystem, and the same kind of policy itself.
+/// A policy `P` under a plan: a clock, a process probe, a filesystem or a launcher, and the same kind of policy itself.
 template <typename P>
 class Faulting;
+
+namespace detail {
+
+/// What is a launcher for some filesystem. See `LauncherPolicy`.
+template <typename L>
+concept StartsChildren = requires { typename L::Child; };
+
+}  // namespace detail
 
 template <ClockPolicy P>
 class Faulting<P> {
@@ -333,6 +344,53 @@ class Faulting<P> {
  private:
   [[nodiscard]] static SysResult<File> failed(int error) noexcept { return SysResult<File>::failure(error); }
 
+  FaultPlan* plan_;
+  P policy_;
+};
+
+template <detail::StartsChildren P>
+class Faulting<P> {
+ public:
+  using Child = typename P::Child;
+
+  explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
+
+  [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
+
+  template <typename File>
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, File file) noexcept {
+    if (const int error = plan_->enter(Call::spawn, plan.program).error; error != 0) {
+      return SysResult<Child>::failure(error);
+    }
+    return policy_.spawn(plan, file);
+  }
+  [[nodiscard]] Pid pid(const Child& child) noexcept { return policy_.pid(child); }
+  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
+    if (const int error = plan_->enter(Call::let_go).error; error != 0) return {error};
+    return policy_.let_go(child);
+  }
+  template <typename Watch>
+  [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, Watch& watch, Milliseconds span) noexcept {
+    if (const int error = plan_->enter(Call::wait_child).error; error != 0) {
+      return SysResult<LaunchEvent>::failure(error);
+    }
+    return policy_.wait(child, watch, span);
+  }
+  [[nodiscard]] SysResult<void> kill(const Child& child, Signal signal) noexcept {
+    if (const int error = plan_->enter(Call::kill_child).error; error != 0) return {error};
+    return policy_.kill(child, signal);
+  }
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
+    if (const int error = plan_->enter(Call::reap_child).error; error != 0) {
+      return SysResult<ProcessExit>::failure(error);
+    }
+    return policy_.reap(child);
+  }
+  void close(const Child& child) noexcept {
+    if (plan_->enter(Call::close_child).error != ghost_error) (void)policy_.close(child);
+  }
+
+ private:
   FaultPlan* plan_;
   P policy_;
 };

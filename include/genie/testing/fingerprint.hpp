@@ -98,6 +98,14 @@ class Fingerprinter {
     print.add(process.pid_namespace);
     print.add(std::uint64_t{process.leader});
     print.add(std::uint64_t{process.parent} << 32U | process.session);
+    if (process.launch != nullptr) {
+      print.add(Text{process.launch->program});
+      print.add(std::uint64_t{process.launch->adopts_orphans} | std::uint64_t{process.has_handle} << 1U |
+                std::uint64_t{time.held.count(at)} << 2U);
+      if (state == ProcessState::zombie) {
+        print.add(std::uint64_t{process.exit.is_by_signal} << 32U | static_cast<std::uint32_t>(process.exit.value));
+      }
+    }
     const Reaction& reaction = process.reaction;
     print.add(std::uint64_t{reaction.ignores_terminate} | std::uint64_t{reaction.catches_terminate} << 1U |
               std::uint64_t{reaction.leaves_zombie} << 2U);

@@ -15,7 +15,7 @@ namespace genie::inline v0::testing {
 struct Request {
   Call call = Call::any;
   ProcessIndex as = 0;  ///< a forked child that makes the call; 0: the process itself
-  int file = -1;        ///< descriptor, number of a watch or of a handle
+  int file = -1;        ///< descriptor, number of a watch, of a handle or of a child
   int directory = -1;
   std::string one;  ///< name, path, or bytes to write
   std::string two;
@@ -42,7 +42,7 @@ struct Request {
   /// Whether the call may have to wait, for time to pass or for somebody else.
   [[nodiscard]] bool blocks() const noexcept {
     return call == Call::sleep || call == Call::wait || call == Call::wait_process || call == Call::stay ||
-           call == Call::await_terminate;
+           call == Call::await_terminate || call == Call::wait_child || call == Call::reap_child;
   }
   /// Whether the answer depends on nothing that others could do.
   [[nodiscard]] bool is_private() const noexcept {
@@ -243,6 +243,55 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
   }
 }
 
+inline void perform_on_children(FakeLauncher& launcher, const Request& request, Response& response) {
+  const FakeLauncher::Child child{static_cast<ProcessIndex>(request.file), static_cast<Pid>(request.first)};
+  switch (request.call) {
+    case Call::spawn: {
+      LaunchPlan plan;
+      plan.program = request.one.c_str();
+      plan.directory = request.two.c_str();
+      plan.file_mode_mask = static_cast<std::uint32_t>(request.second);
+      plan.adopts_orphans = request.third != 0;
+      const auto result = launcher.spawn(plan, MemoryFilesystem::File{request.file});
+      response.error = result.error;
+      if (result.ok()) {
+        response.number = static_cast<std::uint64_t>(result.value.number) << 32U | result.value.process;
+      }
+      break;
+    }
+    case Call::let_go: response.error = launcher.let_go(child).error; break;
+    case Call::wait_child: {
+      MemoryFilesystem::Watch watch{request.directory};
+      const auto result = launcher.wait(child, watch, Milliseconds{});
+      response.error = result.error;
+      if (result.ok()) response.number = static_cast<std::uint64_t>(result.value);
+      break;
+    }
+    case Call::kill_child: response.error = launcher.kill(child, request.signal).error; break;
+    case Call::reap_child: {
+      const auto result = launcher.reap(child);
+      response.error = result.error;
+      if (result.ok()) {
+        response.number =
+            static_cast<std::uint64_t>(result.value.value) << 1U | std::uint64_t{result.value.is_by_signal};
+      }
+      break;
+    }
+    case Call::close_child: launcher.close(child); break;
+    default: break;
+  }
+}
+/// Whether a watch has something to tell, or is none of the process.
+[[nodiscard]] inline bool is_changed(const Machine& machine, ProcessIndex process, int number) {
+  const auto table = machine.disk.tables.find(process);
+  if (table == machine.disk.tables.end()) return true;
+  const auto watch = table->second.watches.find(number);
+  if (watch == table->second.watches.end()) return true;
+  const auto found = machine.disk.inodes.find(watch->second.inode);
+  const bool lives = found != machine.disk.inodes.end() && found->second.serial == watch->second.serial;
+  return watch->second.seen != (lives ? found->second.version : MemoryDisk::unwatched);
+}
+
 }  // namespace detail
 
 /// Lets a process of the machine make the call. One that blocks answers at once, as if its time were up.
@@ -268,6 +317,12 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
     case Call::lock_holders:
       detail::perform_on_processes(self.process, {machine.disk.device, request.first}, request, response);
       break;
+    case Call::spawn:
+    case Call::let_go:
+    case Call::wait_child:
+    case Call::kill_child:
+    case Call::reap_child:
+    case Call::close_child: detail::perform_on_children(self.launcher, request, response); break;
     default: detail::perform_on_files(self.filesystem, request, response); break;
   }
   return response;
@@ -280,14 +335,13 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
       const auto pin = machine.processes.pins.find(static_cast<std::uint32_t>(request.file));
       return pin == machine.processes.pins.end() || machine.time.ended(pin->second.target);
     }
-    case Call::wait: {
-      const auto table = machine.disk.tables.find(process);
-      if (table == machine.disk.tables.end()) return true;
-      const auto watch = table->second.watches.find(request.file);
-      if (watch == table->second.watches.end()) return true;
-      const auto found = machine.disk.inodes.find(watch->second.inode);
-      const bool lives = found != machine.disk.inodes.end() && found->second.serial == watch->second.serial;
-      return watch->second.seen != (lives ? found->second.version : UINT64_MAX);
+    case Call::wait: return detail::is_changed(machine, process, request.file);
+    case Call::wait_child:
+      if (request.directory >= 0 && detail::is_changed(machine, process, request.directory)) return true;
+      [[fallthrough]];
+    case Call::reap_child: {
+      const auto child = static_cast<ProcessIndex>(request.file);
+      return !machine.processes.processes[child].has_handle || machine.time.ended(child);
     }
     case Call::await_terminate: return machine.processes.processes[process].has_pending_terminate;
     case Call::sleep:
@@ -325,6 +379,7 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
                                        {EOPNOTSUPP, "EOPNOTSUPP"},
                                        {ENOLCK, "ENOLCK"},
                                        {ENOTEMPTY, "ENOTEMPTY"},
+                                       {ECHILD, "ECHILD"},
                                        {ENAMETOOLONG, "ENAMETOOLONG"},
                                        {ghost_error, "(dead)"}};
   for (const Symbol& symbol : symbols) {
@@ -382,6 +437,16 @@ namespace detail {
       if (request.second != 1) text += " length " + std::to_string(request.second);
       break;
     }
+    case Call::spawn: text += ' ' + request.one; break;
+    case Call::let_go:
+    case Call::reap_child:
+    case Call::close_child: text += ' ' + std::to_string(request.first); break;
+    case Call::wait_child:
+      text += ' ' + std::to_string(request.first) + ' ' + std::to_string(request.span.count()) + " ms";
+      break;
+    case Call::kill_child:
+      text += ' ' + std::to_string(request.first) + (request.signal == Signal::kill ? " KILL" : " TERM");
+      break;
     case Call::sleep:
     case Call::wait:
     case Call::wait_process: text += ' ' + std::to_string(request.span.count()) + " ms"; break;
@@ -424,6 +489,13 @@ namespace detail {
     case Call::wait:
     case Call::wait_process:
     case Call::await_terminate: return response.number != 0 ? "yes" : "time is up";
+    case Call::spawn: return "= " + std::to_string(response.number >> 32U);
+    case Call::wait_child:
+      return response.number == static_cast<std::uint64_t>(LaunchEvent::ended)     ? "it has ended"
+             : response.number == static_cast<std::uint64_t>(LaunchEvent::changed) ? "changed"
+                                                                                   : "time is up";
+    case Call::reap_child:
+      return ((response.number & 1U) != 0 ? "signal " : "status ") + std::to_string(response.number >> 1U);
     case Call::holds_lock:
     case Call::leads_group:
     case Call::group_lives: return response.number != 0 ? "yes" : "no";

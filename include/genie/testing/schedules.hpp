@@ -54,6 +54,7 @@ class LiveProgram final : public Gate {
   [[nodiscard]] const Request* next() const noexcept { return coroutine_.has_ended() ? nullptr : &request_; }
   [[nodiscard]] const Fingerprint& history() const noexcept { return history_; }
   [[nodiscard]] std::uint64_t beliefs() const noexcept { return actor_.beliefs; }
+  [[nodiscard]] int exit_status() const noexcept { return actor_.exit_status; }
   [[nodiscard]] std::uint32_t calls() const noexcept { return calls_; }
   void answer(Response&& response) {
     history_ = continued(history_, response.fingerprint());
@@ -154,6 +155,11 @@ class ScheduleSearch {
       if (step.kind == StepKind::run || step.kind == StepKind::fault) {
         run_program(machine, seats[step.seat], step, request, response);
         last = step.seat;
+        if (request && Rules::launches(*request, *response) && !seat_launched(machine, seats, *request)) {
+          trace.push_back(step);
+          report_.violation = Violation{Rules::launch_rule, Rules::launch_breach, trace, token_of(trace), {}};
+          return;
+        }
       } else {
         rules_.apply(machine, seats, step);
       }
@@ -197,15 +203,14 @@ class ScheduleSearch {
       if (exploration_.budget.errors > 0 || live->has_ended() || !Rules::can_run(machine, seat)) return;
     }
     if (live->has_ended()) {
-      machine.time.end(seat.process);
-      machine.processes.reap(seat.process);
-      machine.disk.settle(machine.time);
+      Rules::finish(machine, seat, live->exit_status());
       seat.status = SeatStatus::finished;
       return;
     }
     request = *live->next();
     if (step.kind == StepKind::fault) {
       const Fault& fault = exploration_.faults[step.variant];
+      if (Rules::ends_child(*request, fault)) Rules::end_child(machine, seat.process, *request);
       response = fault.error != 0 ? Rules::failed(fault)
                                   : Rules::make_call(machine, seat.process, rules_.limited(*request, fault));
     } else {
@@ -213,6 +218,18 @@ class ScheduleSearch {
     }
     live->answer(Response{*response});
     settle_in(machine, seat, *live);
+  }
+
+  /// Returns: false where no copy is left for the process.
+  bool seat_launched(Machine& machine, Seats& seats, const Request& request) {
+    const std::size_t at = rules_.seat_for(machine, seats, request);
+    if (at == seats.size()) return false;
+    Seat& seat = seats[at];
+    seat.process = static_cast<ProcessIndex>(request.file);
+    seat.status = SeatStatus::alive;
+    live_[at] = std::make_unique<LiveProgram>(*seat.program);
+    settle_in(machine, seat, *live_[at]);
+    return true;
   }
 
   /// Makes the calls that are joined to the one before.

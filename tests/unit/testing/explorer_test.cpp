@@ -77,6 +77,78 @@ std::set<std::string> endings(Exploration exploration, const std::function<std::
   return result;
 }
 
+genie::LaunchPlan server_plan() {
+  genie::LaunchPlan plan;
+  plan.program = "/usr/bin/server";
+  return plan;
+}
+/// Starts the server that the lock allows, and hands the lock over to it.
+void launcher(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  ExploredLauncher launcher = me.launcher();
+  const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
+  if (!lock.ok()) return;
+  if (files.try_lock(lock.value, 0, 1).ok()) {
+    if (const auto child = launcher.spawn(server_plan(), lock.value); child.ok()) {
+      if (!launcher.let_go(child.value).ok()) me.believe(failed);
+      launcher.close(child.value);
+    }
+  }
+  files.close(lock.value);
+}
+constexpr unsigned told_shift = 8;  ///< bits for how the server ended: by a signal or not, its number or status plus 1
+/// The same, but stays until the server has ended, and asks it to end after 3 ms.
+void supervisor(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  ExploredLauncher launcher = me.launcher();
+  const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
+  if (!lock.ok() || !files.try_lock(lock.value, 0, 1).ok()) return;
+  const auto child = launcher.spawn(server_plan(), lock.value);
+  if (!child.ok()) return;
+  MemoryFilesystem::Watch unwatched;
+  const bool is_running = launcher.let_go(child.value).ok();
+  if (is_running && launcher.wait(child.value, unwatched, milliseconds(3)).value != genie::LaunchEvent::ended) {
+    (void)launcher.kill(child.value, genie::Signal::terminate);
+  }
+  if (const auto told = launcher.reap(child.value); told.ok()) {
+    me.believe(((static_cast<std::uint64_t>(told.value.value) + 1) << 1U | (told.value.is_by_signal ? 1U : 0U))
+               << told_shift);
+  }
+  launcher.close(child.value);
+}
+/// Owns the lock that it was given.
+void launched(Actor& me) {
+  if (!me.filesystem().inherited().ok()) return;
+  me.believe(owns);
+  me.clock().sleep(milliseconds(5));
+  me.doubt(owns);
+}
+Exploration launching(void (*starter)(Actor&), std::uint32_t starters, void (*server)(Actor&), std::uint32_t servers,
+                      const Budget& budget = {}) {
+  Exploration exploration = of(starter, starters, budget);
+  exploration.programs[0].name = "starter";
+  Program program;
+  program.name = "server";
+  program.run = server;
+  program.copies = servers;
+  program.path = "/usr/bin/server";
+  exploration.programs.push_back(program);
+  return exploration;
+}
+/// The lock is held as long as a server believes that it owns it.
+Oracle owner_has_the_lock() {
+  return {"the owner has the lock", Oracle::When::state, [](const Situation& now) -> std::string {
+            for (const Seat& seat : now.seats) {
+              if (!seat.is_alive() || !seat.has(owns)) continue;
+              const auto holders = now.machine.disk.lock_holders(now.machine.disk.stat("/tmp/lock")->id, 0);
+              bool holds = false;
+              for (const ProcessIndex holder : holders) holds = holds || holder == seat.process;
+              if (!holds) return "it has not";
+            }
+            return "";
+          }};
+}
+
 }  // namespace
 
 TEST_CASE("both engines find the same states and the same number of schedules", "[explorer]") {
@@ -329,4 +401,173 @@ TEST_CASE("an exploration ends at its limit of states", "[explorer]") {
   CHECK_FALSE(report.is_complete);
   CHECK(report.states < 200);
   CHECK(explore_schedules(exploration, {10, false}).schedules == 10);
+}
+
+TEST_CASE("both engines agree on programs that launch others", "[explorer][launch]") {
+  struct Case {
+    std::uint32_t starters;
+    void (*starter)(Actor&);
+    Budget budget;
+    int preemptions;
+  };
+  const std::vector<Case> cases{
+      {1, launcher, {.crashes = 1, .reuses = 1}, -1},
+      {1, launcher, {.errors = 1}, -1},
+      {1, launcher, {.delays = 1}, -1},
+      {1, launcher, {.reboots = 1}, -1},
+      {1, supervisor, {.crashes = 1}, -1},
+      {1, supervisor, {.errors = 1}, -1},
+      {2, launcher, {}, -1},
+      {2, launcher, {.crashes = 1}, 0},
+      {2, supervisor, {.crashes = 1}, 0},
+  };
+  const Case& chosen = cases[GENERATE(range(std::size_t{0}, std::size_t{9}))];
+  Exploration exploration = launching(chosen.starter, chosen.starters, launched, chosen.starters, chosen.budget);
+  exploration.preemptions = chosen.preemptions;
+  exploration.oracles.push_back(owner_has_the_lock());
+  const ExplorationReport merged = explore(exploration);
+  SchedulesOptions options;
+  options.collects_states = true;
+  const SchedulesReport each = explore_schedules(exploration, options);
+  CHECK(merged.is_complete);
+  CHECK(each.is_complete);
+  CHECK(merged.schedules == static_cast<double>(each.schedules));
+  if (chosen.preemptions >= 0) return;
+  CHECK(merged.states == each.states);
+  CHECK(merged.visited == each.visited);
+}
+
+TEST_CASE("a launched program runs in the process that was let go, with what that has open", "[explorer][launch]") {
+  Exploration exploration = launching(launcher, 1, launched, 1);
+  bool was_held = false;
+  bool did_run = false;
+  exploration.oracles = {owner_has_the_lock(),
+                         {"looks", Oracle::When::state, [&](const Situation& now) -> std::string {
+                            const Seat& server = now.seats[1];
+                            was_held =
+                                was_held || (!now.machine.time.held.empty() &&
+                                             now.machine.disk.open_count(now.machine.time.held.begin()->first) == 1);
+                            if (server.status == SeatStatus::unborn || !server.is_alive()) return "";
+                            did_run = true;
+                            const Process& process = now.machine.processes.processes[server.process];
+                            CHECK(process.name == "server");
+                            CHECK(process.parent == now.seats[0].process);
+                            CHECK(process.leader == server.process);
+                            return "";
+                          }}};
+  CHECK(explore(exploration).is_complete);
+  CHECK(was_held);
+  CHECK(did_run);
+}
+
+TEST_CASE("a lock that is given up although the server has it is found, and shown", "[explorer][launch]") {
+  const auto careless_launcher = [](Actor& me) {
+    ExploredFilesystem files = me.filesystem();
+    ExploredLauncher launcher = me.launcher();
+    const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
+    if (files.try_lock(lock.value, 0, 1).ok()) {
+      if (const auto child = launcher.spawn(server_plan(), lock.value); child.ok()) {
+        (void)launcher.let_go(child.value);
+      }
+      (void)files.unlock(lock.value, 0, 1);  // of the open file, which is the server's, too
+    }
+    files.close(lock.value);
+  };
+  const Exploration exploration = launching(careless_launcher, 2, launched, 2);
+  const ExplorationReport report = explore(exploration);
+  REQUIRE(report.violation);
+  CHECK(report.violation->message == "two of them");
+  const std::string& table = report.violation->table;
+  CHECK(table.find("spawn /usr/bin/server") != std::string::npos);
+  CHECK(table.find("= 1001") != std::string::npos);
+  CHECK(table.find("let_go 1001") != std::string::npos);
+  CHECK(table.find("server 2 begins") != std::string::npos);
+  CHECK(replay(exploration, report.violation->token));
+  CHECK(explore_schedules(exploration).violation);
+}
+
+TEST_CASE("a held child outlives a killed launcher by a moment, with its lock", "[explorer][launch]") {
+  Exploration exploration = launching(launcher, 1, launched, 1, {.crashes = 1});
+  bool outlived = false;
+  exploration.oracles = {{"looks", Oracle::When::state,
+                          [&](const Situation& now) -> std::string {
+                            const bool is_orphan =
+                                now.seats[0].status == SeatStatus::gone && now.seats[1].status == SeatStatus::unborn;
+                            outlived = outlived || (is_orphan && !now.machine.disk.open_files.empty());
+                            return "";
+                          }},
+                         {"end", Oracle::When::end, [](const Situation& now) -> std::string {
+                            return now.machine.disk.open_files.empty() ? "" : "somebody is left";
+                          }}};
+  const ExplorationReport report = explore(exploration);
+  CHECK(report.is_complete);
+  CHECK(outlived);
+  CHECK(table_of(exploration, "r0*3 c0 h0").find("its launcher has ended") != std::string::npos);
+}
+
+TEST_CASE("how a launched program ended is told to who launched it, and nobody else reaps it", "[explorer][launch]") {
+  const auto failing = [](Actor& me) {
+    (void)me.filesystem().inherited();
+    me.exit_status = 3;
+  };
+  Exploration exploration = launching(supervisor, 1, failing, 1, {.crashes = 1, .zombies = 1, .errors = 1});
+  exploration.faults = {{Call::let_go, EACCES}};
+  exploration.oracles.push_back({"a zombie", Oracle::When::step, [](const Situation& now) -> std::string {
+                                   return now.step.kind == StepKind::reap && now.step.seat == 1 ? "reaped" : "";
+                                 }});
+  const auto all = endings(exploration, [](const Situation& now) -> std::string {
+    const Seat& starter = now.seats[0];
+    if (starter.status != SeatStatus::finished) return "nobody asks";
+    const std::uint64_t told = starter.beliefs >> told_shift;
+    return told == 0 ? "nothing" : ((told & 1U) != 0 ? "signal " : "status ") + std::to_string((told >> 1U) - 1);
+  });
+  CHECK(all == std::set<std::string>{"nobody asks", "status 3", "status 127", "signal 9"});
+}
+
+TEST_CASE("a launched program is signalled by who launched it, and may catch that", "[explorer][launch]") {
+  const auto serving = [](Actor& me) {
+    if (me.await_terminate()) me.exit_status = 7;
+  };
+  Exploration exploration = launching(supervisor, 1, serving, 1);
+  exploration.programs[1].process.reaction.catches_terminate = GENERATE(true, false);
+  const auto all =
+      endings(exploration, [](const Situation& now) { return std::to_string(now.seats[0].beliefs >> told_shift); });
+  const std::uint64_t told =
+      exploration.programs[1].process.reaction.catches_terminate ? (7U + 1U) << 1U : (15U + 1U) << 1U | 1U;
+  CHECK(all == std::set<std::string>{std::to_string(told)});
+}
+
+TEST_CASE("more launches than copies of the program are reported", "[explorer][launch]") {
+  const auto short_lived = [](Actor& me) { (void)me.filesystem().inherited(); };
+  const Exploration exploration = launching(launcher, 2, short_lived, 1);
+  const ExplorationReport report = explore(exploration);
+  REQUIRE(report.violation);
+  CHECK(report.violation->oracle == "a copy for each launch");
+  const auto again = replay(exploration, report.violation->token);
+  REQUIRE(again);
+  CHECK(again->oracle == "a copy for each launch");
+  const SchedulesReport each = explore_schedules(exploration);
+  REQUIRE(each.violation);
+  CHECK(each.violation->oracle == "a copy for each launch");
+}
+
+TEST_CASE("a program that nobody knows cannot be launched", "[explorer][launch]") {
+  Exploration exploration = launching(launcher, 1, launched, 1);
+  exploration.programs[1].path = "/usr/bin/other";
+  CHECK(endings(exploration, [](const Situation& now) {
+          CHECK(now.seats[1].status == SeatStatus::unborn);
+          return std::string{now.seats[0].has(failed) ? "failed" : "launched"};
+        }) == std::set<std::string>{"failed"});
+}
+
+TEST_CASE("calls of launchers read well", "[explorer][launch]") {
+  Exploration exploration = launching(supervisor, 1, [](Actor& me) { me.stay(); }, 1);
+  const std::string table = table_of(exploration, "r0*4 t0 r0*4");
+  INFO(table);
+  CHECK(table.find("wait_child 1001 3 ms") != std::string::npos);
+  CHECK(table.find("time is up") != std::string::npos);
+  CHECK(table.find("kill_child 1001 TERM") != std::string::npos);
+  CHECK(table.find("reap_child 1001") != std::string::npos);
+  CHECK(table.find("signal 15") != std::string::npos);
+  CHECK(table.find("close_child 1001") != std::string::npos);
 }

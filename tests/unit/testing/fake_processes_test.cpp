@@ -195,6 +195,46 @@ TEST_CASE_METHOD(Fixture, "PID namespaces do not see one another, and number fro
   CHECK(container.open(process.self()).error == ESRCH);
 }
 
+TEST_CASE_METHOD(Fixture, "a look tells descent: the parent, or init for an orphan, and who began the session") {
+  ProcessOptions options;
+  options.parent = self;
+  options.session = self;
+  const ProcessIndex child = spawn(options);
+  options.parent = child;
+  options.session = 0;
+  const ProcessIndex grandchild = spawn(options);
+  const auto look = [&](ProcessIndex index) { return process.look(table.identity(index).pid); };
+  CHECK(look(self).parent == 1);
+  CHECK(look(self).session == process.self());
+  CHECK(look(child).parent == process.self());
+  CHECK(look(child).session == process.self());
+  CHECK(look(grandchild).parent == table.identity(child).pid);
+  CHECK(look(grandchild).session == table.identity(grandchild).pid);
+  CHECK(process.look(1).parent == 0);
+  table.crash(time, child);
+  CHECK(look(grandchild).parent == 1);
+  CHECK(look(child).parent == process.self());  // a zombie is still its parent's
+  table.reboot(time);
+  const ProcessIndex later = spawn();
+  CHECK(FakeProcesses{table, time, later}.look(table.identity(later).pid).parent == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "descent from another namespace reads 0, and what cannot be seen has none") {
+  ProcessOptions options;
+  options.pid_namespace = 7;
+  options.parent = self;
+  options.session = self;
+  const ProcessIndex inside = spawn(options);
+  FakeProcesses container{table, time, inside};
+  const auto seen = container.look(container.self());
+  CHECK(seen.liveness == Liveness::alive);
+  CHECK(seen.parent == 0);
+  CHECK(seen.session == 0);
+  table.has_proc = false;
+  CHECK(process.look(process.self()).parent == 0);
+  CHECK(process.look(process.self()).session == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "after a reboot everybody is gone, and PID and start may recur under another boot id") {
   const auto before = table.identity(self);
   const auto boot = process.origin().boot;

@@ -105,6 +105,37 @@ TEST_CASE("objects copied by a fork act as the child's for as long as the test s
   CHECK(parent.filesystem.stat(file).ok());
 }
 
+TEST_CASE("a forked child is its parent's, in the parent's session and group") {
+  Machine machine;
+  Contender parent = machine.spawn();
+  Contender child = machine.fork(parent);
+  const auto seen = child.process.look(child.identity.pid);
+  CHECK(seen.parent == parent.identity.pid);
+  CHECK(seen.session == parent.identity.pid);
+  CHECK_FALSE(child.process.leads_group(child.identity.pid));
+  Contender grandchild = machine.fork(child);
+  CHECK(child.process.look(grandchild.identity.pid).session == parent.identity.pid);
+  parent.kill();
+  CHECK(child.process.look(child.identity.pid).parent == 1);
+  CHECK(child.process.look(child.identity.pid).session == parent.identity.pid);
+  CHECK(child.process.look(grandchild.identity.pid).parent == child.identity.pid);
+}
+
+TEST_CASE("a process ends with a status, or by a signal, and the first end counts") {
+  Machine machine;
+  const Contender one = machine.spawn();
+  const Contender two = machine.spawn();
+  CHECK(lock(one));
+  one.exit(3);
+  CHECK_FALSE(one.is_alive());
+  CHECK(lock(two));
+  one.kill();
+  CHECK(one.process.me().exit == genie::ProcessExit{false, 3});
+  two.kill();
+  two.exit(3);
+  CHECK(two.process.me().exit == genie::ProcessExit{true, 9});
+}
+
 TEST_CASE("a reboot ends every process and keeps the files") {
   Machine machine;
   Contender before = machine.spawn();

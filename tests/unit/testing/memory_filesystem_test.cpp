@@ -56,6 +56,23 @@ TEST_CASE_METHOD(Fixture, "a lock belongs to the open file, not to the process")
   CHECK(one.try_lock(second, 0, 0).ok());
 }
 
+TEST_CASE_METHOD(Fixture, "a file that was handed over is found at its place, and is the same open file") {
+  MemoryFilesystem child{disk, time, 3};
+  CHECK(child.inherited().error == EBADF);
+  const File lock = open(one, "lock");
+  CHECK(one.try_lock(lock, 0, 1).ok());
+  one.hand_to(child, lock);
+  CHECK(child.inherited().value.descriptor == MemoryFilesystem::inherited_descriptor);
+  one.close(lock);
+  const File other = open(two, "lock");
+  CHECK(two.query_lock(other, 0, 1).value.held);
+  child.calls().fail(Call::inherited, EIO);
+  CHECK(child.inherited().error == EIO);
+  child.close(child.inherited().value);
+  CHECK_FALSE(two.query_lock(other, 0, 1).value.held);
+  CHECK(child.inherited().error == EBADF);
+}
+
 TEST_CASE_METHOD(Fixture, "a lock query names the range that is held and takes nothing") {
   const File owner = open(one, "lock");
   const File asker = open(two, "lock", OpenMode::read);
