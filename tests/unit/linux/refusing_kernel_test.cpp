@@ -1,13 +1,8 @@
-// What the Linux policies make of a kernel or a sandbox that refuses: system calls that fail as older kernels, seccomp
-// profiles and exhausted limits let them fail. A filter holds for the thread that installs it, and ends with it.
+// What the Linux policies make of a kernel or a sandbox that refuses. A filter holds for the thread that installs it,
+// and ends with it.
 #include <genie/serve_guard.hpp>
 
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,8 +15,10 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "catch.hpp"
+#include "refusal.hpp"
 
 using genie::LinuxClock;
 using genie::LinuxFilesystem;
@@ -32,38 +29,12 @@ using genie::OpenMode;
 using genie::Pid;
 using genie::seconds;
 using genie::Signal;
+using tests::install;
+using tests::Refusal;
 
 namespace {
 
-constexpr int any_argument = -1;
 constexpr unsigned to_group = 1U << 2U;
-
-/// A system call that fails. Where an argument is given, only if it has one of the bits.
-struct Refusal {
-  long number;
-  int error;
-  int argument = any_argument;
-  std::uint32_t bits = 0;
-};
-
-bool install(const Refusal& refusal) {
-  const auto offset = static_cast<std::uint32_t>(
-      refusal.argument == any_argument
-          ? offsetof(seccomp_data, nr)
-          : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument));
-  const bool always = refusal.argument == any_argument;
-  const auto code = [](unsigned bits_of_it) { return static_cast<std::uint16_t>(bits_of_it); };
-  sock_filter program[] = {
-      {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, static_cast<std::uint32_t>(offsetof(seccomp_data, nr))},
-      {code(BPF_JMP | BPF_JEQ | BPF_K), 0, 3, static_cast<std::uint32_t>(refusal.number)},
-      {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, offset},
-      {code(always ? BPF_JMP | BPF_JGE | BPF_K : BPF_JMP | BPF_JSET | BPF_K), 0, 1, always ? 0 : refusal.bits},
-      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(refusal.error)},
-      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ALLOW},
-  };
-  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
 
 /// Runs `act` where the kernel refuses. What `act` finds is checked by its caller: a thread must not throw.
 void refusing(const std::vector<Refusal>& refusals, const std::function<void()>& act) {
