@@ -307,7 +307,9 @@ class Programs:
         shutil.copytree(root / "include", self.include)
         (self.include / "genie" / "mutant.hpp").write_text(switch)
         self.flags = ["-std=c++20", "-O1", "-g0", "-w", "-Wno-error", "-Wno-invalid-constexpr", "-ferror-limit=0",
-                      "-fconstexpr-backtrace-limit=0", "-ftemplate-backtrace-limit=1"]
+                      "-fconstexpr-backtrace-limit=0", "-ftemplate-backtrace-limit=1",
+                      # As in the sanitized builds: an index beyond an array ends the test.
+                      "-fsanitize=bounds", "-fsanitize-trap=bounds"]
         self.main = work / "main.o"
         self.call([*self.flags, f"-I{tests}", "-c", str(tests / "main.cpp"), "-o", str(self.main)])
         self.write()

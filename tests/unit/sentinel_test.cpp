@@ -528,3 +528,49 @@ TEST_CASE("what the sentinel says names the stop that lasts longest", "[sentinel
   CHECK(intent().stopper == one.identity);
   CHECK(intent().remaining == seconds(29));
 }
+
+TEST_CASE("a stopper writes the sentinel under the lock file that is there", "[sentinel][F25]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(lock_path, "");
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  bool was_locked = false;
+  stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::stat_at && event.occurrence == 1) machine.disk.replace(lock_path, "");
+    if (event.call != Call::rename) return;
+    const auto holders = machine.disk.lock_holders(machine.disk.stat(lock_path)->id, genie::detail::stopper_byte);
+    was_locked = holders.size() == 1 && holders[0] == stopping.index();
+  };
+  CHECK(stopper.enter());
+  CHECK(was_locked);
+}
+
+TEST_CASE("a stop that renews its entry has one", "[sentinel][F19]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  for (int round = 0; round < 3; ++round) {
+    CHECK(stopper.enter());
+    machine.time.advance(seconds(10));
+  }
+  genie::Sentinel sentinel;
+  REQUIRE(genie::parse_sentinel(*machine.disk.read_file(sentinel_path), INT64_MAX, sentinel));
+  CHECK(sentinel.count == 1);
+}
+
+TEST_CASE("the first process of a container stops like any other", "[sentinel][F17][F19]") {
+  Machine machine = with_directory();
+  genie::testing::ProcessOptions inside;
+  inside.pid_namespace = 77;
+  const Contender one = machine.spawn(inside);
+  const Contender two = machine.spawn(inside);
+  REQUIRE(one.identity.pid == 1);
+  Stopper first{one};
+  Stopper second{two};
+  CHECK(first.enter());
+  CHECK_FALSE(second.enter());
+  REQUIRE(second.registration.leave());
+  // By the clock that they share, and not by the wall's.
+  machine.time.jump_wall(seconds(86'400));
+  CHECK(guard_of(two).claim(automatic)->outcome == ClaimOutcome::stopping);
+}
