@@ -41,7 +41,7 @@ first = {
     "leftovers": ["leftovers", "claim", "takeover"],
     "port_file": ["status", "takeover", "failing_calls"],
     "status": ["status", "owner"],
-    "change_wait": ["claim", "sentinel"],
+    "change_wait": ["change_wait", "claim", "sentinel"],
     "host": ["claim", "owner", "takeover"],
     "state_files": ["state_files", "values", "claim"],
     "serve_guard": ["serve_guard", "owner", "status"],
