@@ -151,7 +151,10 @@ TEST_CASE("a second contender is told who owns the directory", "[claim]") {
   CHECK(report->outcome == ClaimOutcome::already_running);
   CHECK(report->owner == owner.identity);
   CHECK(report->evidence.reason == Reason::lock_held);
+  CHECK(report->is_trusted);
+  CHECK(report->generation == 0);
   CHECK_FALSE(second.owns());
+  CHECK_FALSE(second.held().held);
   CHECK(machine.disk.open_count(other.index()) == 0);
 }
 

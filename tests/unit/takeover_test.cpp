@@ -579,6 +579,7 @@ TEST_CASE("a file system without unnamed files, or without links, is claimed by 
   CHECK(fresh.calls().count(Call::create_unnamed) == 1);
   CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
   CHECK(strangers(machine).empty());
+  CHECK(guard.held().written.temporary == 0);
   CHECK(guard.verify() == genie::Ownership::held);
 }
 
@@ -600,4 +601,25 @@ TEST_CASE("a directory that is gone when a file is to be made in it is made agai
   REQUIRE(report);
   CHECK(report->owned());
   CHECK(guard.verify() == genie::Ownership::held);
+}
+
+TEST_CASE("a displaced record that cannot be read is not taken for the stale one", "[claim][takeover][F3][F16]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  // Rewritten in place at the last moment, and then unreadable for once.
+  takeover.before(Call::exchange, 1, [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+  bool has_failed = false;
+  takeover.fresh.calls().decide = [&](const CallEvent& event) {
+    if (has_failed || event.call != Call::read_at || takeover.fresh.calls().count(Call::exchange) == 0) return 0;
+    has_failed = true;
+    return EIO;
+  };
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(has_failed);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
 }
