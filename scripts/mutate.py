@@ -5,15 +5,17 @@
 
 Nothing in the tree is touched. All mutants are compiled at once, into a copy of the headers in which each is one side of
 a switch that the environment variable GENIE_MUTANT turns; so a mutant costs a run of the tests, not a compilation. The
-tests that use its header run first. A test that fails, crashes or hangs has noticed. What does not compile in that form,
-as in a constant expression, counts as none. build/mutation/report.txt lists it, gets the score of each header and the
-survivors; those that tests/mutation/survivors.txt explains count as none, too. Exits with 1 if the score is below
---target (95), with 77 where there is no clang++.
+tests that use its header run first. A test that fails, crashes, hangs or indexes beyond an array has noticed. What does
+not compile in that form, as in a constant expression, counts as none. build/mutation/report.txt lists it, gets the score
+of each header and the survivors; those that tests/mutation/survivors.txt explains count as none, too, and explanations
+that no survivor needs are listed. With --again, after a test was added, the other verdicts stay as they were. Exits with
+1 if the score is below --target (95), with 77 where there is no clang++.
 """
 import argparse
 import collections
 import concurrent.futures
 import dataclasses
+import json
 import os
 import pathlib
 import random
@@ -41,7 +43,7 @@ first = {
     "leftovers": ["leftovers", "claim", "takeover"],
     "port_file": ["status", "takeover", "failing_calls"],
     "status": ["status", "owner"],
-    "change_wait": ["claim", "sentinel"],
+    "change_wait": ["change_wait", "claim", "sentinel"],
     "host": ["claim", "owner", "takeover"],
     "state_files": ["state_files", "values", "claim"],
     "serve_guard": ["serve_guard", "owner", "status"],
@@ -131,11 +133,18 @@ def mutants_of(name):
     return found
 
 
-def survivors():
-    """(header, original line, mutated line) of those that the last report lists."""
-    text = (out / "report.txt").read_text()
-    listed = re.search(r"^survived:\n(.*?)(?:^\n|\Z)", text, re.M | re.S).group(1)
-    return set(re.findall(r"^(\w+):.*\n  was: (.*)\n  became: (.*)\n", listed, re.M))
+def text_of(mutant):
+    """What an explanation names it by."""
+    return mutant.header, mutant.original_line, mutant.mutated_line
+
+
+def load_verdicts():
+    """What the last run has found, as (mutant, verdict)."""
+    return [(Mutant(**fields), verdict) for fields, verdict in json.loads((out / "verdicts.json").read_text())]
+
+
+def save_verdicts(results):
+    (out / "verdicts.json").write_text(json.dumps([(dataclasses.asdict(mutant), verdict) for mutant, verdict in results]))
 
 
 def explained():
@@ -307,7 +316,9 @@ class Programs:
         shutil.copytree(root / "include", self.include)
         (self.include / "genie" / "mutant.hpp").write_text(switch)
         self.flags = ["-std=c++20", "-O1", "-g0", "-w", "-Wno-error", "-Wno-invalid-constexpr", "-ferror-limit=0",
-                      "-fconstexpr-backtrace-limit=0", "-ftemplate-backtrace-limit=1"]
+                      "-fconstexpr-backtrace-limit=0", "-ftemplate-backtrace-limit=1",
+                      # As in the sanitized builds: an index beyond an array ends the test.
+                      "-fsanitize=bounds", "-fsanitize-trap=bounds"]
         self.main = work / "main.o"
         self.call([*self.flags, f"-I{tests}", "-c", str(tests / "main.cpp"), "-o", str(self.main)])
         self.write()
@@ -406,7 +417,7 @@ def main():
     parser.add_argument("--headers", nargs="+", default=list(first), metavar="NAME", choices=list(first))
     parser.add_argument("--target", type=float, default=95)
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="begin no further mutant after that time")
-    parser.add_argument("--again", action="store_true", help="only those that survived, by the last report")
+    parser.add_argument("--again", action="store_true", help="only those that survived in the last run")
     parser.add_argument("--list", action="store_true", help="say what would be mutated, and how")
     options = parser.parse_args()
 
@@ -414,9 +425,12 @@ def main():
     total = len(mutants)
     if options.sample and options.sample < total:
         mutants = random.Random(options.seed).sample(mutants, options.sample)
+    kept = []
     if options.again:
-        mutants = [mutant for mutant in mutants
-                   if (mutant.header, mutant.original_line, mutant.mutated_line) in survivors()]
+        last = load_verdicts()
+        again = {text_of(mutant) for mutant, verdict in last if verdict in ("survived", "explained")}
+        mutants = [mutant for mutant in mutants if text_of(mutant) in again]
+        kept = [(mutant, verdict) for mutant, verdict in last if text_of(mutant) not in again]
     if options.limit:
         random.Random(options.seed).shuffle(mutants)  # what is tried is a sample, then
     if options.list:
@@ -430,7 +444,7 @@ def main():
 
     out.mkdir(parents=True, exist_ok=True)
     accepted = explained()
-    results = []
+    results = kept
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="genie-mutation-") as work:
         wanted = list(dict.fromkeys(file for header in options.headers for file in [*first[header], *common]))
@@ -448,18 +462,20 @@ def main():
 
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             for mutant, verdict in pool.map(judge, enumerate(mutants)):
-                if verdict == "survived" and (mutant.header, mutant.original_line, mutant.mutated_line) in accepted:
+                if verdict == "survived" and text_of(mutant) in accepted:
                     verdict = "explained"
                 results.append((mutant, verdict))
                 if verdict == "survived":
                     print(f"survived: {mutant.header}.hpp:{mutant.line}: {mutant.original_line}  ->  "
                           f"{mutant.mutated_line}", flush=True)
 
+    save_verdicts(results)
+    options.headers = [header for header in first if header in {mutant.header for mutant, _ in results}]
     counts = collections.defaultdict(collections.Counter)
     for mutant, verdict in results:
         counts[mutant.header][verdict.split()[0]] += 1
         counts["all"][verdict.split()[0]] += 1
-    lines = [f"{len(mutants)} of {total} mutants, seed {options.seed}, {time.monotonic() - began:.0f} s, "
+    lines = [f"{len(results)} of {max(total, len(results))} mutants, seed {options.seed}, {time.monotonic() - began:.0f} s, "
              f"{compiled:.0f} s of it to compile", "",
              f"{'header':14}{'killed':>8}{'survived':>10}{'explained':>11}{'invalid':>9}{'not tried':>11}{'score':>8}"]
     score = 100.0
@@ -475,6 +491,12 @@ def main():
             if verdict == wanted:
                 lines += [f"{mutant.header}:  (line {mutant.line}, {mutant.operator})", f"  was: {mutant.original_line}",
                           f"  became: {mutant.mutated_line}"]
+    if not options.sample and not options.limit:
+        needed = {text_of(mutant) for mutant, verdict in results if verdict == "explained"}
+        lines += ["", "explained without need:"]
+        for header, original, mutated in sorted(accepted - needed):
+            if header in options.headers:
+                lines += [f"{header}:", f"  was: {original}", f"  became: {mutated}"]
     (out / "report.txt").write_text("\n".join(lines) + "\n")
     print("\n".join(lines[: 4 + len(options.headers)]))
     print(f"see {out.relative_to(root) / 'report.txt'}")

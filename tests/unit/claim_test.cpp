@@ -151,7 +151,10 @@ TEST_CASE("a second contender is told who owns the directory", "[claim]") {
   CHECK(report->outcome == ClaimOutcome::already_running);
   CHECK(report->owner == owner.identity);
   CHECK(report->evidence.reason == Reason::lock_held);
+  CHECK(report->is_trusted);
+  CHECK(report->generation == 0);
   CHECK_FALSE(second.owns());
+  CHECK_FALSE(second.held().held);
   CHECK(machine.disk.open_count(other.index()) == 0);
 }
 
@@ -422,29 +425,32 @@ TEST_CASE("a claim that was killed and whose PID was reused unseen leaves the wa
 
 TEST_CASE("a claim without start times that was killed leaves the way free, even if its PID is reused",
           "[claim][crash]") {
-  for (const bool taking_over : {false, true}) {
-    for (std::uint64_t at = 1;; ++at) {
-      INFO((taking_over ? "taking over" : "claiming") << ", killed before call " << at);
-      Machine machine;
-      machine.processes.has_proc = false;
-      if (taking_over) (void)crashed_owner(machine);
-      const Contender victim = machine.spawn();
-      {
-        Guard guard = guard_of(victim);
-        victim.kill_before_call(at);
-        (void)guard.claim();
-        if (victim.is_alive()) break;
-      }
-      victim.reap();
-      ProcessOptions options;
-      options.pid = victim.identity.pid;
-      (void)machine.spawn(options);
-      const Contender fresh = machine.spawn();
-      const auto report = guard_of(fresh).claim();
-      REQUIRE(report);
-      CHECK(report->owned());
-      CHECK(strangers(machine).empty());
+  const bool taking_over = GENERATE(false, true);
+  ProcessOptions options;
+  options.pid_namespace = GENERATE(std::uint64_t{0}, std::uint64_t{77});  // in a container, the claimant is PID 1
+  CAPTURE(taking_over, options.pid_namespace);
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("killed before call " << at);
+    Machine machine;
+    machine.processes.has_proc = false;
+    if (taking_over) (void)crashed_owner(machine);
+    options.pid = 0;
+    const Contender victim = machine.spawn(options);
+    {
+      Guard guard = guard_of(victim);
+      victim.kill_before_call(at);
+      (void)guard.claim();
+      if (victim.is_alive()) break;
     }
+    victim.reap();
+    options.pid = victim.identity.pid;
+    (void)machine.spawn(options);
+    options.pid = 0;
+    const Contender fresh = machine.spawn(options);
+    const auto report = guard_of(fresh).claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    CHECK(strangers(machine).empty());
   }
 }
 

@@ -635,3 +635,46 @@ TEST_CASE("an empty file that could not be put back at once is put back later", 
   CHECK(report->owner == newcomer.identity);
   CHECK(strangers(machine).empty());
 }
+
+TEST_CASE("an empty leftover whose place a live record has taken is removed", "[leftovers]") {
+  Machine machine;
+  const Contender older = machine.spawn();
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(temporary_path, "");
+  machine.disk.write_file(record_path, text_of(older.identity));
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK_FALSE(machine.disk.exists(temporary_path));
+}
+
+TEST_CASE("a leftover that one may read and not write is settled like any other", "[leftovers]") {
+  Machine machine;
+  (void)crashed_claim(machine);
+  const Contender older = displaced(machine);
+  machine.disk.set_permissions(temporary_path, 0400);
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+}
+
+TEST_CASE("a displaced record whose place is fought over for ever is an error, and not lost", "[leftovers]") {
+  Machine machine;
+  const LockRecord record = crashed_claim(machine);
+  const Contender older = displaced(machine);
+  machine.disk.write_file(record_path, text_of(record.owner));
+  const Contender fresh = machine.spawn();
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    // Each second exchange undoes the one before.
+    if (event.call == Call::exchange && event.occurrence % 2 == 1) machine.disk.replace(record_path, "99:1");
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(report.error().operation == genie::Operation::exchange);
+  CHECK(report.error().path == genie::Text{temporary_path});
+  CHECK(machine.disk.read_file(temporary_path) == text_of(older.identity));
+}

@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 #include <functional>
+#include <vector>
 
 #include "catch.hpp"
 
@@ -405,4 +406,62 @@ TEST_CASE("a status says for how long, in which claim and how far the owner is",
   CHECK(report->is_live());
   CHECK(report->generation == 2);
   CHECK(report->uptime == genie::seconds(5));
+}
+
+TEST_CASE("holders are named only where the lock is not its owner's", "[owner][status]") {
+  Machine machine;
+  Guard asking = guard_of(machine.spawn());
+  const auto inspect = [&] {
+    auto& files = asking.host().files;
+    const auto lock = files.open({}, lock_path, genie::OpenMode::read, 0600);
+    REQUIRE(lock.ok());
+    const auto view = genie::inspect_lock(asking.host(), asking.files(), lock.value, machine.disk.stat(lock_path)->id);
+    files.close(lock.value);
+    REQUIRE(view);
+    CHECK(view->holder_count == 0);
+    CHECK(asking.status()->holder_count == 0);
+    return *view;
+  };
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(lock_path, "");
+  SECTION("free, and blank") {
+    CHECK(inspect().standing == LockStanding::free);
+    CHECK_FALSE(inspect().has_record);
+  }
+  SECTION("free, with its last owner's record") {
+    (void)crashed_owner(machine);
+    CHECK(inspect().standing == LockStanding::free);
+    CHECK(inspect().has_record);
+    CHECK(inspect().evidence.reason == Reason::none);
+  }
+  SECTION("owned") {
+    Guard guard = guard_of(machine.spawn());
+    REQUIRE(guard.claim()->owned());
+    CHECK(inspect().standing == LockStanding::owned);
+    CHECK(asking.claim()->holder_count == 0);
+  }
+}
+
+TEST_CASE("of many heirs of a lock, a report names as many as it has room for", "[owner][F10]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  std::vector<Contender> heirs;
+  for (std::size_t count = 0; count < genie::holder_capacity + 1; ++count) heirs.push_back(machine.fork(owner));
+  owner.kill();
+  owner.reap();
+  Guard asking = guard_of(machine.spawn());
+  const auto report = asking.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::orphaned);
+  REQUIRE(report->holder_count == genie::holder_capacity);
+  const auto status = asking.status();
+  REQUIRE(status);
+  CHECK(status->state == ServerState::orphaned);
+  REQUIRE(status->holder_count == genie::holder_capacity);
+  for (std::size_t at = 0; at < genie::holder_capacity; ++at) {
+    CHECK(report->holders[at].pid == heirs[at].identity.pid);
+    CHECK(status->holders[at].pid == heirs[at].identity.pid);
+  }
 }

@@ -1,6 +1,7 @@
 // The stop sentinel against fakes: who may start while it stands, who removes it, and for how long it can block.
 #include "support.hpp"
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -261,4 +262,315 @@ TEST_CASE("a stop that was killed at any call of entering or leaving blocks nobo
       CHECK_FALSE(machine.disk.exists(sentinel_path));
     }
   }
+}
+
+TEST_CASE("a stopper waits for another one that has the sentinel locked, and five seconds at most", "[sentinel][F19]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(lock_path, "");
+  const Contender holding = machine.spawn();
+  genie::testing::MemoryFilesystem files = holding.filesystem;
+  const auto lock = files.open({}, lock_path, genie::OpenMode::read_write, 0600);
+  REQUIRE(files.try_lock(lock.value, genie::detail::stopper_byte, 1).ok());
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  const auto began = machine.time.monotonic;
+  SECTION("it gives the lock up in time") {
+    machine.time.after(seconds(4), [&] { files.close(lock.value); });
+    CHECK(stopper.enter());
+    CHECK(machine.time.monotonic - began >= seconds(4));
+    CHECK(machine.time.monotonic - began < seconds(5));
+  }
+  SECTION("it does not") {
+    bool has_run = false;
+    const auto entered = stopper.registration.enter([&](bool) noexcept { has_run = true; });
+    REQUIRE_FALSE(entered);
+    CHECK(entered.error().operation == genie::Operation::lock);
+    CHECK(entered.error().code == ETIMEDOUT);
+    CHECK(entered.error().path == genie::Text{lock_path});
+    CHECK(machine.time.monotonic - began == seconds(5));
+    CHECK_FALSE(has_run);
+    CHECK_FALSE(machine.disk.exists(sentinel_path));
+  }
+}
+
+TEST_CASE("a sweep leaves a sentinel that a stopper is just writing", "[sentinel][F28]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(lock_path, "");
+  machine.disk.write_file(sentinel_path, "1\n");
+  const Contender writing = machine.spawn();
+  genie::testing::MemoryFilesystem files = writing.filesystem;
+  const auto lock = files.open({}, lock_path, genie::OpenMode::read_write, 0600);
+  REQUIRE(files.try_lock(lock.value, genie::detail::stopper_byte, 1).ok());
+  CHECK(claim_automatically(machine) == ClaimOutcome::claimed);
+  CHECK(machine.disk.read_file(sentinel_path) == "1\n");
+  files.close(lock.value);
+  CHECK(claim_automatically(machine) == ClaimOutcome::claimed);
+  CHECK_FALSE(machine.disk.exists(sentinel_path));
+}
+
+TEST_CASE("an owner that has swept a sentinel lets stoppers enter", "[sentinel][F28]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(sentinel_path, "1\n");
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim(automatic)->owned());
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  const auto began = machine.time.monotonic;
+  CHECK(stopper.enter());
+  CHECK(machine.time.monotonic == began);
+}
+
+TEST_CASE("a step of a stopper that fails is an error that says which, and leaves no temporary file",
+          "[sentinel][F16]") {
+  struct Row {
+    Call call;
+    int code;
+    std::uint64_t occurrence;
+    genie::Operation operation;
+    const char* path;
+  };
+  constexpr const char* temporary = "/tmp/state/serve.stopping.tmp";
+  // The opens of a stopper that enters anew: lock, sentinel, temporary file.
+  const Row row = GENERATE(Row{Call::open, EACCES, 1, genie::Operation::open, lock_path},
+                           Row{Call::try_lock, ENOLCK, 1, genie::Operation::lock, lock_path},
+                           Row{Call::open, EACCES, 2, genie::Operation::open, sentinel_path},
+                           Row{Call::read_at, EIO, 1, genie::Operation::read, sentinel_path},
+                           Row{Call::open, ENOSPC, 3, genie::Operation::create, temporary},
+                           Row{Call::write_at, ENOSPC, 1, genie::Operation::write, temporary},
+                           Row{Call::rename, EIO, 1, genie::Operation::rename, sentinel_path});
+  CAPTURE(name_of(row.call), row.occurrence);
+  Machine machine = with_directory();
+  const std::string before = "1700000000001\n";
+  machine.disk.write_file(sentinel_path, before);
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  stopping.calls().fail(row.call, row.code, row.occurrence);
+  bool has_run = false;
+  const auto began = machine.time.monotonic;
+  const auto entered = stopper.registration.enter([&](bool) noexcept { has_run = true; });
+  REQUIRE_FALSE(entered);
+  CHECK(entered.error().operation == row.operation);
+  CHECK(entered.error().code == row.code);
+  CHECK(entered.error().path == genie::Text{row.path});
+  CHECK(machine.time.monotonic == began);
+  CHECK_FALSE(has_run);
+  CHECK(machine.disk.read_file(sentinel_path) == before);
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a step of leaving or sweeping that fails is an error that says which", "[sentinel][F16]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  genie::Result<void> result;
+  genie::Operation operation = genie::Operation::unlink;
+  const char* path = sentinel_path;
+  int code = EIO;
+  SECTION("leaving, where the sentinel can't be removed") {
+    Stopper stopper{stopping};
+    CHECK(stopper.enter());
+    stopping.calls().fail(Call::unlink, code);
+    result = stopper.registration.leave();
+  }
+  SECTION("sweeping") {
+    machine.disk.write_file(sentinel_path, "1\n");
+    machine.disk.write_file(lock_path, "");
+    Guard guard = guard_of(stopping);
+    const auto opened = guard.host().files.open_directory(directory);
+    const auto lock = guard.host().files.open(opened.value, "serve.lock", genie::OpenMode::read_write, 0600);
+    SECTION("where the sentinel can't be read") {
+      stopping.calls().fail(Call::read_at, code);
+      operation = genie::Operation::read;
+    }
+    SECTION("where it can't be removed") { stopping.calls().fail(Call::unlink, code); }
+    SECTION("where nothing can be locked") {
+      code = ENOLCK;
+      stopping.calls().fail(Call::try_lock, code);
+      operation = genie::Operation::lock;
+      path = lock_path;
+    }
+    result = genie::sweep_sentinel(guard.host(), guard.files(), opened.value, lock.value);
+    // Whatever failed, a stopper can enter.
+    const Contender other = machine.spawn();
+    Stopper stopper{other};
+    CHECK(stopper.enter());
+  }
+  REQUIRE_FALSE(result);
+  CHECK(result.error().operation == operation);
+  CHECK(result.error().code == code);
+  CHECK(result.error().path == genie::Text{path});
+}
+
+TEST_CASE("a sentinel that somebody else has removed already is removed, and no error", "[sentinel]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  CHECK(stopper.enter());
+  stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::unlink && event.name == genie::Text{"serve.stopping.lock"}) {
+      machine.disk.remove(sentinel_path);
+    }
+  };
+  CHECK(stopper.registration.leave());
+}
+
+TEST_CASE("a stopper whose directory is removed cannot enter, and has nothing to leave", "[sentinel][F25]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  machine.disk.remove(directory);
+  const auto entered = stopper.registration.enter([](bool) noexcept {});
+  REQUIRE_FALSE(entered);
+  CHECK(entered.error().operation == genie::Operation::open);
+  CHECK(entered.error().code == ENOENT);
+  CHECK(entered.error().path == genie::Text{lock_path});
+  CHECK(stopper.registration.leave());
+}
+
+TEST_CASE("a sweep by a claim that takes a stopper's temporary file makes it write again", "[sentinel][F28]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  constexpr const char* temporary = "/tmp/state/serve.stopping.tmp";
+  int times = 0;
+  SECTION("once before it is renamed") {
+    stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::rename && ++times == 1) machine.disk.remove(temporary);
+    };
+    CHECK(stopper.enter());
+    CHECK(times == 2);
+    CHECK(machine.disk.exists(sentinel_path));
+  }
+  SECTION("another one stands there when it is created") {
+    stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::open && event.name == genie::Text{"serve.stopping.tmp"} && ++times == 1) {
+        machine.disk.write_file(temporary, "1\n");
+      }
+    };
+    CHECK(stopper.enter());
+    CHECK(times == 2);
+    CHECK(claim_automatically(machine) == ClaimOutcome::stopping);
+  }
+  SECTION("again and again") {
+    stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::rename) machine.disk.remove(temporary);
+    };
+    const auto entered = stopper.registration.enter([](bool) noexcept {});
+    REQUIRE_FALSE(entered);
+    CHECK(entered.error().kind == genie::ErrorKind::interrupted);
+    CHECK(entered.error().operation == genie::Operation::rename);
+    CHECK(entered.error().path == genie::Text{sentinel_path});
+  }
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("an entry of a living stopper that has expired joins nobody", "[sentinel][F19][F20]") {
+  Machine machine = with_directory();
+  const Contender one = machine.spawn();
+  Stopper former{one};
+  CHECK(former.enter());
+  machine.time.advance(genie::default_sentinel_ttl);
+  const Contender two = machine.spawn();
+  Stopper next{two};
+  CHECK(next.enter());
+}
+
+TEST_CASE("a stop that entered before a reboot is told by the wall clock alone after it", "[sentinel][F20]") {
+  genie::Stopper entry;
+  entry.stopper = {100, genie::known_start(5)};
+  entry.origin = {genie::BootId{"before"}, 7};
+  entry.ttl = seconds(30);
+  entry.wall_until = seconds(5020);
+  entry.monotonic_until = seconds(1005);
+  const auto left = [&](const char* boot) {
+    return genie::detail::remaining_of(entry, {genie::BootId{boot}, 7}, seconds(5000), seconds(1000), seconds(30));
+  };
+  CHECK(left("before") == seconds(5));
+  CHECK(left("after") == seconds(20));
+}
+
+TEST_CASE("a sentinel that one may read and not write still counts", "[sentinel]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(sentinel_path, std::to_string(machine.time.wall.count() + 5) + "\n", 0644, 2000);
+  const Contender asking = machine.spawn();
+  Guard guard = guard_of(asking);
+  const auto opened = guard.host().files.open_directory(directory);
+  const auto intent = genie::read_stop_intent(guard.host(), guard.files(), opened.value);
+  REQUIRE(intent);
+  CHECK(intent->standing);
+  CHECK(intent->remaining == milliseconds(5));
+}
+
+TEST_CASE("what the sentinel says names the stop that lasts longest", "[sentinel]") {
+  Machine machine = with_directory();
+  const Contender asking = machine.spawn();
+  Guard guard = guard_of(asking);
+  const auto opened = guard.host().files.open_directory(directory);
+  const auto intent = [&] { return *genie::read_stop_intent(guard.host(), guard.files(), opened.value); };
+  CHECK_FALSE(intent().standing);
+  CHECK_FALSE(intent().leftover);
+  machine.disk.write_file(sentinel_path, "1\n");
+  CHECK_FALSE(intent().standing);
+  CHECK(intent().leftover);
+
+  const Contender one = machine.spawn();
+  const Contender two = machine.spawn();
+  Stopper first{one};
+  Stopper second{two};
+  CHECK(first.enter());
+  machine.time.advance(seconds(1));
+  CHECK_FALSE(second.enter());
+  CHECK(intent().standing);
+  CHECK_FALSE(intent().leftover);
+  CHECK(intent().stopper == two.identity);
+  CHECK(intent().remaining == seconds(30));
+  REQUIRE(second.registration.leave());
+  CHECK(intent().stopper == one.identity);
+  CHECK(intent().remaining == seconds(29));
+}
+
+TEST_CASE("a stopper writes the sentinel under the lock file that is there", "[sentinel][F25]") {
+  Machine machine = with_directory();
+  machine.disk.write_file(lock_path, "");
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  bool was_locked = false;
+  stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::stat_at && event.occurrence == 1) machine.disk.replace(lock_path, "");
+    if (event.call != Call::rename) return;
+    const auto holders = machine.disk.lock_holders(machine.disk.stat(lock_path)->id, genie::detail::stopper_byte);
+    was_locked = holders.size() == 1 && holders[0] == stopping.index();
+  };
+  CHECK(stopper.enter());
+  CHECK(was_locked);
+}
+
+TEST_CASE("a stop that renews its entry has one", "[sentinel][F19]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  for (int round = 0; round < 3; ++round) {
+    CHECK(stopper.enter());
+    machine.time.advance(seconds(10));
+  }
+  genie::Sentinel sentinel;
+  REQUIRE(genie::parse_sentinel(*machine.disk.read_file(sentinel_path), INT64_MAX, sentinel));
+  CHECK(sentinel.count == 1);
+}
+
+TEST_CASE("the first process of a container stops like any other", "[sentinel][F17][F19]") {
+  Machine machine = with_directory();
+  genie::testing::ProcessOptions inside;
+  inside.pid_namespace = 77;
+  const Contender one = machine.spawn(inside);
+  const Contender two = machine.spawn(inside);
+  REQUIRE(one.identity.pid == 1);
+  Stopper first{one};
+  Stopper second{two};
+  CHECK(first.enter());
+  CHECK_FALSE(second.enter());
+  REQUIRE(second.registration.leave());
+  // By the clock that they share, and not by the wall's.
+  machine.time.jump_wall(seconds(86'400));
+  CHECK(guard_of(two).claim(automatic)->outcome == ClaimOutcome::stopping);
 }

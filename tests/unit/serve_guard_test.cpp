@@ -203,3 +203,12 @@ TEST_CASE("durations of std::chrono are accepted", "[guard]") {
   CHECK(options.grace.count() == 2000);
   CHECK(options.settle.count() == 1);
 }
+
+TEST_CASE("a release does not look at a port that was not published", "[guard][port]") {
+  Machine machine;
+  Guard guard = guard_of(machine.spawn());
+  REQUIRE(guard.claim()->owned());
+  machine.disk.make_directory(port_path);  // whoever made it: it is no affair of ours
+  CHECK(guard.release());
+  CHECK(machine.disk.exists(port_path));
+}

@@ -54,6 +54,7 @@ TEST_CASE("stop asks the owner to end, waits for it, and cleans up", "[stop]") {
   REQUIRE(receipt);
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->target == owner.identity);
+  CHECK(receipt->evidence.reason == Reason::lock_held);
   CHECK(receipt->took == milliseconds(300));
   CHECK(machine.time.monotonic - began == milliseconds(300));
   REQUIRE(machine.processes.deliveries.size() == 1);
@@ -121,7 +122,10 @@ TEST_CASE("an owner that cannot even be killed is reported as such", "[stop]") {
 TEST_CASE("stopping nothing says so, and creates nothing", "[stop]") {
   Machine machine;
   const Contender operating = machine.spawn();
-  CHECK(stop_by(operating)->outcome == StopOutcome::not_running);
+  const auto receipt = stop_by(operating);
+  CHECK(receipt->outcome == StopOutcome::not_running);
+  CHECK(receipt->holder_count == 0);
+  CHECK_FALSE(receipt->joined);
   CHECK_FALSE(machine.disk.exists(directory));
   machine.disk.make_directory(directory);
   CHECK(stop_by(operating)->outcome == StopOutcome::not_running);
@@ -176,12 +180,15 @@ TEST_CASE("no content of a record ever leads to a signal to somebody who was not
 
 TEST_CASE("an older program's live owner is stopped by its identity", "[stop]") {
   Machine machine;
-  const Contender older = machine.spawn();
+  Reaction reaction;
+  reaction.terminate_takes = milliseconds(300);
+  const Contender older = server(machine, reaction);
   machine.disk.make_directory(directory);
   machine.disk.write_file(record_path, text_of(older.identity));
   const auto receipt = stop_by(machine.spawn());
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->target == older.identity);
+  CHECK(receipt->took == milliseconds(300));
   check_clean(machine);
 }
 
@@ -204,6 +211,34 @@ TEST_CASE("who may not be trusted names nobody to be signalled", "[stop][F18]") 
   CHECK(receipt.has_value() == trusted);
   CHECK(machine.processes.deliveries.empty() != trusted);
   CHECK_FALSE(machine.disk.exists(sentinel_path));
+}
+
+TEST_CASE("an older program's record that may not be trusted names nobody, dead or alive", "[stop][F18]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  const Contender older = machine.spawn();
+  const bool lives = GENERATE(true, false);
+  machine.disk.write_file(record_path, text_of(older.identity));
+  if (!lives) {
+    older.kill();
+    older.reap();
+  }
+  auto kind = genie::ErrorKind::untrusted_record;
+  SECTION("a record that everybody may write") { machine.disk.set_permissions(record_path, 0666); }
+  SECTION("a record of another user") {
+    machine.disk.set_permissions(record_path, 0644);
+    machine.disk.set_owner(record_path, 2000);
+  }
+  SECTION("a directory that everybody may write") {
+    machine.disk.set_permissions(directory, 0777);
+    kind = genie::ErrorKind::untrusted_directory;
+  }
+  const auto receipt = stop_by(machine.spawn());
+  REQUIRE_FALSE(receipt);
+  CHECK(receipt.error().kind == kind);
+  CHECK(machine.processes.deliveries.empty());
+  CHECK(older.is_alive() == lives);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
 }
 
 TEST_CASE("an owner that cannot be told from a stranger is left alone", "[stop][F8][F17]") {

@@ -518,3 +518,108 @@ TEST_CASE("an owner that is killed while it publishes a port leaves nothing that
     if (is_over) break;
   }
 }
+
+TEST_CASE("a stale record that is too long to be one is taken over", "[claim][takeover]") {
+  Takeover takeover;
+  takeover.machine.disk.write_file(
+      record_path, std::string{stale} + std::string(genie::pid_record_capacity - stale.size() + 1, ' '));
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->taken_over.reason == Reason::garbage_record);
+  CHECK(takeover.fresh.calls().count(Call::exchange) == 1);
+}
+
+TEST_CASE("the lock's record names no temporary file once a takeover has removed it", "[claim][takeover]") {
+  Takeover takeover;
+  REQUIRE(takeover.guard.claim()->owned());
+  CHECK(takeover.guard.held().written.temporary == 0);
+}
+
+TEST_CASE("a claim that finds the stale record replaced by a live one leaves no temporary file", "[claim][takeover]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  takeover.before(Call::exchange, 1, [&] { machine.disk.remove(record_path); });
+  // It is published after the exchange has failed, and before that is looked into. The first look was at the lock.
+  takeover.before(Call::stat_at, 2, [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("an empty record that another one replaces is noticed at once, and not moved", "[claim][takeover][F2]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  machine.disk.write_file(record_path, "");
+  const auto began = machine.time.monotonic;
+  machine.time.after(genie::milliseconds(1500), [&] { machine.disk.replace(record_path, ""); });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->taken_over.reason == Reason::empty_record);
+  CHECK(takeover.fresh.calls().count(Call::exchange) == 1);
+  CHECK(machine.time.monotonic - began < genie::milliseconds(3600));
+}
+
+TEST_CASE("a file system without unnamed files, or without links, is claimed by way of a temporary name",
+          "[claim][F16]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  SECTION("not supported") { fresh.calls().fail(Call::create_unnamed, EOPNOTSUPP, 1, 100); }
+  SECTION("an invalid argument") { fresh.calls().fail(Call::create_unnamed, EINVAL, 1, 100); }
+  SECTION("an unknown call") { fresh.calls().fail(Call::create_unnamed, ENOSYS, 1, 100); }
+  SECTION("no links") { machine.disk.has_link = false; }
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(fresh.calls().count(Call::create_unnamed) == 1);
+  CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
+  CHECK(strangers(machine).empty());
+  CHECK(guard.held().written.temporary == 0);
+  CHECK(guard.verify() == genie::Ownership::held);
+}
+
+TEST_CASE("a directory that is gone when a file is to be made in it is made again, or opened where somebody else has",
+          "[claim][F25]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  const int error = GENERATE(ENOENT, EPERM);  // file systems differ in what they say
+  const bool is_made = GENERATE(false, true);
+  CAPTURE(error, is_made);
+  fresh.calls().fail(Call::create_unnamed, error);
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::create_unnamed || event.occurrence != 1) return;
+    machine.disk.remove(directory);
+    if (is_made) machine.disk.write_file(lock_path, "");
+  };
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(guard.verify() == genie::Ownership::held);
+}
+
+TEST_CASE("a displaced record that cannot be read is not taken for the stale one", "[claim][takeover][F3][F16]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  // Rewritten in place at the last moment, and then unreadable for once.
+  takeover.before(Call::exchange, 1, [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+  bool has_failed = false;
+  takeover.fresh.calls().decide = [&](const CallEvent& event) {
+    if (has_failed || event.call != Call::read_at || takeover.fresh.calls().count(Call::exchange) == 0) return 0;
+    has_failed = true;
+    return EIO;
+  };
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(has_failed);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+}
