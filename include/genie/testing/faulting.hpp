@@ -223,6 +223,7 @@ class Faulting<P> {
  public:
   using File = typename P::File;
   using Watch = typename P::Watch;
+  static constexpr std::size_t socket_path_limit = P::socket_path_limit;
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 

@@ -195,6 +195,12 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
       break;
     }
     case Call::close: files.close(file); break;
+    case Call::bind: {
+      const auto result = files.bind(one);
+      response.error = result.error;
+      response.number = result.value;
+      break;
+    }
     default: break;
   }
 }
@@ -307,6 +313,7 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
                                        {EAGAIN, "EAGAIN"},
                                        {ENOMEM, "ENOMEM"},
                                        {EACCES, "EACCES"},
+                                       {EADDRINUSE, "EADDRINUSE"},
                                        {EBUSY, "EBUSY"},
                                        {EEXIST, "EEXIST"},
                                        {ENOTDIR, "ENOTDIR"},
@@ -364,6 +371,7 @@ namespace detail {
     case Call::link_unnamed:
     case Call::unlink:
     case Call::stat_at:
+    case Call::bind:
     case Call::watch: text += ' ' + request.one; break;
     case Call::write_at: text += ' ' + std::to_string(request.file) + ' ' + detail::shown(request.one); break;
     case Call::look:
