@@ -2,6 +2,7 @@
 #ifndef GENIE_STOP_HPP
 #define GENIE_STOP_HPP
 
+#include "genie/endpoint_file.hpp"
 #include "genie/leftovers.hpp"
 #include "genie/status.hpp"
 
@@ -459,7 +460,7 @@ class StopRun {
     const auto removed =
         uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.port().c_str()); });
     if (!removed.ok() && removed.error != ENOENT) return files_.error(Operation::unlink, removed.error, files_.port());
-    return {};
+    return drop_endpoints(host_, files_, directory_.file.get());
   }
 
   static constexpr std::size_t target_capacity = holder_capacity + 2;

@@ -801,6 +801,7 @@ TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
                                         "link_unnamed serve.pid",
                                         "stat",
                                         "unlink pgserve.port",
+                                        "open serve.endpoints",
                                         "unlink serve.stopping.tmp",
                                         "unlock",
                                         "write_at"});
