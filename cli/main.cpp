@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "background.hpp"
+#include "endpoints.hpp"
 #include "inspect.hpp"
 #include "supervisor.hpp"
 
@@ -33,7 +34,10 @@ struct Words {
   std::string grace = "10s";
   std::string log;
   std::uint16_t port = 0;
+  std::vector<std::string> endpoints;
   StatusStyle style;
+  EndpointQuestion question;
+  std::string wait = "0s";
 };
 
 void add_place(CLI::App& app, Words& words) {
@@ -46,6 +50,11 @@ void add_serving(CLI::App& app, Words& words) {
   add_place(app, words);
   app.add_option("--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)")
       ->check(CLI::Range(1, 65535));
+  app.add_option("--endpoint", words.endpoints,
+                 "NAME=tcp:PORT | NAME=unix:PATH | NAME=text:STRING: what to publish once the command is ready; may be "
+                 "given several times; a relative PATH is relative to the state directory")
+      ->check(valid(parse_endpoint, "NAME=tcp:PORT, NAME=unix:PATH or NAME=text:STRING"))
+      ->allow_extra_args(false);
   app.add_option("--ready", words.ready, "none | tcp:PORT | unix:PATH | notify: how to tell that the command is ready")
       ->check(valid(parse_readiness, "none, tcp:PORT, unix:PATH or notify"))
       ->capture_default_str();
@@ -72,11 +81,20 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.readiness = *parse_readiness(words.ready);
   request.ready_timeout = *parse_span(words.ready_timeout);
   request.port = words.port;
+  for (const std::string& text : words.endpoints) request.endpoints.push_back(*parse_endpoint(text));
   request.log = absolute(words.log);
   request.stop_signal = *parse_stop_signal(words.stop_signal);
   request.mode = mode;
   return request;
 }
+
+int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
+  // Before anything is started that could not be published.
+  if (const auto problem = problem_with_endpoints(request)) return tell(*problem);
+  return how(request);
+}
+
+int in_background(const ServeRequest& request) { return tell(start_in_background(request)); }
 
 /// Whoever started us without standard streams gets nothing to read and nothing to see, and none of our files in their
 /// place.
@@ -103,14 +121,21 @@ int run(int argc, char** argv) {
   CLI::App* status =
       app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
   CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
+  CLI::App* endpoint = app.add_subcommand("endpoint", "print what the live server has published under a name, or all");
   for (CLI::App* serving : {in_foreground, start, ensure}) add_serving(*serving, words);
-  for (CLI::App* other : {stop, status, port}) add_place(*other, words);
+  for (CLI::App* other : {stop, status, port, endpoint}) add_place(*other, words);
   stop->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
       ->capture_default_str();
   status->add_flag("--json", words.style.json, "as one JSON object");
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
+
+  endpoint->add_option("endpoint", words.question.name, "its name; without one, all are listed");
+  endpoint->add_flag("--json", words.question.json, "all of them as one JSON object");
+  endpoint->add_option("--wait", words.wait, "how long to wait until it is published by a live server")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  endpoint->add_option("--after", words.question.after, "wait for a generation after this one");
 
   try {
     app.parse(argc, argv);
@@ -121,12 +146,14 @@ int run(int argc, char** argv) {
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  if (in_foreground->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
-  if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
-  if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
+  if (in_foreground->parsed()) return serve(request_of(words, ClaimMode::explicit_start), run_in_foreground);
+  if (start->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background);
+  if (ensure->parsed()) return serve(request_of(words, ClaimMode::automatic), in_background);
   if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
   if (status->parsed()) return print_status(words.place, words.style);
-  return print_port(words.place);
+  if (port->parsed()) return print_port(words.place);
+  words.question.wait = *parse_span(words.wait);
+  return print_endpoints(words.place, words.question);
 }
 
 }  // namespace

@@ -30,6 +30,20 @@ struct Readiness {
   std::string spelling;    ///< as it was given, for messages
 };
 
+/// One `--endpoint`.
+struct EndpointWords {
+  std::string name;
+  EndpointKind kind = EndpointKind::tcp;
+  std::uint16_t port = 0;  ///< tcp
+  std::string value;       ///< unix_socket, text
+
+  /// Lives no longer than this does.
+  [[nodiscard]] Endpoint endpoint() const { return {name, kind, port, value}; }
+};
+
+/// Reads `NAME=tcp:PORT`, `NAME=unix:PATH` or `NAME=text:STRING`. What cannot be published is told where it is.
+[[nodiscard]] std::optional<EndpointWords> parse_endpoint(const std::string& text);
+
 /// Reads `none`, `tcp:PORT`, `unix:PATH` or `notify`.
 [[nodiscard]] std::optional<Readiness> parse_readiness(const std::string& text);
 
@@ -60,7 +74,8 @@ struct ServeRequest {
   Readiness readiness;
   std::chrono::milliseconds ready_timeout{15'000};
   std::uint16_t port = 0;  ///< 0: none to publish
-  std::string log;         ///< empty: the caller's own output, or `DIR/NAME.log` in the background
+  std::vector<EndpointWords> endpoints;
+  std::string log;  ///< empty: the caller's own output, or `DIR/NAME.log` in the background
   int stop_signal = 0;
   ClaimMode mode = ClaimMode::explicit_start;
 };
