@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "endpoints.hpp"
 #include "messages.hpp"
 
 namespace genie::cli {
@@ -77,7 +78,7 @@ Json to_json(const FailureRecord& failure) {
   return json;
 }
 
-Json to_json(const Place& place, const StatusReport& report) {
+Json to_json(const Place& place, const StatusReport& report, ServeGuard<>& guard) {
   Json json;
   json["state"] = to_string(report.state);
   json["pid"] = pid_or_null(report.owner);
@@ -85,6 +86,7 @@ Json to_json(const Place& place, const StatusReport& report) {
   json["server_pid"] = pid_or_null(report.server);
   json["port"] = report.port.port != 0 ? Json(report.port.port) : Json(nullptr);
   json["port_standing"] = to_string(report.port.standing);
+  json["endpoints"] = endpoints_as_json(guard);
   json["dir"] = place.directory;
   json["name"] = place.name;
   json["uptime_s"] = report.is_live() ? Json(static_cast<double>(report.uptime.count()) / 1000) : Json(nullptr);
@@ -133,7 +135,8 @@ void print_failure(const Place& place, const FailureRecord& failure) {
 }  // namespace
 
 int print_status(const Place& place, const StatusStyle& style) {
-  const auto report = place.guard().status();
+  ServeGuard<> guard = place.guard();
+  const auto report = guard.status();
   if (!report) {
     if (style.json) {
       Json json;
@@ -153,7 +156,7 @@ int print_status(const Place& place, const StatusStyle& style) {
   }
   if (style.quiet) return lsb_status(report->state);
   if (style.json) {
-    fmt::print("{}\n", dumped(to_json(place, *report)));
+    fmt::print("{}\n", dumped(to_json(place, *report, guard)));
     return delivered(lsb_status(report->state), lsb_unknown);
   }
   fmt::print("{} {}", place.name, *report);

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "boot_step.hpp"
+#include "endpoints.hpp"
 #include "inspect.hpp"
 #include "start.hpp"
 #include "supervisor.hpp"
@@ -41,11 +42,14 @@ struct Words {
   std::string file_mode_mask;
   std::vector<std::string> environment;
   bool clear_environment = false;
-  StatusStyle style;
   BootStepWords boot;
   bool is_awaiting_end = false;
   bool is_awaiting_readiness = true;
   std::string wait_timeout = "0s";
+  std::vector<std::string> endpoints;
+  StatusStyle style;
+  EndpointQuestion question;
+  std::string wait = "0s";
 };
 
 void add_place(CLI::App& app, Words& words) {
@@ -58,6 +62,11 @@ void add_serving(CLI::App& app, Words& words) {
   add_place(app, words);
   app.add_option("--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)")
       ->check(CLI::Range(1, 65535));
+  app.add_option("--endpoint", words.endpoints,
+                 "NAME=tcp:PORT | NAME=unix:PATH | NAME=text:STRING: what to publish once the command is ready; may be "
+                 "given several times; a relative PATH is relative to the state directory")
+      ->check(valid(parse_endpoint, "NAME=tcp:PORT, NAME=unix:PATH or NAME=text:STRING"))
+      ->allow_extra_args(false);
   app.add_option("--ready", words.ready, "none | tcp:PORT | unix:PATH | notify: how to tell that the command is ready")
       ->check(valid(parse_readiness, "none, tcp:PORT, unix:PATH or notify"))
       ->capture_default_str();
@@ -104,6 +113,7 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.readiness = *parse_readiness(words.ready);
   request.ready_timeout = *parse_span(words.ready_timeout);
   request.port = words.port;
+  for (const std::string& text : words.endpoints) request.endpoints.push_back(*parse_endpoint(text));
   request.log = absolute(words.log);
   request.stop_signal = *parse_stop_signal(words.stop_signal);
   request.stop_signal_name = words.stop_signal;
@@ -114,9 +124,19 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.clear_environment = words.clear_environment;
   request.build = words.build;
   request.version = words.version;
+  request.grace = *parse_span(words.grace);
   request.mode = mode;
   return request;
 }
+
+int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
+  // Before anything is started that could not be published.
+  if (const auto problem = problem_with_endpoints(request)) return tell(*problem);
+  return how(request);
+}
+
+int in_background(const ServeRequest& request) { return tell(start_in_background(request)); }
+int in_background_anew(const ServeRequest& request) { return tell(restart(request)); }
 
 /// Whoever started us without standard streams gets nothing to read and nothing to see, and none of our files in their
 /// place.
@@ -146,9 +166,10 @@ int run(int argc, char** argv) {
   CLI::App* status =
       app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
   CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
+  CLI::App* endpoint = app.add_subcommand("endpoint", "print what the live server has published under a name, or all");
   for (CLI::App* serving : {in_foreground, start, ensure, restart}) add_serving(*serving, words);
   for (CLI::App* launching : {start, ensure, restart}) add_launching(*launching, words);
-  for (CLI::App* other : {stop, status, port, wait}) add_place(*other, words);
+  for (CLI::App* other : {stop, status, port, endpoint, wait}) add_place(*other, words);
   CLI::Option* is_ready = wait->add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
   wait->add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
   wait->add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
@@ -162,6 +183,12 @@ int run(int argc, char** argv) {
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
 
+  endpoint->add_option("endpoint", words.question.name, "its name; without one, all are listed");
+  endpoint->add_flag("--json", words.question.json, "all of them as one JSON object");
+  endpoint->add_option("--wait", words.wait, "how long to wait until it is published by a live server")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  endpoint->add_option("--after", words.question.after, "wait for a generation after this one");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -171,17 +198,17 @@ int run(int argc, char** argv) {
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  if (in_foreground->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
-  if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
-  if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
-  if (restart->parsed()) {
-    return tell(genie::cli::restart(request_of(words, ClaimMode::explicit_start), *parse_span(words.grace)));
-  }
+  if (in_foreground->parsed()) return serve(request_of(words, ClaimMode::explicit_start), run_in_foreground);
+  if (start->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background);
+  if (ensure->parsed()) return serve(request_of(words, ClaimMode::automatic), in_background);
+  if (restart->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background_anew);
   if (wait->parsed()) return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
   if (boot->parsed()) return tell(report_boot_step(words.boot));
   if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
   if (status->parsed()) return print_status(words.place, words.style);
-  return print_port(words.place);
+  if (port->parsed()) return print_port(words.place);
+  words.question.wait = *parse_span(words.wait);
+  return print_endpoints(words.place, words.question);
 }
 
 }  // namespace

@@ -47,6 +47,30 @@ std::optional<Readiness> parse_readiness(const std::string& text) {
   return std::nullopt;
 }
 
+std::optional<EndpointWords> parse_endpoint(const std::string& text) {
+  const std::string_view view = text;
+  const std::size_t equals = view.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  EndpointWords words;
+  words.spelling = text;
+  words.name = view.substr(0, equals);
+  const std::string_view address = view.substr(equals + 1);
+  words.value = address.substr(address.find(':') + 1);
+  if (address.starts_with("tcp:")) {
+    const auto port = parse_number<std::uint16_t>(words.value);
+    if (!port) return std::nullopt;
+    words.port = *port;
+    words.value.clear();
+  } else if (address.starts_with("unix:")) {
+    words.kind = EndpointKind::unix_socket;
+  } else if (address.starts_with("text:")) {
+    words.kind = EndpointKind::text;
+  } else {
+    return std::nullopt;
+  }
+  return words;
+}
+
 std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
   const std::string_view view = text;
   const std::size_t digits = view.find_first_not_of("0123456789");

@@ -31,6 +31,21 @@ struct Readiness {
   std::string spelling;    ///< as it was given, for messages
 };
 
+/// One `--endpoint`.
+struct EndpointWords {
+  std::string name;
+  EndpointKind kind = EndpointKind::tcp;
+  std::uint16_t port = 0;  ///< tcp
+  std::string value;       ///< unix_socket, text
+  std::string spelling;    ///< as it was given
+
+  /// Lives no longer than this does.
+  [[nodiscard]] Endpoint endpoint() const { return {name, kind, port, value}; }
+};
+
+/// Reads `NAME=tcp:PORT`, `NAME=unix:PATH` or `NAME=text:STRING`. What cannot be published is told where it is.
+[[nodiscard]] std::optional<EndpointWords> parse_endpoint(const std::string& text);
+
 /// Reads `none`, `tcp:PORT`, `unix:PATH` or `notify`.
 [[nodiscard]] std::optional<Readiness> parse_readiness(const std::string& text);
 
@@ -64,7 +79,8 @@ struct ServeRequest {
   Readiness readiness;
   std::chrono::milliseconds ready_timeout{15'000};
   std::uint16_t port = 0;  ///< 0: none to publish
-  std::string log;         ///< empty: the caller's own output, or `DIR/NAME.log` in the background
+  std::vector<EndpointWords> endpoints;
+  std::string log;  ///< empty: the caller's own output, or `DIR/NAME.log` in the background
   int stop_signal = 0;
   std::string stop_signal_name;
   ClaimMode mode = ClaimMode::explicit_start;
@@ -73,8 +89,9 @@ struct ServeRequest {
   std::optional<std::uint32_t> file_mode_mask;  ///< none: the caller's
   std::vector<std::string> environment;         ///< `NAME=VALUE`, beside or instead of the caller's
   bool clear_environment = false;
-  std::string build;    ///< what is told of the server
-  std::string version;  ///< the same, to be compared
+  std::string build;                        ///< what is told of the server
+  std::string version;                      ///< the same, to be compared
+  std::chrono::milliseconds grace{10'000};  ///< how long what is replaced may take to end
 };
 
 /// `$GENIE_HOME`, else `~/.genie`. Returns: empty where there is no home directory.

@@ -38,6 +38,7 @@ std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   };
   add("--port-file", request.place.port_name);
   if (request.port != 0) add("--port", std::to_string(request.port));
+  for (const EndpointWords& endpoint : request.endpoints) add("--endpoint", endpoint.spelling);
   add("--ready", request.readiness.spelling);
   add("--ready-timeout", std::to_string(request.ready_timeout.count()) + "ms");
   add("--stop-signal", request.stop_signal_name);
@@ -164,9 +165,9 @@ Ending start_in_background(ServeRequest request) {
   return ending_of(request.place, *report);
 }
 
-Ending restart(const ServeRequest& request, std::chrono::milliseconds grace) {
+Ending restart(const ServeRequest& request) {
   StopOptions options;
-  options.grace = grace;
+  options.grace = request.grace;
   const auto receipt = request.place.guard().stop(options);
   if (!receipt) return ending_of(receipt.error());
   if (receipt->outcome == StopOutcome::refused || receipt->outcome == StopOutcome::still_alive) {

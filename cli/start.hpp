@@ -11,7 +11,7 @@ namespace genie::cli {
 [[nodiscard]] Ending start_in_background(ServeRequest request);
 
 /// Stops what runs, keeps starts on demand out meanwhile, and starts anew.
-[[nodiscard]] Ending restart(const ServeRequest& request, std::chrono::milliseconds grace);
+[[nodiscard]] Ending restart(const ServeRequest& request);
 
 }  // namespace genie::cli
 

@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "child.hpp"
+#include "endpoints.hpp"
 #include "readiness.hpp"
 
 namespace genie::cli {
@@ -104,6 +105,10 @@ class Supervision {
     }
     if (claimed->taken_over.reason != Reason::none) {
       fmt::print(stderr, "genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);
+    }
+    if (claimed->leftover_error != 0) {
+      fmt::print(stderr, "genie: a socket of a predecessor could not be removed: {} (errno {})\n",
+                 std::generic_category().message(claimed->leftover_error), claimed->leftover_error);
     }
     return true;
   }
@@ -209,6 +214,7 @@ class Supervision {
     if (port != 0) {
       if (const auto published = guard_.publish_port(port); !published) return fail(published.error());
     }
+    if (const auto published = publish_endpoints(guard_, request_); !published) return fail(published.error());
     if (const auto announced = guard_.ready(); !announced) return fail(announced.error());
     result_.was_ready = true;
   }

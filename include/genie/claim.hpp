@@ -4,6 +4,7 @@
 #define GENIE_CLAIM_HPP
 
 #include "genie/change_wait.hpp"
+#include "genie/endpoint_file.hpp"
 #include "genie/judge.hpp"
 #include "genie/leftovers.hpp"
 #include "genie/owner.hpp"
@@ -48,6 +49,7 @@ struct ClaimReport {
   bool adopted = false;          ///< it was claimed for us by whoever started us
   Evidence evidence;             ///< why it is not ours
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
+  int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
   bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
@@ -63,6 +65,7 @@ struct HeldClaim {
   bool held = false;
   Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
   bool has_port = false;
+  bool has_endpoints = false;
   typename H::File directory{};
   typename H::File lock{};
   typename H::File record{};
@@ -526,6 +529,7 @@ class Claimant {
     held_.held = true;
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
+    held_.has_endpoints = false;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
     if (auto ok = complete_under_lock(info); !ok) {
@@ -590,18 +594,15 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     record_.port_name = PortFileName{Text{files_.port()}};
+    int& leftover_error = report_.leftover_error;
+    if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
   }
 
   Result<void> invalidate_port(const NameText& name) noexcept {
-    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), name.c_str()); });
-    if (removed.ok() || removed.error == ENOENT) return {};
-    if (removed.error == EISDIR) {
-      return make_error(ErrorKind::not_a_regular_file, Operation::unlink, EISDIR, files_.path_of(name));
-    }
-    return files_.error(Operation::unlink, removed.error, name);
+    return remove_file(host_, files_, directory_.file.get(), name);
   }
 
   /// Asked before anything is touched, and again once we own the directory: a stopper writes its sentinel first and
@@ -681,6 +682,7 @@ template <typename H>
   // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
   const NameText temporary = files.temporary(record.temporary);
   const NameText* const aside = announced ? &temporary : nullptr;
+  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, aside));
   if (held.has_port) note(withdraw_port(host, files, held, aside));
   note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
   host.files.close(held.record);
@@ -694,8 +696,9 @@ template <typename H>
 }  // namespace detail
 
 /// Claims the state directory for the calling process.
-/// Effects: where `claimed`, `NAME.lock` is locked and names us, `NAME.pid` is ours, the ports of predecessors are gone
-/// and `held` is filled; else nothing is left behind. Blocks at most for `settle` and `empty_grace`.
+/// Effects: where `claimed`, `NAME.lock` is locked and names us, `NAME.pid` is ours, the ports and endpoints of
+/// predecessors are gone and `held` is filled; else nothing is left behind. Blocks at most for `settle` and
+/// `empty_grace`.
 /// Returns: an outcome. Somebody else's claim is an outcome, never an error.
 /// Errors: any policy call, with its errno; a directory, lock file or record that can't be trusted.
 template <typename H>
@@ -704,7 +707,7 @@ template <typename H>
   return detail::Claimant<H>{host, files, options, held}.run();
 }
 
-/// Ends a claim: port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
+/// Ends a claim: endpoints, port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
 /// Errors: the first that occurred; the lock is given up all the same.
 template <typename H>
 [[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {

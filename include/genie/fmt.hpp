@@ -113,6 +113,16 @@ namespace genie::inline v0 {
   return "garbage";
 }
 
+[[nodiscard]] constexpr std::string_view to_string(EndpointStanding standing) noexcept {
+  switch (standing) {
+    case EndpointStanding::absent: return "absent";
+    case EndpointStanding::live: return "live";
+    case EndpointStanding::stale: return "stale";
+    case EndpointStanding::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
 [[nodiscard]] constexpr std::string_view to_string(Assurance assurance) noexcept {
   switch (assurance) {
     case Assurance::none: return "none";
@@ -176,10 +186,17 @@ namespace genie::inline v0 {
       return "take the others' right to write away (chmod go-w), or act as its owner";
     case ErrorKind::untrusted_record: return "act as the user who owns it, or remove it";
     case ErrorKind::identity_unknown: return "see `genie status --explain`";
+    case ErrorKind::invalid_endpoint_name: return "use 1 to 31 characters of a-z, 0-9, _ and -";
+    case ErrorKind::too_many_endpoints: return "publish fewer, or one text that tells of several";
+    case ErrorKind::invalid_endpoint_text: return "use printable characters only";
+    case ErrorKind::socket_path_too_long: return "bind it to a shorter path";
     case ErrorKind::interrupted: return "something changes these files all the time; try again";
     case ErrorKind::system:
     case ErrorKind::own_process:
     case ErrorKind::invalid_port:
+    case ErrorKind::duplicate_endpoint:
+    case ErrorKind::endpoint_text_too_long:
+    case ErrorKind::not_a_socket:
     case ErrorKind::not_claimed: break;
   }
   return {};
@@ -256,6 +273,8 @@ struct fmt::formatter<genie::StopOutcome> : genie::fmt_detail::EnumFormatter<gen
 template <>
 struct fmt::formatter<genie::PortStanding> : genie::fmt_detail::EnumFormatter<genie::PortStanding> {};
 template <>
+struct fmt::formatter<genie::EndpointStanding> : genie::fmt_detail::EnumFormatter<genie::EndpointStanding> {};
+template <>
 struct fmt::formatter<genie::Assurance> : genie::fmt_detail::EnumFormatter<genie::Assurance> {};
 template <>
 struct fmt::formatter<genie::Ownership> : genie::fmt_detail::EnumFormatter<genie::Ownership> {};
@@ -298,7 +317,19 @@ struct fmt::formatter<genie::Error> : genie::fmt_detail::PlainFormatter {
     if (error.code != 0) {
       out = fmt::format_to(out, " ({}, errno {})", std::generic_category().message(error.code), error.code);
     }
+    if (error.limit != 0) out = fmt::format_to(out, " (at most {})", error.limit);
     return genie::fmt_detail::format_advice(out, genie::advice(error));
+  }
+};
+
+/// `http tcp 8080`, as the file has it.
+template <>
+struct fmt::formatter<genie::PublishedEndpoint> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::PublishedEndpoint& endpoint, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{} {} ", endpoint.name.c_str(), genie::to_string(endpoint.kind));
+    return endpoint.kind == genie::EndpointKind::tcp ? fmt::format_to(out, "{}", endpoint.port)
+                                                     : fmt::format_to(out, "{}", endpoint.value.c_str());
   }
 };
 
@@ -384,9 +415,14 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
     switch (report.outcome) {
       case ClaimOutcome::claimed:
         out = fmt::format_to(out, "claimed (PID {}, generation {})", report.owner.pid, report.generation);
-        return report.taken_over.reason == genie::Reason::none
-                   ? out
-                   : fmt::format_to(out, ", taken over: {}", report.taken_over);
+        if (report.taken_over.reason != genie::Reason::none) {
+          out = fmt::format_to(out, ", taken over: {}", report.taken_over);
+        }
+        if (report.leftover_error != 0) {
+          out = fmt::format_to(out, "; a socket of a predecessor could not be removed ({}, errno {})",
+                               std::generic_category().message(report.leftover_error), report.leftover_error);
+        }
+        return out;
       case ClaimOutcome::already_running: return fmt::format_to(out, "already running (PID {})", report.owner.pid);
       case ClaimOutcome::stopping:
         out = fmt::format_to(out, "is shutting down");

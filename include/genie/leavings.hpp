@@ -2,6 +2,7 @@
 #ifndef GENIE_LEAVINGS_HPP
 #define GENIE_LEAVINGS_HPP
 
+#include "genie/endpoint_file.hpp"
 #include "genie/leftovers.hpp"
 #include "genie/withdraw.hpp"
 
@@ -63,6 +64,7 @@ template <typename H, typename MayRemove>
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.port().c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, files.port());
+  if (auto ok = drop_endpoints(host, files, directory); !ok) return ok.error();
   return result;
 }
 

@@ -2,7 +2,7 @@
 #ifndef GENIE_PORT_FILE_HPP
 #define GENIE_PORT_FILE_HPP
 
-#include "genie/claim.hpp"
+#include "genie/publish.hpp"
 #include "genie/record/port_record.hpp"
 
 namespace genie::inline v0 {
@@ -60,43 +60,13 @@ template <typename H>
                                         std::uint16_t port) noexcept {
   using namespace detail;
   if (port == 0) return files.refusal(ErrorKind::invalid_port, Operation::create, files.port());
-  switch (verify_claim(host, files, held)) {
-    case Ownership::held:
-    case Ownership::record_missing:
-    case Ownership::lock_missing: break;
-    default:
-      // Somebody else's by now, or about to be.
-      return files.refusal(ErrorKind::not_claimed, Operation::create, files.port());
-  }
+  if (auto ok = check_publisher(host, files, held, files.port()); !ok) return ok;
   PortRecord record;
   record.port = port;
   record.owner = held.written.owner;
   record.generation = held.written.generation;
   record.lock = held.written.lock;
-  const PortRecordBytes bytes = encode_port_record(record);
-
-  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  const auto written = write_whole(host, created.value, bytes);
-  host.files.close(created.value);
-  const auto renamed =
-      written.ok()
-          ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), files.port().c_str()); })
-          : SysResult<void>::failure(written.error);
-  if (!renamed.ok()) {
-    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
-    return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, files.port());
-  }
+  if (auto ok = publish_file(host, files, held, files.port(), encode_port_record(record)); !ok) return ok;
   held.has_port = true;
   return {};
 }

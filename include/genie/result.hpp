@@ -57,19 +57,26 @@ enum class Operation : std::uint8_t {
 
 /// Why an operation was refused or failed.
 enum class ErrorKind : std::uint8_t {
-  system,               ///< the operating system said no: see `Error::code`
-  invalid_name,         ///< a name that is empty, too long, or would leave the state directory
-  path_too_long,        ///< the directory's path is longer than the platform allows
-  not_a_directory,      ///< the state directory's path names something else
-  not_a_regular_file,   ///< a symbolic link, FIFO, device or directory stands where a file of genie belongs
-  linked_elsewhere,     ///< the lock file has a second name: writing to it would change somebody's other file
-  untrusted_directory,  ///< others may write into the state directory, so what it names is not acted upon
-  untrusted_record,     ///< somebody else owns a record or may write it, so what it names is not acted upon
-  identity_unknown,     ///< the process to signal could not be told from a stranger's
-  own_process,          ///< the process asked to stop is the calling one
-  invalid_port,         ///< 0 is no port
-  not_claimed,          ///< only the owner can do this, and this process owns nothing
-  interrupted,          ///< gave up after being overtaken too often by others
+  system,                  ///< the operating system said no: see `Error::code`
+  invalid_name,            ///< a name that is empty, too long, or would leave the state directory
+  path_too_long,           ///< the directory's path is longer than the platform allows
+  not_a_directory,         ///< the state directory's path names something else
+  not_a_regular_file,      ///< a symbolic link, FIFO, device or directory stands where a file of genie belongs
+  linked_elsewhere,        ///< the lock file has a second name: writing to it would change somebody's other file
+  untrusted_directory,     ///< others may write into the state directory, so what it names is not acted upon
+  untrusted_record,        ///< somebody else owns a record or may write it, so what it names is not acted upon
+  identity_unknown,        ///< the process to signal could not be told from a stranger's
+  own_process,             ///< the process asked to stop is the calling one
+  invalid_port,            ///< 0 is no port
+  invalid_endpoint_name,   ///< not 1 to 31 characters of `a-z`, `0-9`, `_` and `-`
+  duplicate_endpoint,      ///< two endpoints of one name
+  too_many_endpoints,      ///< more than an owner can publish: see `Error::limit`
+  invalid_endpoint_text,   ///< a text or path with control characters, or an empty path
+  endpoint_text_too_long,  ///< a text longer than `Error::limit`
+  socket_path_too_long,    ///< a path, whole, at which this platform can have no socket: longer than `Error::limit`
+  not_a_socket,            ///< the path to publish names something else
+  not_claimed,             ///< only the owner can do this, and this process owns nothing
+  interrupted,             ///< gave up after being overtaken too often by others
 };
 
 inline constexpr std::size_t error_path_capacity = 1024;
@@ -79,7 +86,8 @@ struct Error {
   ErrorKind kind = ErrorKind::system;
   Operation operation = Operation::none;
   int code = 0;                         ///< errno of the failed call, 0 where no call failed
-  FixedText<error_path_capacity> path;  ///< the file or directory concerned; cut where longer than the buffer
+  FixedText<error_path_capacity> path;  ///< the file, directory or value concerned; cut where longer than the buffer
+  std::uint64_t limit = 0;              ///< what was exceeded, 0 where nothing was
 };
 
 [[nodiscard]] constexpr Error make_error(ErrorKind kind, Operation operation, int code, Text path) noexcept {

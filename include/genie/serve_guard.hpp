@@ -1,10 +1,11 @@
 // genie: at most one background server per state directory. This is the header to include; `ServeGuard` composes the
-// three policies with claim, status, port file and stop, each of which has a header of its own.
+// three policies with claim, status, port file, endpoints and stop, each of which has a header of its own.
 #ifndef GENIE_SERVE_GUARD_HPP
 #define GENIE_SERVE_GUARD_HPP
 
 #include "genie/boot.hpp"
 #include "genie/claim.hpp"
+#include "genie/endpoints.hpp"
 #include "genie/failure.hpp"
 #include "genie/port_file.hpp"
 #include "genie/status.hpp"
@@ -110,6 +111,15 @@ class ServeGuard {
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.
   Result<void> publish_port(std::uint16_t port) noexcept { return genie::publish_port(host_, files_, held_, port); }
 
+  /// Publishes how else it can be reached, all at once; see `genie::publish_endpoints`. Requires: the claim.
+  Result<void> publish_endpoints(const Endpoint* endpoints, std::size_t count) noexcept {
+    return genie::publish_endpoints(host_, files_, held_, endpoints, count);
+  }
+  template <std::size_t Count>
+  Result<void> publish_endpoints(const Endpoint (&endpoints)[Count]) noexcept {
+    return publish_endpoints(endpoints, Count);
+  }
+
   /// Whether somebody holds the directory; see `genie::is_running`. Three system calls with a live owner.
   Result<bool> running() noexcept { return is_running(host_, files_); }
   /// The verdict with its evidence; see `genie::status`.
@@ -119,6 +129,17 @@ class ServeGuard {
     const auto report = genie::status(host_, files_);
     if (!report) return report.error();
     return report->port.port;
+  }
+  /// What is published, and whether it may be dialled; see `genie::read_endpoints`.
+  Result<EndpointsView> endpoints() noexcept { return read_endpoints(host_, files_); }
+  Result<EndpointView> endpoint(Text name) noexcept { return read_endpoint(host_, files_, name); }
+  /// Waits for at most `span` until endpoints of a later generation are live; see `genie::wait_for_endpoints`.
+  Result<EndpointsView> wait_for_endpoints(std::uint64_t after_generation, Milliseconds span) noexcept {
+    return genie::wait_for_endpoints(host_, files_, after_generation, host_.clock.monotonic() + span);
+  }
+  /// The same, until one of that name is among them; see `genie::wait_for_endpoint`.
+  Result<EndpointsView> wait_for_endpoint(Text name, std::uint64_t after_generation, Milliseconds span) noexcept {
+    return genie::wait_for_endpoint(host_, files_, name, after_generation, host_.clock.monotonic() + span);
   }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }

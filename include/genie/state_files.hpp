@@ -44,6 +44,7 @@ class StateFiles {
     lock_.append(name).append(".lock");
     sentinel_.append(name).append(".stopping.lock");
     sentinel_temporary_.append(name).append(".stopping.tmp");
+    endpoints_.append(name).append(".endpoints");
     port_ = port_file(port_name);
     lock_path_ = path_of(lock_);
   }
@@ -59,10 +60,11 @@ class StateFiles {
 
   [[nodiscard]] const PathText& directory() const noexcept { return directory_; }
   [[nodiscard]] const NameText& name() const noexcept { return name_; }
-  [[nodiscard]] const NameText& record() const noexcept { return record_; }      ///< `NAME.pid`
-  [[nodiscard]] const NameText& lock() const noexcept { return lock_; }          ///< `NAME.lock`
-  [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }  ///< `NAME.stopping.lock`
-  [[nodiscard]] const NameText& port() const noexcept { return port_; }          ///< `PORTNAME.port`
+  [[nodiscard]] const NameText& record() const noexcept { return record_; }        ///< `NAME.pid`
+  [[nodiscard]] const NameText& lock() const noexcept { return lock_; }            ///< `NAME.lock`
+  [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }    ///< `NAME.stopping.lock`
+  [[nodiscard]] const NameText& port() const noexcept { return port_; }            ///< `PORTNAME.port`
+  [[nodiscard]] const NameText& endpoints() const noexcept { return endpoints_; }  ///< `NAME.endpoints`
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
@@ -131,6 +133,7 @@ class StateFiles {
   NameText sentinel_;
   NameText sentinel_temporary_;
   NameText port_;
+  NameText endpoints_;
   ErrorKind problem_ = ErrorKind::system;
   int problem_code_ = 0;
   FixedText<error_path_capacity> culprit_;

@@ -6,6 +6,18 @@
 
 namespace genie::inline v0::detail {
 
+/// Removes whatever file has that name; that there is none is no error.
+template <typename H>
+[[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
+                                       const NameText& name) noexcept {
+  const auto removed = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
+  if (removed.ok() || removed.error == ENOENT) return {};
+  if (removed.error == EISDIR) {
+    return make_error(ErrorKind::not_a_regular_file, Operation::unlink, EISDIR, files.path_of(name));
+  }
+  return files.error(Operation::unlink, removed.error, name);
+}
+
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
 /// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
 /// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record

@@ -4,7 +4,8 @@
     --gate FIFO      waits there until the test opens it
     --slow SECONDS   takes that long to boot
     --tcp PORT       listens on the loopback address
-    --unix PATH      listens on that socket
+    --unix PATH      listens on that socket, whatever stood there
+    --bind PATH      the same, but fails where something stands there
     --notify TEXT    tells $NOTIFY_SOCKET, as sd_notify(3) does
     --fail STATUS    ends with that exit status
     --ignore SIGNAL  goes on when it receives that signal
@@ -47,8 +48,8 @@ for option, value in zip(options[::2], options[1::2]):
         time.sleep(float(value))
     elif option == "--tcp":
         listeners.append(socket.create_server(("127.0.0.1", int(value)), backlog=128))
-    elif option == "--unix":
-        if os.path.exists(value):
+    elif option in ("--unix", "--bind"):
+        if option == "--unix" and os.path.exists(value):
             os.unlink(value)
         listeners.append(socket.socket(socket.AF_UNIX))
         listeners[-1].bind(value)

@@ -62,6 +62,19 @@ class Scenarios {
       add("server, 2 stoppers, 1 preemption" + where, state, {servers(), stoppers(2)}, {}).preemptions = 1;
       add("publisher, client" + where, state, {program("publisher", publisher), program("client", client)}, {});
     }
+    for (const char* state : {"absent", "stale, with endpoints"}) {
+      const std::string where = std::string{", "} + state;
+      const Program reader = program("client", endpoint_client);
+      add_endpoints("endpoint publisher, client" + where, state, 1, reader, {});
+      add_endpoints("endpoint publisher, client, 1 crash" + where, state, 1, reader, {.crashes = 1});
+      add_endpoints("endpoint publisher, client, 1 failing call" + where, state, 1, reader, {.errors = 1});
+      add_endpoints("endpoint publisher, patient client, 2 preemptions" + where, state, 1,
+                    program("client", patient_client), {})
+          .preemptions = 2;
+      add_endpoints("2 endpoint publishers, client, 1 crash, 1 preemption" + where, state, 2, reader, {.crashes = 1})
+          .preemptions = 1;
+      add_endpoints("2 endpoint publishers, client, 2 preemptions" + where, state, 2, reader, {}).preemptions = 2;
+    }
     for (const char* state : {"absent", "stale"}) {
       const std::string where = std::string{", "} + state;
       add("6 starters, 1 preemption, 1 crash" + where, state, {starters(6)}, {.crashes = 1}).preemptions = 1;
@@ -120,6 +133,13 @@ class Scenarios {
     exploration.faults = interruptions();
     exploration.oracles.push_back(interruptions_are_invisible());
     exploration.oracles.push_back(one_winner_despite_interruptions());
+  }
+  Exploration& add_endpoints(const std::string& name, const char* state, std::uint32_t publishers,
+                             const Program& reader, const Budget& budget) {
+    Exploration& exploration =
+        add(name, state, {program("endpoint publisher", endpoint_publisher, publishers), reader}, budget);
+    if (budget.errors == 0) exploration.aftermath.push_back(published_sockets_go());
+    return exploration;
   }
   void add_removals(const std::string& name, const char* state, const Budget& budget) {
     Exploration& exploration = add(name, state, {starters(2)}, budget);

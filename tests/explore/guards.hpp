@@ -22,6 +22,8 @@ inline constexpr const char* record_path = "/tmp/state/serve.pid";
 inline constexpr const char* lock_path = "/tmp/state/serve.lock";
 inline constexpr const char* sentinel_path = "/tmp/state/serve.stopping.lock";
 inline constexpr const char* port_path = "/tmp/state/pgserve.port";
+inline constexpr const char* endpoints_path = "/tmp/state/serve.endpoints";
+inline constexpr const char* socket_path = "/tmp/serve.sock";  ///< of a server; not in the state directory
 
 using Guard = genie::ServeGuard<ExploredClock, ExploredProcesses, ExploredFilesystem>;
 using LiveGuard = genie::ServeGuard<ManualClock, FakeProcesses, MemoryFilesystem>;

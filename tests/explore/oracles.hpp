@@ -187,19 +187,53 @@ inline Oracle auto_start_stays_out() {
             return "";
           }};
 }
-inline Oracle ports_end_with_their_owner() {
-  return {"a port never outlives its owner", Oracle::When::step, [](const Situation& now) -> std::string {
+/// `seen`: what a client believes that was told what a server has published.
+inline Oracle ends_with_its_owner(const char* name, std::uint64_t seen) {
+  return {name, Oracle::When::step, [seen](const Situation& now) -> std::string {
             const Memory memory = Memory::unpacked(now.memory);
             for (std::size_t at = 0; at < now.seats.size(); ++at) {
               const Seat& seat = now.seats[at];
-              if (!seat.is_alive() || !seat.has(saw_port)) continue;
+              if (!seat.is_alive() || !seat.has(seen)) continue;
               bool met = false;
               for (ProcessIndex index = 1; index < now.machine.processes.processes.size(); ++index) {
                 const bool is_it =
                     static_cast<std::uint64_t>(now.machine.processes.processes[index].pid) == pid_of(seat);
                 met = met || (is_it && (memory.met_by_client & bit_of(index)) != 0);
               }
-              if (!met) return who(now, at) + " was told the port of a dead owner";
+              if (!met) return who(now, at) + " was told what a dead owner has published";
+            }
+            return "";
+          }};
+}
+inline Oracle ports_end_with_their_owner() { return ends_with_its_owner("a port never outlives its owner", saw_port); }
+inline Oracle endpoints_end_with_their_owner() {
+  return ends_with_its_owner("an endpoint never outlives its owner", saw_endpoint);
+}
+inline Oracle stale_is_true() {
+  return {"what a live owner has published is never called stale", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || !seat.has(saw_stale)) continue;
+              for (std::size_t other = 0; other < now.seats.size(); ++other) {
+                const Seat& owner = now.seats[other];
+                if (!owner.is_alive() || !owner.has(owns)) continue;
+                const Process& process = now.machine.processes.processes[owner.process];
+                if (static_cast<std::uint64_t>(process.pid) == pid_of(seat)) {
+                  return who(now, at) + " takes " + who(now, other) + " for dead";
+                }
+              }
+            }
+            return "";
+          }};
+}
+inline Oracle sockets_stand() {
+  return {"a socket of a live owner is never removed", Oracle::When::state, [](const Situation& now) -> std::string {
+            const auto socket = now.machine.disk.stat(socket_path);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.is_alive() || !seat.has(has_socket)) continue;
+              if (!socket || socket->id.inode != pid_of(seat)) return "that of " + who(now, at) + " was";
             }
             return "";
           }};
@@ -234,6 +268,23 @@ inline Oracle records_are_complete() {
           }};
 }
 
+/// F12.
+inline Aftermath published_sockets_go() {
+  return {"a socket that a dead owner has published is removed by the next one", [](Machine& machine) -> std::string {
+            genie::EndpointRecord record;
+            const auto published = machine.disk.read_file(endpoints_path);
+            const bool is_known = published &&
+                                  genie::parse_endpoint_record(*published, FakeProcesses::pid_limit, record) &&
+                                  record.count == 2 && machine.disk.exists(socket_path) &&
+                                  machine.disk.stat(socket_path)->changed_ns == record.endpoints[1].socket.changed_ns;
+            const Contender fresh = machine.spawn();
+            LiveGuard guard = guard_of(fresh);
+            const auto report = guard.claim();
+            if (!report || !report->owned()) return "it does not claim";
+            if (report->leftover_error != 0) return "it fails with " + errno_symbol(report->leftover_error);
+            return is_known && machine.disk.exists(socket_path) ? "it is left" : "";
+          }};
+}
 /// I3, and I7's temporary files: what a fresh contender finds who comes when everybody is dead.
 inline Aftermath a_fresh_contender_wins(bool is_tidy = true) {
   return {"I3: from every state, once everybody is killed, a fresh contender wins and leaves nothing behind",

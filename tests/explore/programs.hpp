@@ -21,8 +21,11 @@ inline constexpr std::uint64_t stop_did_nothing = 1U << 8U;
 inline constexpr std::uint64_t saw_port = 1U << 9U;    ///< of the owner whose PID is in `pid_of`
 inline constexpr std::uint64_t automatic = 1U << 10U;  ///< claims on demand
 inline constexpr std::uint64_t is_stopper = 1U << 11U;
-inline constexpr unsigned generation_shift = 16;  ///< 8 bits
-inline constexpr unsigned pid_shift = 32;         ///< 16 bits
+inline constexpr std::uint64_t saw_endpoint = 1U << 12U;  ///< a live one, of the owner whose PID is in `pid_of`
+inline constexpr std::uint64_t saw_stale = 1U << 13U;     ///< the same, said to be of a dead one
+inline constexpr std::uint64_t has_socket = 1U << 14U;    ///< at `socket_path`, of the inode number in `pid_of`
+inline constexpr unsigned generation_shift = 16;          ///< 8 bits
+inline constexpr unsigned pid_shift = 32;                 ///< 16 bits
 
 [[nodiscard]] inline std::uint64_t pid_of(const Seat& seat) { return (seat.beliefs >> pid_shift) & 0xFFFFU; }
 [[nodiscard]] inline std::uint64_t generation_of(const Seat& seat) {
@@ -85,6 +88,19 @@ inline void publisher(Actor& me) {
   me.doubt(owns);
   if (claimed && !guard.release()) me.believe(failed);
 }
+/// Claims, binds a socket, publishes that and its PID as endpoints, twice, and releases. The socket stays behind.
+inline void endpoint_publisher(Actor& me) {
+  Guard guard = guard_of(me);
+  if (!claim_and_tell(me, guard, impatient())) return;
+  const auto bound = me.bind(socket_path);
+  if (bound.ok()) me.believe(has_socket | (bound.value & 0xFFFFU) << pid_shift);
+  const genie::Endpoint endpoints[] = {genie::Endpoint::tcp("pid", static_cast<std::uint16_t>(guard.held().claimant)),
+                                       genie::Endpoint::unix_socket("socket", socket_path)};
+  // Nobody knows of a predecessor's that died between `bind` and the publication.
+  if (!guard.publish_endpoints(endpoints, bound.ok() ? 2 : 1)) me.believe(failed);
+  me.doubt(owns | has_socket);
+  if (!guard.release()) me.believe(failed);
+}
 /// Claims, serves until it is asked to end, and releases. Its process must catch the request.
 inline void server(Actor& me) {
   Guard guard = guard_of(me);
@@ -122,6 +138,26 @@ inline void client(Actor& me) {
   } else if (*port != 0) {
     me.believe(saw_port | std::uint64_t{*port} << pid_shift);
   }
+}
+
+inline void tell_endpoints(Actor& me, const genie::Result<genie::EndpointsView>& view) {
+  if (!view) {
+    me.believe(failed);
+    return;
+  }
+  const std::uint64_t publisher = (static_cast<std::uint64_t>(view->owner.pid) & 0xFFFFU) << pid_shift;
+  if (view->standing == genie::EndpointStanding::live) me.believe(saw_endpoint | publisher);
+  if (view->standing == genie::EndpointStanding::stale) me.believe(saw_stale | publisher);
+}
+/// Asks how the server can be reached.
+inline void endpoint_client(Actor& me) {
+  Guard guard = guard_of(me);
+  tell_endpoints(me, guard.endpoints());
+}
+/// Waits until it can be.
+inline void patient_client(Actor& me) {
+  Guard guard = guard_of(me);
+  tell_endpoints(me, guard.wait_for_endpoints(0, Milliseconds{4}));
 }
 
 /// The program that genie replaces, as it was: read, look, unlink, create exclusively, write.

@@ -32,6 +32,9 @@ namespace protocol {
                          sentinels_are_their_writers(),
                          auto_start_stays_out(),
                          ports_end_with_their_owner(),
+                         endpoints_end_with_their_owner(),
+                         stale_is_true(),
+                         sockets_stand(),
                          stopped_is_dead(),
                          ttl_is_kept()};
   exploration.aftermath = {a_fresh_contender_wins()};

@@ -63,6 +63,18 @@ inline const std::vector<StartState>& start_states() {
          owner.kill();
          owner.reap();
        }},
+      {"stale, with endpoints",
+       [](Machine& machine) {
+         Contender owner = machine.spawn();
+         LiveGuard guard = guard_of(owner);
+         (void)guard.claim();
+         (void)owner.filesystem.bind(socket_path);
+         const genie::Endpoint endpoints[] = {genie::Endpoint::tcp("pid", 4711),
+                                              genie::Endpoint::unix_socket("socket", socket_path)};
+         (void)guard.publish_endpoints(endpoints);
+         owner.kill();
+         owner.reap();
+       }},
       {"zombie",
        [](Machine& machine) {
          const Contender owner = machine.spawn();

@@ -274,6 +274,33 @@ void client_that_believes_files(Actor& me) {
   if (record.port != 0) me.believe(saw_port | std::uint64_t{record.port} << pid_shift);
 }
 
+/// The same with endpoints: their owner's generation is there, and nobody compares it.
+void client_that_believes_endpoints(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  const auto opened = files.open({}, endpoints_path, OpenMode::read, 0);
+  if (!opened.ok()) return;
+  char bytes[genie::endpoint_record_capacity];
+  const auto count = files.read_at(opened.value, bytes, sizeof bytes, 0);
+  files.close(opened.value);
+  genie::EndpointRecord record;
+  if (!genie::parse_endpoint_record({bytes, count.value}, ExploredProcesses::pid_limit, record)) return;
+  me.believe(saw_endpoint | static_cast<std::uint64_t>(record.owner.pid) << pid_shift);
+}
+/// Takes whatever has the path of a dead owner's socket for that socket.
+void socket_removed_by_path(Actor& me) {
+  Guard guard = guard_of(me);
+  const auto left = guard.endpoints();
+  if (!claim_and_tell(me, guard, impatient())) return;
+  ExploredFilesystem files = me.filesystem();
+  for (std::size_t at = 0; left && at < left->count; ++at) {
+    if (left->endpoints[at].kind == genie::EndpointKind::unix_socket) {
+      (void)files.unlink({}, left->endpoints[at].value.c_str());
+    }
+  }
+  me.stay();
+  me.doubt(owns);
+}
+
 /// A probe for which "no permission" means "gone".
 class BlindProcesses : public ExploredProcesses {
  public:
@@ -455,4 +482,31 @@ TEST_CASE("zoo: a port file is believed without its owner", "[zoo][F12]") {
       "a port never");
   must_find_nothing(explored("released", {program("publisher", publisher), program("client", client)}, budget),
                     "a port never");
+}
+TEST_CASE("zoo: endpoints are believed without their generation", "[zoo][F12]") {
+  const Program publishers = program("endpoint publisher", endpoint_publisher);
+  const Budget budget{.crashes = 1};
+  must_find(explored("released", {publishers, program("client", client_that_believes_endpoints)}, budget),
+            "an endpoint never");
+  must_find_nothing(explored("released", {publishers, program("client", endpoint_client)}, budget),
+                    "an endpoint never");
+}
+TEST_CASE("zoo: a leftover socket is removed by its path", "[zoo][F12]") {
+  const auto with = [](const Program& claimant) {
+    Exploration exploration = explored("stale, with endpoints", {claimant});
+    // Somebody else, who is no genie, has taken the dead owner's path.
+    exploration.start = [](Machine& machine) {
+      start_state("stale, with endpoints").make(machine);
+      machine.disk.remove(socket_path);
+      machine.time.advance(Milliseconds{1});
+      (void)machine.spawn().filesystem.bind(socket_path);
+    };
+    exploration.oracles.push_back(
+        {"a stranger's socket stands", Oracle::When::state, [](const Situation& now) -> std::string {
+           return now.machine.disk.exists(socket_path) ? "" : "it was removed";
+         }});
+    return exploration;
+  };
+  must_find(with(program("by path", socket_removed_by_path)), "a stranger's socket");
+  must_find_nothing(with(program("starter", starter)), "a stranger's socket");
 }

@@ -37,7 +37,7 @@ struct Stage {
   std::optional<Contender> owner;  ///< somebody else, who owns the directory
   std::optional<Guard> owner_guard;
   std::vector<Contender> targets;  ///< who may be signalled
-  int noted_error = 0;             ///< by the receipt of a stop that went on nevertheless
+  int noted_error = 0;             ///< by a claim or stop that went on nevertheless
 
   Contender own(const Reaction& reaction = {}) {
     ProcessOptions options;
@@ -62,13 +62,25 @@ std::optional<genie::Error> error_of(const genie::Result<T>& result) {
   return result.has_value() ? std::nullopt : std::optional{result.error()};
 }
 
+constexpr const char* socket_path = "/tmp/distant.sock";
+const genie::Endpoint endpoints[] = {genie::Endpoint::tcp("http", 8080),
+                                     genie::Endpoint::unix_socket("s", socket_path)};
+
+/// Somebody's guard publishes them, whose socket is in another directory.
+void publish_endpoints(Stage& stage, Guard& guard) {
+  stage.machine.disk.make_socket(socket_path);
+  REQUIRE(guard.publish_endpoints(endpoints));
+}
+
 void leave_sentinel(Stage& stage) {
   stage.machine.disk.write_file(sentinel_path, "1\n");  // long expired
 }
 
 const std::vector<Scenario>& scenarios() {
   const auto claim_automatically = [](Stage& stage) {
-    return error_of(stage.guard.claim({.mode = ClaimMode::automatic, .durable = true}));
+    const auto report = stage.guard.claim({.mode = ClaimMode::automatic, .durable = true});
+    if (report) stage.noted_error = report->leftover_error;
+    return error_of(report);
   };
   const auto stop_quickly = [](Stage& stage) {
     const auto receipt = stage.guard.stop({.grace = seconds(40), .sentinel_ttl = seconds(10)});
@@ -105,6 +117,63 @@ const std::vector<Scenario>& scenarios() {
          const auto second = error_of(stage.guard.publish_port(4712));
          return first ? first : second;
        }},
+      {"a claim over a crashed owner that left a socket",
+       [](Stage& stage) {
+         const Contender former = stage.machine.spawn();
+         Guard guard = guard_of(former);
+         REQUIRE(guard.claim()->owned());
+         publish_endpoints(stage, guard);
+         former.kill();
+         former.reap();
+       },
+       [](Stage& stage) {
+         const auto report = stage.guard.claim();
+         if (report) stage.noted_error = report->leftover_error;
+         return error_of(report);
+       }},
+      {"publishing endpoints, twice",
+       [](Stage& stage) {
+         REQUIRE(stage.guard.claim()->owned());
+         stage.machine.disk.make_socket(socket_path);
+       },
+       [](Stage& stage) {
+         const auto first = error_of(stage.guard.publish_endpoints(endpoints));
+         const auto second = error_of(stage.guard.publish_endpoints(endpoints));
+         return first ? first : second;
+       }},
+      {"releasing, with endpoints",
+       [](Stage& stage) {
+         REQUIRE(stage.guard.claim()->owned());
+         publish_endpoints(stage, stage.guard);
+         stage.machine.disk.remove(socket_path);
+       },
+       [](Stage& stage) { return error_of(stage.guard.release()); }},
+      {"looking at a live owner's endpoints",
+       [](Stage& stage) {
+         (void)stage.own();
+         publish_endpoints(stage, *stage.owner_guard);
+       },
+       [](Stage& stage) { return error_of(stage.guard.endpoints()); }},
+      {"looking at a dead owner's endpoints",
+       [](Stage& stage) {
+         (void)stage.own();
+         publish_endpoints(stage, *stage.owner_guard);
+         stage.owner->kill();
+       },
+       [](Stage& stage) { return error_of(stage.guard.endpoint("http")); }},
+      {"waiting for endpoints in vain",
+       [](Stage& stage) {
+         (void)stage.own();
+         publish_endpoints(stage, *stage.owner_guard);
+       },
+       [](Stage& stage) { return error_of(stage.guard.wait_for_endpoints(1, milliseconds(10))); }},
+      {"stopping an owner with endpoints",
+       [](Stage& stage) {
+         (void)stage.own();
+         publish_endpoints(stage, *stage.owner_guard);
+         stage.machine.disk.remove(socket_path);
+       },
+       stop_quickly},
       {"restoring a deleted record",
        [](Stage& stage) {
          REQUIRE(stage.guard.claim()->owned());
@@ -263,7 +332,8 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
     }
   }
   // A record that can't be pinned is known by the lock; a file that can't be compared is put back and judged again; a
-  // lock that can't be compared with its name is opened again; litter goes with the next claim.
+  // lock that can't be compared with its name is opened again; litter goes with the next claim; and so does a socket
+  // that can't be looked at, because the endpoints that name it stay.
   const std::map<std::string, std::set<std::string>> expected{
       {"a durable claim of a new directory", {"link_unnamed serve.pid", "try_lock", "unlink serve.stopping.tmp"}},
       {"a claim over a crashed owner, with an expired sentinel and another port name",
@@ -273,6 +343,12 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
         "unlink serve.stopping.tmp"}},
       {"a claim without unnamed files", {"try_lock", "unlink serve.stopping.tmp"}},
       {"publishing a port, twice", {"stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
+      {"a claim over a crashed owner that left a socket",
+       {"read_at", "stat_at serve.*.tmp", "try_lock", "unlink serve.*.tmp", "unlink serve.stopping.tmp"}},
+      {"publishing endpoints, twice", {"stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
+      {"releasing, with endpoints", {"stat_at /tmp/distant.sock"}},
+      {"stopping an owner with endpoints",
+       {"stat_at /tmp/distant.sock", "stat_at serve.lock", "unlink serve.stopping.tmp"}},
       {"restoring a deleted record", {"try_lock"}},
       {"looking at what a dead owner left", {"stat_at /tmp/state/serve.pid"}},
       {"stopping an owner that takes its time", {"stat_at serve.lock", "unlink serve.stopping.tmp"}},

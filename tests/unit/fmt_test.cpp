@@ -50,6 +50,7 @@ TEST_CASE("every enumerator is formatted as its own name", "[fmt]") {
   check_own_names<genie::ServerState>();
   check_own_names<genie::StopOutcome>();
   check_own_names<genie::PortStanding>();
+  check_own_names<genie::EndpointStanding>();
   check_own_names<genie::Assurance>();
   check_own_names<genie::Ownership>();
   check_own_names<genie::Reason>();
@@ -97,6 +98,26 @@ TEST_CASE("every error says operation, path and errno, and what the system calls
     CHECK(!contains(refusal, "errno"));
     CHECK(!contains(refusal, "Success"));
   });
+}
+
+TEST_CASE("an error about something too large says what the limit is", "[fmt]") {
+  genie::Error error = make_error(ErrorKind::socket_path_too_long, Operation::none, 0, "/run/long.sock");
+  error.limit = 107;
+  CHECK(fmt::format("{}", error) ==
+        "cannot use /run/long.sock: the path is too long for a Unix socket on this platform (at most 107); bind it to "
+        "a shorter path");
+}
+
+TEST_CASE("an endpoint is formatted as its file has it", "[fmt]") {
+  genie::PublishedEndpoint endpoint;
+  endpoint.name = genie::EndpointName{"http"};
+  endpoint.port = 8080;
+  CHECK(fmt::format("{}", endpoint) == "http tcp 8080");
+  endpoint.kind = genie::EndpointKind::unix_socket;
+  endpoint.value = genie::EndpointText{"/run/a.sock"};
+  CHECK(fmt::format("{}", endpoint) == "http unix /run/a.sock");
+  endpoint.kind = genie::EndpointKind::text;
+  CHECK(fmt::format("{}", endpoint) == "http text /run/a.sock");
 }
 
 TEST_CASE("an error for a very long path is cut, not lost", "[fmt]") {
@@ -157,6 +178,11 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
   report.taken_over = evidence_of(Reason::start_differs);
   CHECK(fmt::format("{}", report) ==
         "claimed (PID 4711, generation 7), taken over: stale: PID 4711 now started at 991, recorded 815");
+  report.taken_over = {};
+  report.leftover_error = EACCES;
+  CHECK(fmt::format("{}", report) ==
+        "claimed (PID 4711, generation 7); a socket of a predecessor could not be removed (Permission denied, errno "
+        "13)");
   report.outcome = genie::ClaimOutcome::already_running;
   CHECK(fmt::format("{}", report) == "already running (PID 4711)");
 

@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -27,6 +28,8 @@ class LinuxFilesystem {
   struct Watch {
     int descriptor = -1;
   };
+  /// Less the character that ends it. Source: `unix(7)`.
+  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
 
   /// Where a launched process finds the file that its starter handed to it.
   static constexpr int inherited_descriptor = 3;
@@ -216,10 +219,11 @@ class LinuxFilesystem {
   static FileInfo translated(const struct ::stat& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)   ? FileType::regular
-                  : S_ISDIR(info.st_mode) ? FileType::directory
-                  : S_ISLNK(info.st_mode) ? FileType::symbolic_link
-                                          : FileType::other;
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
     result.permissions = info.st_mode & 01777U;
     result.user = info.st_uid;
     result.links = info.st_nlink;

@@ -12,7 +12,7 @@
 
 namespace genie::inline v0 {
 
-enum class FileType : std::uint8_t { regular, directory, symbolic_link, other };
+enum class FileType : std::uint8_t { regular, directory, symbolic_link, socket, other };
 
 /// What `stat(2)` tells and the protocol needs.
 struct FileInfo {
@@ -42,6 +42,7 @@ struct LockQuery {
 /// | expression                              | returns              | what it must do                                    |
 /// |-----------------------------------------|----------------------|----------------------------------------------------|
 /// | `F::File`                               | a trivial type       | an open file or directory; a default-constructed one, given as a directory, lets paths be absolute |
+/// | `F::socket_path_limit`                  | `std::size_t` constant | the longest path that a Unix socket can have, `unix(7)` |
 /// | `files.make_directory(path, perms)`     | `SysResult<void>`    | creates one directory; EEXIST if the name is taken |
 /// | `files.open_directory(path)`            | `SysResult<File>`    | pins a directory; later names are looked up in it even if it is moved |
 /// | `files.open(dir, name, mode, perms)`    | `SysResult<File>`    | never follows a link at the last component (ELOOP), never blocks on a FIFO, not inherited by exec |
@@ -72,6 +73,7 @@ template <typename F>
 concept FilesystemPolicy = requires(F& files, typename F::File file, typename F::Watch& watch, const char* name,
                                     OpenMode mode, std::uint32_t permissions, void* to, const void* from,
                                     std::size_t count, std::uint64_t offset, Milliseconds span, void (*visit)(Text)) {
+  { F::socket_path_limit } -> std::convertible_to<std::size_t>;
   { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
   { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;

@@ -75,8 +75,9 @@ enum class Call : std::uint8_t {
   stay,
   await_terminate,
   fork,
+  bind,
 };
-inline constexpr std::size_t call_count = static_cast<std::size_t>(Call::fork) + 1;
+inline constexpr std::size_t call_count = static_cast<std::size_t>(Call::bind) + 1;
 inline constexpr std::array call_names{"any",
                                        "wall",
                                        "monotonic",
@@ -127,7 +128,8 @@ inline constexpr std::array call_names{"any",
                                        "close_child",
                                        "stay",
                                        "await_terminate",
-                                       "fork"};
+                                       "fork",
+                                       "bind"};
 static_assert(call_names.size() == call_count);
 
 [[nodiscard]] constexpr const char* name_of(Call call) noexcept { return call_names[static_cast<std::size_t>(call)]; }

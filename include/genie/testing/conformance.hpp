@@ -82,6 +82,7 @@ struct ConformanceReport {
 /// | expression                           | what it does                                                            |
 /// |--------------------------------------|-------------------------------------------------------------------------|
 /// | `make_fifo(path, permissions)`       | `mkfifo(3)`                                                             |
+/// | `make_socket(path, permissions)`     | `mknod(2)`, S_IFSOCK, as `bind(2)` does it                              |
 /// | `make_symbolic_link(path, target)`   | `symlink(2)`                                                            |
 /// | `make_hard_link(path, other)`        | `link(2)`: `other` becomes a name of the file `path`                    |
 /// | `remove_directory(path)`             | `rmdir(2)`                                                              |
@@ -103,6 +104,9 @@ class SystemOutsider {
   ~SystemOutsider() { ::umask(mask_); }
 
   void make_fifo(const std::string& path, std::uint32_t permissions) { (void)::mkfifo(path.c_str(), permissions); }
+  void make_socket(const std::string& path, std::uint32_t permissions) {
+    (void)::mknod(path.c_str(), S_IFSOCK | permissions, 0);
+  }
   void make_symbolic_link(const std::string& path, const std::string& target) {
     (void)!::symlink(target.c_str(), path.c_str());
   }
@@ -147,6 +151,9 @@ class MemoryOutsider {
 
   void make_fifo(const std::string& path, std::uint32_t permissions) {
     if (is_creatable(path)) disk_->make_fifo(path, permissions, user_);
+  }
+  void make_socket(const std::string& path, std::uint32_t permissions) {
+    if (is_creatable(path)) disk_->make_socket(path, permissions, user_);
   }
   void make_symbolic_link(const std::string& path, const std::string& target) {
     if (is_creatable(path)) disk_->make_symbolic_link(path, target, user_);
@@ -268,6 +275,7 @@ enum class ConformanceKind : std::uint8_t {
   watch,
   wait,
   make_fifo,
+  make_socket,
   make_symbolic_link,
   make_hard_link,
   remove_directory,
@@ -277,13 +285,14 @@ enum class ConformanceKind : std::uint8_t {
 };
 inline constexpr std::size_t conformance_kinds = static_cast<std::size_t>(ConformanceKind::end) + 1;
 inline constexpr std::array<const char*, conformance_kinds> conformance_names{
-    "open",      "create_unnamed", "link_unnamed",   "rename",         "rename_new", "exchange",  "unlink",
-    "stat",      "stat_at",        "read_at",        "write_at",       "try_lock",   "unlock",    "query_lock",
-    "list",      "close",          "make_directory", "open_directory", "sync",       "watch",     "wait",
-    "make fifo", "symbolic link",  "hard link",      "rmdir",          "chmod",      "duplicate", "end"};
+    "open",      "create_unnamed", "link_unnamed",   "rename",         "rename_new", "exchange", "unlink",
+    "stat",      "stat_at",        "read_at",        "write_at",       "try_lock",   "unlock",   "query_lock",
+    "list",      "close",          "make_directory", "open_directory", "sync",       "watch",    "wait",
+    "make fifo", "make socket",    "symbolic link",  "hard link",      "rmdir",      "chmod",    "duplicate",
+    "end"};
 /// How often each is drawn, in proportion.
 inline constexpr std::array<std::uint8_t, conformance_kinds> conformance_weights{
-    30, 6, 6, 5, 5, 5, 6, 9, 7, 6, 7, 12, 5, 7, 3, 7, 3, 2, 2, 2, 8, 2, 3, 2, 3, 5, 3, 1};
+    30, 6, 6, 5, 5, 5, 6, 9, 7, 6, 7, 12, 5, 7, 3, 7, 3, 2, 2, 2, 8, 2, 2, 3, 2, 3, 5, 3, 1};
 
 /// Names are numbers in a step, so that sequences are the same on all machines and cheap to keep.
 inline constexpr std::size_t usual_names = 4;
@@ -373,6 +382,7 @@ class ConformanceSide {
     const auto answer = [kind](auto* outsider, auto* policy, const std::string& path) {
       switch (kind) {
         case Kind::make_fifo: return requires { outsider->make_fifo(path, 0U); };
+        case Kind::make_socket: return requires { outsider->make_socket(path, 0U); };
         case Kind::make_symbolic_link: return requires { outsider->make_symbolic_link(path, path); };
         case Kind::make_hard_link: return requires { outsider->make_hard_link(path, path); };
         case Kind::remove_directory: return requires { outsider->remove_directory(path); };
@@ -641,6 +651,9 @@ class ConformanceSide {
       case Kind::make_fifo:
         if constexpr (requires { outsider.make_fifo(path, 0U); }) outsider.make_fifo(path, step.permissions);
         return {};
+      case Kind::make_socket:
+        if constexpr (requires { outsider.make_socket(path, 0U); }) outsider.make_socket(path, step.permissions);
+        return {};
       case Kind::make_symbolic_link:
         if constexpr (requires { outsider.make_symbolic_link(path, path); }) {
           outsider.make_symbolic_link(path, step.other == 10 ? "a" : conformance_paths[step.other]);
@@ -884,6 +897,7 @@ class Conformance {
       case Kind::watch: return text + quoted(step.name) + " as watch " + std::to_string(step.slot % 2);
       case Kind::wait: return text + "watch " + std::to_string(step.slot % 2);
       case Kind::make_fifo:
+      case Kind::make_socket:
       case Kind::set_permissions:
       case Kind::make_directory:
         return text + quoted(step.name) + ' ' +

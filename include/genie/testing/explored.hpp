@@ -175,6 +175,7 @@ class ExploredFilesystem : public detail::GateView {
  public:
   using File = MemoryFilesystem::File;
   using Watch = MemoryFilesystem::Watch;
+  static constexpr std::size_t socket_path_limit = MemoryFilesystem::socket_path_limit;
   using GateView::GateView;
 
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
@@ -404,6 +405,18 @@ class Actor {
   bool await_terminate(Milliseconds span = Milliseconds{INT64_MAX / 4}) noexcept {
     const Response& response = ask(Call::await_terminate, span);
     return response.error == 0 && response.number != 0;
+  }
+  /// Makes a socket at `path`, as by `bind(2)`. Returns: the number of its inode.
+  [[nodiscard]] SysResult<std::uint64_t> bind(const char* path) noexcept {
+    const Response* response = gate_->known(Call::bind);
+    if (response == nullptr) {
+      Request request;
+      request.call = Call::bind;
+      request.as = as_;
+      request.one = path;
+      response = &gate_->ask(static_cast<Request&&>(request));
+    }
+    return {response->number, response->error};
   }
   /// A child that shares the open files, as by `fork(2)`. It lives until the explorer ends it.
   /// Returns: what to give to `act_as`.

@@ -10,8 +10,8 @@
 // A failing call has no effect, with one exception: `close` closes, as Linux does when it reports an error. What can't
 // report an error answers that it knows nothing: `look` with liveness unknown and the error, `origin` with an empty
 // one, `leads_group`, `group_lives` and `holds_lock` with false, `lock_holders` with 0; `sleep` returns at once.
-// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A launcher's `pid`
-// asks nobody, and is not counted.
+// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A
+// launcher's `pid` asks nobody, and is not counted.
 //
 // Does not model: a call that takes effect and reports failure nevertheless, and so the end of a child that could not
 // execute its program: after a failing `let_go` it is still held.
@@ -238,6 +238,7 @@ class Faulting<P> {
  public:
   using File = typename P::File;
   using Watch = typename P::Watch;
+  static constexpr std::size_t socket_path_limit = P::socket_path_limit;
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 

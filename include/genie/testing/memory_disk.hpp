@@ -177,6 +177,9 @@ struct MemoryDisk {
   void make_fifo(std::string_view path, std::uint32_t permissions = 0600, std::uint64_t user = 1000) {
     (void)ensure(path, FileType::other, permissions, user);
   }
+  void make_socket(std::string_view path, std::uint32_t permissions = 0700, std::uint64_t user = 1000) {
+    (void)ensure(path, FileType::socket, permissions, user);
+  }
   void make_symbolic_link(std::string_view path, std::string_view target, std::uint64_t user = 1000) {
     inodes[ensure(path, FileType::symbolic_link, 0777, user)].content = target;
   }

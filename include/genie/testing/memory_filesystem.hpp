@@ -31,6 +31,7 @@ class MemoryFilesystem : public detail::View {
   struct Watch {
     int descriptor = -1;
   };
+  static constexpr std::size_t socket_path_limit = 107;  ///< as on Linux
 
   /// Where a launched process finds the file that its starter handed to it.
   static constexpr int inherited_descriptor = 3;
@@ -77,6 +78,19 @@ class MemoryFilesystem : public detail::View {
     state.seen = version;
     return changed;
   }
+  /// Not of the policy, but what programs do that have sockets: `bind(2)` to a path. Who listens is not modelled.
+  /// Returns: the number of the socket's inode.
+  [[nodiscard]] SysResult<std::uint64_t> bind(const char* path, std::uint32_t permissions = 0700) noexcept {
+    const Place at = look_up(enter(Call::bind, path), File{}, path);
+    if (at.error != 0) return SysResult<std::uint64_t>::failure(at.error);
+    if (at.inode != 0) return SysResult<std::uint64_t>::failure(EADDRINUSE);
+    if (const int error = disk_->may_change(at.directory, user()); error != 0) {
+      return SysResult<std::uint64_t>::failure(error);
+    }
+    const InodeNumber created = disk_->create(FileType::socket, permissions, user());
+    disk_->add_name(at.directory, at.name, created);
+    return {created, 0};
+  }
 
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
     const Place at = look_up(enter(Call::make_directory, path), File{}, path);
@@ -113,8 +127,10 @@ class MemoryFilesystem : public detail::View {
     if (mode == OpenMode::create) return SysResult<File>::failure(EEXIST);
     if (found.type == FileType::symbolic_link) return SysResult<File>::failure(ELOOP);
     if (found.type == FileType::directory && writes) return SysResult<File>::failure(EISDIR);
-    if (disk_->is_read_only && writes && found.type != FileType::other) return SysResult<File>::failure(EROFS);
+    const bool has_content = found.type == FileType::regular || found.type == FileType::directory;
+    if (disk_->is_read_only && writes && has_content) return SysResult<File>::failure(EROFS);
     if (!MemoryDisk::may(found, user(), writes ? 6 : 4)) return SysResult<File>::failure(EACCES);
+    if (found.type == FileType::socket) return SysResult<File>::failure(ENXIO);
     return opened(at.inode, at.directory, at.name, true, writes);
   }
   [[nodiscard]] SysResult<File> inherited() noexcept {

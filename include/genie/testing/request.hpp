@@ -198,6 +198,12 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
       break;
     }
     case Call::close: files.close(file); break;
+    case Call::bind: {
+      const auto result = files.bind(one);
+      response.error = result.error;
+      response.number = result.value;
+      break;
+    }
     default: break;
   }
 }
@@ -356,31 +362,19 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
     int value;
     const char* name;
   };
-  static constexpr Symbol symbols[] = {{EPERM, "EPERM"},
-                                       {ENOENT, "ENOENT"},
-                                       {ESRCH, "ESRCH"},
-                                       {EINTR, "EINTR"},
-                                       {EIO, "EIO"},
-                                       {EBADF, "EBADF"},
-                                       {EAGAIN, "EAGAIN"},
-                                       {ENOMEM, "ENOMEM"},
-                                       {EACCES, "EACCES"},
-                                       {EBUSY, "EBUSY"},
-                                       {EEXIST, "EEXIST"},
-                                       {ENOTDIR, "ENOTDIR"},
-                                       {EISDIR, "EISDIR"},
-                                       {EINVAL, "EINVAL"},
-                                       {ENFILE, "ENFILE"},
-                                       {EMFILE, "EMFILE"},
-                                       {ENOSPC, "ENOSPC"},
-                                       {EROFS, "EROFS"},
-                                       {ENOSYS, "ENOSYS"},
-                                       {ELOOP, "ELOOP"},
-                                       {EOPNOTSUPP, "EOPNOTSUPP"},
-                                       {ENOLCK, "ENOLCK"},
-                                       {ENOTEMPTY, "ENOTEMPTY"},
-                                       {ECHILD, "ECHILD"},
-                                       {ENAMETOOLONG, "ENAMETOOLONG"},
+  static constexpr Symbol symbols[] = {{EPERM, "EPERM"},       {ENOENT, "ENOENT"},
+                                       {ESRCH, "ESRCH"},       {EINTR, "EINTR"},
+                                       {EIO, "EIO"},           {EBADF, "EBADF"},
+                                       {EAGAIN, "EAGAIN"},     {ENOMEM, "ENOMEM"},
+                                       {EACCES, "EACCES"},     {EADDRINUSE, "EADDRINUSE"},
+                                       {EBUSY, "EBUSY"},       {EEXIST, "EEXIST"},
+                                       {ENOTDIR, "ENOTDIR"},   {EISDIR, "EISDIR"},
+                                       {EINVAL, "EINVAL"},     {ENFILE, "ENFILE"},
+                                       {EMFILE, "EMFILE"},     {ENOSPC, "ENOSPC"},
+                                       {EROFS, "EROFS"},       {ENOSYS, "ENOSYS"},
+                                       {ELOOP, "ELOOP"},       {EOPNOTSUPP, "EOPNOTSUPP"},
+                                       {ENOLCK, "ENOLCK"},     {ENOTEMPTY, "ENOTEMPTY"},
+                                       {ECHILD, "ECHILD"},     {ENAMETOOLONG, "ENAMETOOLONG"},
                                        {ghost_error, "(dead)"}};
   for (const Symbol& symbol : symbols) {
     if (symbol.value == error) return symbol.name;
@@ -423,6 +417,7 @@ namespace detail {
     case Call::link_unnamed:
     case Call::unlink:
     case Call::stat_at:
+    case Call::bind:
     case Call::watch: text += ' ' + request.one; break;
     case Call::write_at: text += ' ' + std::to_string(request.file) + ' ' + detail::shown(request.one); break;
     case Call::look:

@@ -173,7 +173,7 @@ TEST_CASE("a FIFO, a socket or a directory in a file's place blocks nobody, and 
     }
   }
   CHECK(dir.files.stat_at(dir.directory, "fifo").value.type == FileType::other);
-  CHECK(dir.files.stat_at(dir.directory, "socket").value.type == FileType::other);
+  CHECK(dir.files.stat_at(dir.directory, "socket").value.type == FileType::socket);
   CHECK(dir.files.stat_at(dir.directory, "directory").value.type == FileType::directory);
   ::close(socket);
 }

@@ -178,8 +178,26 @@ TEST_CASE_METHOD(Fixture, "what is no regular file is told apart, and no link is
   const auto fifo = one.open(dir, "fifo", OpenMode::read_write, 0);
   CHECK(one.stat(fifo.value).value.type == FileType::other);
   CHECK(one.stat_at(dir, "link").value.type == FileType::symbolic_link);
+  disk.make_socket("/state/socket");
+  CHECK(one.stat_at(dir, "socket").value.type == FileType::socket);
+  CHECK(one.open(dir, "socket", OpenMode::read, 0).error == ENXIO);
+  CHECK(one.open(dir, "socket", OpenMode::create, 0600).error == EEXIST);
   CHECK(one.open(dir, std::string(256, 'x').c_str(), OpenMode::ensure, 0600).error == ENAMETOOLONG);
   CHECK(one.open(dir, "missing", OpenMode::read, 0).error == ENOENT);
+}
+
+TEST_CASE_METHOD(Fixture, "a socket is bound to a name that is free, and only there") {
+  const auto bound = one.bind("/state/socket");
+  REQUIRE(bound.ok());
+  CHECK(disk.stat("/state/socket")->type == FileType::socket);
+  CHECK(disk.stat("/state/socket")->id.inode == bound.value);
+  CHECK(one.bind("/state/socket").error == EADDRINUSE);
+  CHECK(one.bind("/missing/socket").error == ENOENT);
+  disk.set_permissions("/state", 0500);
+  CHECK(one.bind("/state/other").error == EACCES);
+  disk.is_read_only = true;
+  CHECK(one.bind("/state/other").error == EROFS);
+  CHECK(one.open(dir, "socket", OpenMode::read_write, 0).error == ENXIO);
 }
 
 TEST_CASE_METHOD(Fixture, "nothing can be created in a removed directory, however it is held open") {
