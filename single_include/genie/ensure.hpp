@@ -64,7 +64,16 @@ template <typename H>
   record = held.written;
   if (failure != nullptr && record.failed == record.generation) {
     const auto told = read_failure(host, held.lock, record);
-    if (told.ok() && told.value.generation != 0) *failure = told.value;
+    if (told.ok() && told.value.generation != 0) {
+      // Where its output went is what a server itself may not know.
+      const FailureRecord ours = *failure;
+      *failure = told.value;
+      if (failure->tail.empty() && !ours.log.empty()) {
+        failure->log = ours.log;
+        failure->tail = ours.tail;
+        note(write_failure(host, files, held.lock, *failure));
+      }
+    }
   } else if (failure != nullptr) {
     Result<void> told = complete_failure(host, files, held.lock, record, *failure);
     if (told) told = write_failure(host, files, held.lock, *failure);
@@ -872,6 +881,7 @@ class Ensurer {
   struct View {
     FoundOwner<H> found;
     StopIntent stop;
+    bool is_being_stopped = false;  ///< by somebody who lives
     BootRecord boot;
     FailureRecord failure;
   };
@@ -893,9 +903,13 @@ class Ensurer {
       return is_absent ? Result<void>{} : ok;
     }
     if (auto ok = find_owner(host_, files_, directory.file.get(), false, view.found); !ok) return ok;
-    const auto intent = read_stop_intent(host_, files_, directory.file.get(), options_.sentinel_ttl);
+    Sentinel sentinel;
+    const auto intent = evaluate_sentinel(host_, files_, directory.file.get(), options_.sentinel_ttl, sentinel);
     if (!intent) return intent.error();
     view.stop = *intent;
+    for (std::size_t at = 0; at < sentinel.count; ++at) {
+      view.is_being_stopped = view.is_being_stopped || is_at_work(sentinel.stoppers[at]);
+    }
     if (!view.found.lock.has_record) return {};
     const LockRecord& record = view.found.lock.record;
     const auto boot = read_boot_record(host_, view.found.lock_file.get(), record.generation, view.boot);
@@ -904,6 +918,12 @@ class Ensurer {
     if (!failure.ok()) return files_.error(Operation::read, failure.error, files_.lock());
     view.failure = failure.value;
     return {};
+  }
+
+  /// A stopper that was killed, or an older program's, blocks no explicit start.
+  bool is_at_work(const Stopper& entry) noexcept {
+    if (entry.stopper.pid == 0 || !is_visible_from(entry.origin, host_.process.origin())) return false;
+    return look_at(host_, entry.stopper).reason == Reason::start_matches;
   }
 
   Result<Step> attempt() noexcept {
@@ -918,17 +938,20 @@ class Ensurer {
     if (failed_meanwhile(view.failure)) return finish(EnsureOutcome::failed);
     if (view.stop.standing) {
       if (options_.mode == ClaimMode::automatic) return finish(EnsureOutcome::stopping);
-      return wait_until(deadline_);
+      if (view.is_being_stopped) return wait_until(deadline_);
     }
     switch (lock.standing) {
       case LockStanding::owned: return lock.record.phase == Phase::running ? use() : join(view);
-      case LockStanding::claiming: return join(view);
+      case LockStanding::claiming:
+        // A claim takes microseconds, a start as long as it takes.
+        return lock.evidence.reason == Reason::handing_over ? join(view) : outlast(EnsureOutcome::contended);
       case LockStanding::unsure:
-        return lock.evidence.reason == Reason::lock_record_unreadable ? join(view) : finish(EnsureOutcome::contended);
-      case LockStanding::orphaned: return outlast_orphans();
+        return lock.evidence.reason == Reason::lock_record_unreadable ? outlast(EnsureOutcome::contended)
+                                                                      : finish(EnsureOutcome::contended);
+      case LockStanding::orphaned: return outlast(EnsureOutcome::orphaned);
       case LockStanding::free: break;
     }
-    orphaned_since_ = never;
+    unsettled_since_ = never;
     switch (view.found.record.standing) {
       case RecordStanding::alive: return use();
       case RecordStanding::unsure: return finish(EnsureOutcome::contended);
@@ -964,11 +987,11 @@ class Ensurer {
       return;
     }
     report_.evidence = lock.evidence;
+    lock_id_ = view.found.lock_info.id;
     report_.holder_count = lock.holder_count;
     for (std::size_t at = 0; at < lock.holder_count; ++at) report_.holders[at] = lock.holders[at];
     if (!lock.has_record || lock.evidence.reason == Reason::claim_in_progress) return;
-    const bool has_heir = lock.record.phase == Phase::launching && lock.record.heir.pid != 0;
-    report_.owner = has_heir ? lock.record.heir : lock.record.owner;
+    report_.owner = lock.record.phase == Phase::launching ? lock.record.heir : lock.record.owner;
     report_.server = lock.record.server;
     report_.generation = lock.record.generation;
     report_.build = lock.record.build;
@@ -991,6 +1014,7 @@ class Ensurer {
   /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer.
   Result<Step> join(const View& view) noexcept {
     report_.has_joined = true;
+    unsettled_since_ = never;
     note_progress(view.found.lock.record, view.boot);
     return wait_until(progress_at_ + options_.stall + options_.grace);
   }
@@ -1009,12 +1033,17 @@ class Ensurer {
     on_progress_(boot);
   }
 
-  /// A child between fork and exec looks the same, and so do workers that are just ending with their server.
-  Result<Step> outlast_orphans() noexcept {
+  /// Waits for what should be over at once: a claim half-way, or workers that are just ending with their server. A
+  /// child between fork and exec looks the same.
+  Result<Step> outlast(EnsureOutcome outcome) noexcept {
     const Milliseconds now = host_.clock.monotonic();
-    if (orphaned_since_ == never) orphaned_since_ = now;
-    if (now - orphaned_since_ >= options_.settle) return finish(EnsureOutcome::orphaned);
-    return wait_until(orphaned_since_ + options_.settle + Milliseconds{1});
+    if (unsettled_since_ == never) unsettled_since_ = now;
+    if (now - unsettled_since_ < options_.settle)
+      return wait_until(unsettled_since_ + options_.settle + Milliseconds{1});
+    if (outcome == EnsureOutcome::contended && lock_id_ != FileIdentity{}) {
+      report_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, report_.holders, holder_capacity);
+    }
+    return finish(outcome);
   }
 
   Result<Step> start(const FailureRecord& failure) noexcept {
@@ -1044,11 +1073,7 @@ class Ensurer {
       case ClaimOutcome::contended:
       case ClaimOutcome::orphaned: break;
     }
-    const Reason reason = claimed->evidence.reason;
-    if (reason == Reason::handing_over || reason == Reason::claim_in_progress ||
-        reason == Reason::lock_record_unreadable) {
-      return wait_until(progress_at_ + options_.stall + options_.grace);
-    }
+    if (claimed->evidence.reason == Reason::handing_over) return Step::again;
     report_.owner = claimed->owner;
     report_.holder_count = claimed->holder_count;
     for (std::size_t at = 0; at < claimed->holder_count; ++at) report_.holders[at] = claimed->holders[at];
@@ -1222,12 +1247,13 @@ class Ensurer {
   OnProgress& on_progress_;
   ChangeWait<H> wait_;
   HeldClaim<H> held_{};
+  FileIdentity lock_id_;
   Child child_{};
   Milliseconds deadline_;
   Milliseconds progress_at_;      ///< when the start came further, as far as we saw
   std::uint64_t generation_ = 0;  ///< of the start that we watch, and its phase
   Phase phase_ = Phase::claiming;
-  Milliseconds orphaned_since_ = never;
+  Milliseconds unsettled_since_ = never;
   std::uint64_t log_from_ = 0;
   std::uint64_t seen_generation_ = 0;
   bool has_looked_ = false;

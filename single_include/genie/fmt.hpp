@@ -11,6 +11,7 @@
 
 #include <string_view>
 
+#include <genie/ensure.hpp>
 #include <genie/serve_guard.hpp>
 #include <genie/system_error.hpp>
 
@@ -78,6 +79,20 @@ namespace genie::inline v0 {
   return "unknown";
 }
 
+[[nodiscard]] constexpr std::string_view to_string(EnsureOutcome outcome) noexcept {
+  switch (outcome) {
+    case EnsureOutcome::running: return "running";
+    case EnsureOutcome::self: return "self";
+    case EnsureOutcome::stopping: return "stopping";
+    case EnsureOutcome::failed: return "failed";
+    case EnsureOutcome::backing_off: return "backing_off";
+    case EnsureOutcome::timed_out: return "timed_out";
+    case EnsureOutcome::contended: return "contended";
+    case EnsureOutcome::orphaned: return "orphaned";
+  }
+  return "contended";
+}
+
 [[nodiscard]] constexpr std::string_view to_string(StopOutcome outcome) noexcept {
   switch (outcome) {
     case StopOutcome::not_running: return "not_running";
@@ -100,6 +115,16 @@ namespace genie::inline v0 {
     case PortStanding::garbage: return "garbage";
   }
   return "garbage";
+}
+
+[[nodiscard]] constexpr std::string_view to_string(EndpointStanding standing) noexcept {
+  switch (standing) {
+    case EndpointStanding::absent: return "absent";
+    case EndpointStanding::live: return "live";
+    case EndpointStanding::stale: return "stale";
+    case EndpointStanding::unknown: return "unknown";
+  }
+  return "unknown";
 }
 
 [[nodiscard]] constexpr std::string_view to_string(Assurance assurance) noexcept {
@@ -165,10 +190,17 @@ namespace genie::inline v0 {
       return "take the others' right to write away (chmod go-w), or act as its owner";
     case ErrorKind::untrusted_record: return "act as the user who owns it, or remove it";
     case ErrorKind::identity_unknown: return "see `genie status --explain`";
+    case ErrorKind::invalid_endpoint_name: return "use 1 to 31 characters of a-z, 0-9, _ and -";
+    case ErrorKind::too_many_endpoints: return "publish fewer, or one text that tells of several";
+    case ErrorKind::invalid_endpoint_text: return "use printable characters only";
+    case ErrorKind::socket_path_too_long: return "bind it to a shorter path";
     case ErrorKind::interrupted: return "something changes these files all the time; try again";
     case ErrorKind::system:
     case ErrorKind::own_process:
     case ErrorKind::invalid_port:
+    case ErrorKind::duplicate_endpoint:
+    case ErrorKind::endpoint_text_too_long:
+    case ErrorKind::not_a_socket:
     case ErrorKind::not_claimed: break;
   }
   return {};
@@ -245,6 +277,8 @@ struct fmt::formatter<genie::StopOutcome> : genie::fmt_detail::EnumFormatter<gen
 template <>
 struct fmt::formatter<genie::PortStanding> : genie::fmt_detail::EnumFormatter<genie::PortStanding> {};
 template <>
+struct fmt::formatter<genie::EndpointStanding> : genie::fmt_detail::EnumFormatter<genie::EndpointStanding> {};
+template <>
 struct fmt::formatter<genie::Assurance> : genie::fmt_detail::EnumFormatter<genie::Assurance> {};
 template <>
 struct fmt::formatter<genie::Ownership> : genie::fmt_detail::EnumFormatter<genie::Ownership> {};
@@ -259,6 +293,12 @@ struct fmt::formatter<genie::Phase> : genie::fmt_detail::PlainFormatter {
 };
 
 /// `4711:991`, as the record file has it.
+template <>
+struct fmt::formatter<genie::StepState> : genie::fmt_detail::EnumFormatter<genie::StepState> {};
+template <>
+struct fmt::formatter<genie::FailureKind> : genie::fmt_detail::EnumFormatter<genie::FailureKind> {};
+template <>
+struct fmt::formatter<genie::EnsureOutcome> : genie::fmt_detail::EnumFormatter<genie::EnsureOutcome> {};
 template <>
 struct fmt::formatter<genie::ProcessIdentity> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
@@ -281,7 +321,19 @@ struct fmt::formatter<genie::Error> : genie::fmt_detail::PlainFormatter {
     if (error.code != 0) {
       out = fmt::format_to(out, " ({}, errno {})", std::generic_category().message(error.code), error.code);
     }
+    if (error.limit != 0) out = fmt::format_to(out, " (at most {})", error.limit);
     return genie::fmt_detail::format_advice(out, genie::advice(error));
+  }
+};
+
+/// `http tcp 8080`, as the file has it.
+template <>
+struct fmt::formatter<genie::PublishedEndpoint> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::PublishedEndpoint& endpoint, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{} {} ", endpoint.name.c_str(), genie::to_string(endpoint.kind));
+    return endpoint.kind == genie::EndpointKind::tcp ? fmt::format_to(out, "{}", endpoint.port)
+                                                     : fmt::format_to(out, "{}", endpoint.value.c_str());
   }
 };
 
@@ -367,9 +419,14 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
     switch (report.outcome) {
       case ClaimOutcome::claimed:
         out = fmt::format_to(out, "claimed (PID {}, generation {})", report.owner.pid, report.generation);
-        return report.taken_over.reason == genie::Reason::none
-                   ? out
-                   : fmt::format_to(out, ", taken over: {}", report.taken_over);
+        if (report.taken_over.reason != genie::Reason::none) {
+          out = fmt::format_to(out, ", taken over: {}", report.taken_over);
+        }
+        if (report.leftover_error != 0) {
+          out = fmt::format_to(out, "; a socket of a predecessor could not be removed ({}, errno {})",
+                               std::generic_category().message(report.leftover_error), report.leftover_error);
+        }
+        return out;
       case ClaimOutcome::already_running: return fmt::format_to(out, "already running (PID {})", report.owner.pid);
       case ClaimOutcome::stopping:
         out = fmt::format_to(out, "is shutting down");
@@ -392,6 +449,101 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
   }
 };
 
+/// `step 2: backfill, 30 of 100 (30 %)`.
+template <>
+struct fmt::formatter<genie::BootRecord> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::BootRecord& boot, Context& context) const {
+    auto out = fmt::format_to(context.out(), "step {}: {}", boot.number, boot.step.c_str());
+    if (boot.total != 0) {
+      out = fmt::format_to(out, ", {} of {} ({} %)", boot.done, boot.total, genie::percentage(boot));
+    } else if (boot.done != 0) {
+      out = fmt::format_to(out, ", {}", boot.done);
+    }
+    if (boot.state != genie::StepState::running) out = fmt::format_to(out, ": {}", boot.state);
+    return boot.advice.empty() ? out : fmt::format_to(out, "; {}", boot.advice.c_str());
+  }
+};
+
+/// `exited with status 3 before it was ready, in the step "backfill"`: reads on from the server's name. Without the end
+/// of the log, which has lines of its own.
+template <>
+struct fmt::formatter<genie::FailureRecord> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::FailureRecord& failure, Context& context) const {
+    using genie::FailureKind;
+    auto out = context.out();
+    switch (failure.kind) {
+      case FailureKind::exited:
+        out = fmt::format_to(out, "exited with status {} before it was ready", failure.value);
+        break;
+      case FailureKind::signalled:
+        out = fmt::format_to(out, "was ended by signal {} before it was ready", failure.value);
+        break;
+      case FailureKind::refused: out = fmt::format_to(out, "cannot start without you"); break;
+      case FailureKind::stalled:
+        out = fmt::format_to(out, "reported nothing for {} ms, and was ended", failure.value);
+        break;
+      case FailureKind::too_late:
+        out = fmt::format_to(out, "was not ready after {} ms, and was ended", failure.value);
+        break;
+      case FailureKind::not_executed:
+        out = fmt::format_to(out, "cannot be executed: {} (errno {})",
+                             std::generic_category().message(static_cast<int>(failure.value)), failure.value);
+        break;
+      case FailureKind::lost:
+        out = fmt::format_to(out, "ended before it was ready; how could not be learnt (errno {})", failure.value);
+        break;
+    }
+    if (!failure.step.empty()) out = fmt::format_to(out, ", in the step \"{}\"", failure.step.c_str());
+    return failure.advice.empty() ? out : fmt::format_to(out, "; {}", failure.advice.c_str());
+  }
+};
+
+/// What came of a start on demand: reads on from the server's name.
+template <>
+struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::EnsureReport& report, Context& context) const {
+    using genie::EnsureOutcome;
+    auto out = context.out();
+    const auto pid = report.owner.pid;
+    switch (report.outcome) {
+      case EnsureOutcome::running:
+        return fmt::format_to(out, "{} (PID {})",
+                              report.has_started || report.has_joined ? "started" : "already running", pid);
+      case EnsureOutcome::self: return fmt::format_to(out, "is what this runs in (PID {}): nothing was started", pid);
+      case EnsureOutcome::stopping: return fmt::format_to(out, "is shutting down{}", stopper_of(report.stop));
+      case EnsureOutcome::failed: return fmt::format_to(out, "{}", report.failure);
+      case EnsureOutcome::backing_off:
+        out = fmt::format_to(out, "failed to start {} times in a row, and is not started on demand for {} ms: it {}",
+                             report.failure.count, report.retry_in.count(), report.failure);
+        return out;
+      case EnsureOutcome::timed_out:
+        out = pid != 0 ? fmt::format_to(out, "is being started (PID {}), and was not ready in time", pid)
+                       : fmt::format_to(out, "is being started, and was not ready in time");
+        return report.boot.generation == 0 ? out : fmt::format_to(out, "; {}", report.boot);
+      case EnsureOutcome::contended:
+        out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
+        if (report.holder_count != 0) {
+          out =
+              genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
+        }
+        return genie::fmt_detail::format_advice(out, genie::advice(report.evidence));
+      case EnsureOutcome::orphaned:
+        out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
+        out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
+        return fmt::format_to(out, "; `genie stop` ends it");
+    }
+    return out;
+  }
+
+ private:
+  static std::string stopper_of(const genie::StopIntent& stop) {
+    return stop.stopper.pid == 0 ? std::string{} : fmt::format(" (stopped by PID {})", stop.stopper.pid);
+  }
+};
+
 /// `running (PID 4711)`: reads on from the server's name.
 template <>
 struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
@@ -399,6 +551,7 @@ struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
   auto format(const genie::StatusReport& report, Context& context) const {
     auto out = fmt::format_to(context.out(), "{}", report.state);
     if (report.owner.pid != 0) out = fmt::format_to(out, " (PID {})", report.owner.pid);
+    if (report.boot.generation != 0) out = fmt::format_to(out, ", {}", report.boot);
     if (report.state == genie::ServerState::orphaned) {
       out = fmt::format_to(out, ", still held by ");
       out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);

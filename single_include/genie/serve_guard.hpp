@@ -3,7 +3,7 @@
 // Copyright (c) 2026 genie contributors
 
 // genie: at most one background server per state directory. This is the header to include; `ServeGuard` composes the
-// three policies with claim, status, port file and stop, each of which has a header of its own.
+// three policies with claim, status, port file, endpoints and stop, each of which has a header of its own.
 #ifndef GENIE_SERVE_GUARD_HPP
 #define GENIE_SERVE_GUARD_HPP
 
@@ -440,19 +440,26 @@ enum class Operation : std::uint8_t {
 
 /// Why an operation was refused or failed.
 enum class ErrorKind : std::uint8_t {
-  system,               ///< the operating system said no: see `Error::code`
-  invalid_name,         ///< a name that is empty, too long, or would leave the state directory
-  path_too_long,        ///< the directory's path is longer than the platform allows
-  not_a_directory,      ///< the state directory's path names something else
-  not_a_regular_file,   ///< a symbolic link, FIFO, device or directory stands where a file of genie belongs
-  linked_elsewhere,     ///< the lock file has a second name: writing to it would change somebody's other file
-  untrusted_directory,  ///< others may write into the state directory, so what it names is not acted upon
-  untrusted_record,     ///< somebody else owns a record or may write it, so what it names is not acted upon
-  identity_unknown,     ///< the process to signal could not be told from a stranger's
-  own_process,          ///< the process asked to stop is the calling one
-  invalid_port,         ///< 0 is no port
-  not_claimed,          ///< only the owner can do this, and this process owns nothing
-  interrupted,          ///< gave up after being overtaken too often by others
+  system,                  ///< the operating system said no: see `Error::code`
+  invalid_name,            ///< a name that is empty, too long, or would leave the state directory
+  path_too_long,           ///< the directory's path is longer than the platform allows
+  not_a_directory,         ///< the state directory's path names something else
+  not_a_regular_file,      ///< a symbolic link, FIFO, device or directory stands where a file of genie belongs
+  linked_elsewhere,        ///< the lock file has a second name: writing to it would change somebody's other file
+  untrusted_directory,     ///< others may write into the state directory, so what it names is not acted upon
+  untrusted_record,        ///< somebody else owns a record or may write it, so what it names is not acted upon
+  identity_unknown,        ///< the process to signal could not be told from a stranger's
+  own_process,             ///< the process asked to stop is the calling one
+  invalid_port,            ///< 0 is no port
+  invalid_endpoint_name,   ///< not 1 to 31 characters of `a-z`, `0-9`, `_` and `-`
+  duplicate_endpoint,      ///< two endpoints of one name
+  too_many_endpoints,      ///< more than an owner can publish: see `Error::limit`
+  invalid_endpoint_text,   ///< a text or path with control characters, or an empty path
+  endpoint_text_too_long,  ///< a text longer than `Error::limit`
+  socket_path_too_long,    ///< a path, whole, at which this platform can have no socket: longer than `Error::limit`
+  not_a_socket,            ///< the path to publish names something else
+  not_claimed,             ///< only the owner can do this, and this process owns nothing
+  interrupted,             ///< gave up after being overtaken too often by others
 };
 
 inline constexpr std::size_t error_path_capacity = 1024;
@@ -462,7 +469,8 @@ struct Error {
   ErrorKind kind = ErrorKind::system;
   Operation operation = Operation::none;
   int code = 0;                         ///< errno of the failed call, 0 where no call failed
-  FixedText<error_path_capacity> path;  ///< the file or directory concerned; cut where longer than the buffer
+  FixedText<error_path_capacity> path;  ///< the file, directory or value concerned; cut where longer than the buffer
+  std::uint64_t limit = 0;              ///< what was exceeded, 0 where nothing was
 };
 
 [[nodiscard]] constexpr Error make_error(ErrorKind kind, Operation operation, int code, Text path) noexcept {
@@ -530,7 +538,7 @@ class [[nodiscard]] Result<void> {
 
 namespace genie::inline v0 {
 
-enum class FileType : std::uint8_t { regular, directory, symbolic_link, other };
+enum class FileType : std::uint8_t { regular, directory, symbolic_link, socket, other };
 
 /// What `stat(2)` tells and the protocol needs.
 struct FileInfo {
@@ -560,6 +568,7 @@ struct LockQuery {
 /// | expression                              | returns              | what it must do                                    |
 /// |-----------------------------------------|----------------------|----------------------------------------------------|
 /// | `F::File`                               | a trivial type       | an open file or directory; a default-constructed one, given as a directory, lets paths be absolute |
+/// | `F::socket_path_limit`                  | `std::size_t` constant | the longest path that a Unix socket can have, `unix(7)` |
 /// | `files.make_directory(path, perms)`     | `SysResult<void>`    | creates one directory; EEXIST if the name is taken |
 /// | `files.open_directory(path)`            | `SysResult<File>`    | pins a directory; later names are looked up in it even if it is moved |
 /// | `files.open(dir, name, mode, perms)`    | `SysResult<File>`    | never follows a link at the last component (ELOOP), never blocks on a FIFO, not inherited by exec |
@@ -590,6 +599,7 @@ template <typename F>
 concept FilesystemPolicy = requires(F& files, typename F::File file, typename F::Watch& watch, const char* name,
                                     OpenMode mode, std::uint32_t permissions, void* to, const void* from,
                                     std::size_t count, std::uint64_t offset, Milliseconds span, void (*visit)(Text)) {
+  { F::socket_path_limit } -> std::convertible_to<std::size_t>;
   { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
   { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
   { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
@@ -873,64 +883,13 @@ class ChangeWait {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_CHANGE_WAIT_HPP
-// What `NAME.pid` proves about the process it names: alive, dead, or not to be told.
-#ifndef GENIE_JUDGE_HPP
-#define GENIE_JUDGE_HPP
+// `NAME.endpoints` as those see it who hold the lock: what an owner withdraws, and what it removes of its predecessor.
+#ifndef GENIE_ENDPOINT_FILE_HPP
+#define GENIE_ENDPOINT_FILE_HPP
 
-// Why genie came to a verdict: the reason, and both values that it compared.
-#ifndef GENIE_EVIDENCE_HPP
-#define GENIE_EVIDENCE_HPP
-
-namespace genie::inline v0 {
-
-enum class Reason : std::uint8_t {
-  none,
-  no_record,                ///< there is no record of an owner
-  lock_held,                ///< the lock is held, and its record names a process that is alive
-  lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
-  lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
-  lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
-  handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
-  claim_in_progress,        ///< somebody holds the lock and has not yet published its record
-  lock_record_unreadable,   ///< the lock is held, but its record cannot be read
-  owner_gone,               ///< the lock is held, but the recorded owner has ended
-  owner_released,           ///< the lock is held, but its owner has released it
-  writer_lost_lock,         ///< the record's writer held this lock for life, and the lock is free: it is dead
-  record_pinned,            ///< the record's writer still holds a lock on the record itself
-  start_matches,            ///< the recorded PID is alive and started when the record says
-  start_differs,            ///< the recorded PID is alive, but started at another time: a stranger
-  start_unknown,            ///< the recorded PID is alive, and no start time can be compared
-  process_gone,             ///< no process has the recorded PID
-  process_zombie,           ///< the recorded process has ended and awaits its parent
-  liveness_unknown,         ///< whether the recorded PID is alive cannot be seen
-  own_leftover,             ///< the record names this very process, which holds no claim
-  legacy_record,            ///< a record without a start time
-  empty_record,             ///< a record without content
-  garbage_record,           ///< a record that names nobody
-  stop_sentinel,            ///< a stop is in progress
-};
-
-/// What a verdict rests on.
-struct Evidence {
-  Reason reason = Reason::none;
-  ProcessIdentity recorded;              ///< as the file says
-  Observation observed;                  ///< of the recorded PID, where it was looked at
-  std::uint64_t recorded_namespace = 0;  ///< PID namespace of the recorded process, 0 where unknown
-  std::uint64_t own_namespace = 0;       ///< ours
-};
-
-/// How a directory's exclusion is guaranteed.
-enum class Assurance : std::uint8_t {
-  none,         ///< nothing has been claimed or seen yet
-  kernel_lock,  ///< by a lock that the kernel drops when its owner dies
-};
-
-}  // namespace genie::inline v0
-
-#endif  // GENIE_EVIDENCE_HPP
-// Who holds the lock of a state directory: asks the kernel, reads the record, and never takes anything.
-#ifndef GENIE_OWNER_HPP
-#define GENIE_OWNER_HPP
+// The codec of `NAME.endpoints`: whose endpoints they are, a line for each, and a checksum.
+#ifndef GENIE_RECORD_ENDPOINT_RECORD_HPP
+#define GENIE_RECORD_ENDPOINT_RECORD_HPP
 
 // The codec of what `NAME.lock` begins with: the owner's full record. Rewritten in place by whoever holds the lock,
 // read by anybody at any moment; a checksum tells a reader that it met a write half-way.
@@ -1268,6 +1227,201 @@ using LockRecordKind = BlockKind;
 }  // namespace genie::inline v0
 
 #endif  // GENIE_RECORD_LOCK_RECORD_HPP
+
+namespace genie::inline v0 {
+
+/// How many endpoints one owner can have.
+inline constexpr std::size_t endpoint_capacity = 8;
+using EndpointName = FixedText<31>;
+/// A text, or the path of a socket, whose length the platform limits further.
+using EndpointText = FixedText<255>;
+
+enum class EndpointKind : std::uint8_t {
+  tcp,          ///< a port
+  unix_socket,  ///< a path; one that is relative is relative to the state directory
+  text,         ///< whatever the owner's clients understand
+};
+
+[[nodiscard]] constexpr const char* to_string(EndpointKind kind) noexcept {
+  switch (kind) {
+    case EndpointKind::tcp: return "tcp";
+    case EndpointKind::unix_socket: return "unix";
+    case EndpointKind::text: return "text";
+  }
+  return "?";
+}
+
+/// A socket's file as it was when it was published: its path alone may name a later one.
+struct SocketStamp {
+  FileIdentity id;
+  std::int64_t changed_ns = 0;
+
+  friend constexpr bool operator==(const SocketStamp&, const SocketStamp&) noexcept = default;
+};
+
+struct PublishedEndpoint {
+  EndpointName name;
+  EndpointKind kind = EndpointKind::tcp;
+  std::uint16_t port = 0;  ///< `tcp`
+  EndpointText value;      ///< `unix_socket`: the path as it was published; `text`
+  SocketStamp socket;      ///< `unix_socket`
+
+  friend constexpr bool operator==(const PublishedEndpoint&, const PublishedEndpoint&) noexcept = default;
+};
+
+struct EndpointRecord {
+  ProcessIdentity owner;
+  std::uint64_t generation = 0;  ///< of the claim under which they were published
+  FileIdentity lock;             ///< the lock file of that claim
+  PublishedEndpoint endpoints[endpoint_capacity];
+  std::size_t count = 0;
+
+  friend constexpr bool operator==(const EndpointRecord& left, const EndpointRecord& right) noexcept {
+    if (left.owner != right.owner || left.generation != right.generation || left.lock != right.lock) return false;
+    if (left.count != right.count) return false;
+    for (std::size_t at = 0; at < left.count; ++at) {
+      if (left.endpoints[at] != right.endpoints[at]) return false;
+    }
+    return true;
+  }
+};
+
+/// No file is longer: room for eight of the longest endpoints, and some for what a later genie may add.
+inline constexpr std::size_t endpoint_record_capacity = 4096;
+using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
+
+/// 1 to 31 characters of `a-z`, `0-9`, `_` and `-`.
+[[nodiscard]] constexpr bool is_endpoint_name(Text name) noexcept {
+  if (name.empty() || name.size() > EndpointName::capacity()) return false;
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (!plain) return false;
+  }
+  return true;
+}
+
+/// Whether `text` has no control characters, which would end our line or deceive whoever prints it.
+[[nodiscard]] constexpr bool is_printable(Text text) noexcept {
+  for (const char c : text) {
+    if ((c >= 0 && c < ' ') || c == '\x7f') return false;
+  }
+  return true;
+}
+
+/// Requires: usable names and printable texts.
+[[nodiscard]] constexpr EndpointRecordBytes encode_endpoint_record(const EndpointRecord& record) noexcept {
+  EndpointRecordBytes bytes;
+  const auto append_file = [&bytes](const FileIdentity& id) noexcept {
+    bytes.append_number(id.device).append(':').append_number(id.inode);
+  };
+  bytes.append("genie-endpoints 1\nowner ");
+  append_identity(bytes, record.owner);
+  bytes.append("\ngeneration ").append_number(record.generation).append("\nlock ");
+  append_file(record.lock);
+  bytes.append('\n');
+  for (std::size_t at = 0; at < record.count; ++at) {
+    const PublishedEndpoint& endpoint = record.endpoints[at];
+    bytes.append(endpoint.name).append(' ').append(to_string(endpoint.kind)).append(' ');
+    if (endpoint.kind == EndpointKind::tcp) {
+      bytes.append_number(endpoint.port);
+    } else {
+      bytes.append(endpoint.value);
+    }
+    bytes.append('\n');
+    if (endpoint.kind != EndpointKind::unix_socket) continue;
+    bytes.append(endpoint.name).append(" stamp ");
+    append_file(endpoint.socket.id);
+    bytes.append('@');
+    bytes.append_number(endpoint.socket.changed_ns < 0 ? 0 : static_cast<std::uint64_t>(endpoint.socket.changed_ns));
+    bytes.append('\n');
+  }
+  const std::uint64_t sum = record_detail::checksum(bytes);
+  return bytes.append("checksum ").append_hex(sum).append('\n');
+}
+
+namespace record_detail {
+
+[[nodiscard]] constexpr bool parse_file(Text text, FileIdentity& id) noexcept {
+  return parse_number(take_field(text, ':'), id.device) && parse_number(text, id.inode);
+}
+
+/// Takes the next line, which must be `key value`. Returns: the value; empty where it is another line.
+[[nodiscard]] constexpr Text take_value(Text& rest, Text key) noexcept {
+  Text line = take_line(rest);
+  return take_field(line, ' ') == key ? line : Text{};
+}
+
+/// Reads what follows name and kind. Returns: whether it is one of that kind.
+[[nodiscard]] constexpr bool parse_endpoint_value(Text value, PublishedEndpoint& endpoint) noexcept {
+  if (endpoint.kind == EndpointKind::tcp) {
+    std::uint64_t port = 0;
+    if (!parse_decimal(value, UINT16_MAX, port) || port == 0) return false;
+    endpoint.port = static_cast<std::uint16_t>(port);
+    return true;
+  }
+  if (value.size() > EndpointText::capacity() || !is_printable(value)) return false;
+  endpoint.value = EndpointText{value};
+  return endpoint.kind == EndpointKind::text || !value.empty();
+}
+
+}  // namespace record_detail
+
+/// Total: any bytes give a verdict. Kinds of endpoints that it does not know are passed over, so that a later genie may
+/// add some.
+/// Returns: whether they are a whole record; `record` means something only then.
+[[nodiscard]] constexpr bool parse_endpoint_record(Text bytes, Pid pid_limit, EndpointRecord& record) noexcept {
+  using namespace record_detail;
+  record = EndpointRecord{};
+  if (bytes.size() > endpoint_record_capacity) return false;
+  Text rest = bytes;
+  if (take_line(rest) != Text{"genie-endpoints 1"}) return false;
+  if (!parse_identity(take_value(rest, "owner"), pid_limit, record.owner) || record.owner.pid == 0) return false;
+  if (!parse_number(take_value(rest, "generation"), record.generation)) return false;
+  if (!parse_file(take_value(rest, "lock"), record.lock)) return false;
+  PublishedEndpoint* unstamped = nullptr;
+  while (!rest.empty()) {
+    const std::size_t line_at = bytes.size() - rest.size();
+    Text line = take_line(rest);
+    const Text name = take_field(line, ' ');
+    if (unstamped != nullptr) {
+      if (name != Text{unstamped->name} || take_field(line, ' ') != Text{"stamp"}) return false;
+      if (!parse_file(take_field(line, '@'), unstamped->socket.id)) return false;
+      if (!parse_time(line, unstamped->socket.changed_ns)) return false;
+      unstamped = nullptr;
+      continue;
+    }
+    // An endpoint may have that name, but its line has one more space.
+    if (name == Text{"checksum"} && line.find(' ') == line.size()) {
+      FixedText<16> expected;
+      expected.append_hex(checksum(bytes.first(line_at)));
+      return line == Text{expected} && rest.empty();
+    }
+    const Text kind = take_field(line, ' ');
+    PublishedEndpoint endpoint;
+    bool known = false;
+    constexpr EndpointKind kinds[] = {EndpointKind::tcp, EndpointKind::unix_socket, EndpointKind::text};
+    for (const EndpointKind candidate : kinds) {
+      if (kind != Text{to_string(candidate)}) continue;
+      endpoint.kind = candidate;
+      known = true;
+    }
+    if (!known) continue;
+    if (record.count == endpoint_capacity || !is_endpoint_name(name)) return false;
+    endpoint.name = EndpointName{name};
+    for (std::size_t at = 0; at < record.count; ++at) {
+      if (record.endpoints[at].name == endpoint.name) return false;
+    }
+    if (!parse_endpoint_value(line, endpoint)) return false;
+    PublishedEndpoint& added = record.endpoints[record.count++];
+    added = endpoint;
+    if (added.kind == EndpointKind::unix_socket) unstamped = &added;
+  }
+  return false;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_RECORD_ENDPOINT_RECORD_HPP
 // The files of one state directory: their names, their paths, and which of them may be trusted.
 #ifndef GENIE_STATE_FILES_HPP
 #define GENIE_STATE_FILES_HPP
@@ -1307,6 +1461,7 @@ class StateFiles {
     lock_.append(name).append(".lock");
     sentinel_.append(name).append(".stopping.lock");
     sentinel_temporary_.append(name).append(".stopping.tmp");
+    endpoints_.append(name).append(".endpoints");
     port_ = port_file(port_name);
     lock_path_ = path_of(lock_);
   }
@@ -1322,10 +1477,11 @@ class StateFiles {
 
   [[nodiscard]] const PathText& directory() const noexcept { return directory_; }
   [[nodiscard]] const NameText& name() const noexcept { return name_; }
-  [[nodiscard]] const NameText& record() const noexcept { return record_; }      ///< `NAME.pid`
-  [[nodiscard]] const NameText& lock() const noexcept { return lock_; }          ///< `NAME.lock`
-  [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }  ///< `NAME.stopping.lock`
-  [[nodiscard]] const NameText& port() const noexcept { return port_; }          ///< `PORTNAME.port`
+  [[nodiscard]] const NameText& record() const noexcept { return record_; }        ///< `NAME.pid`
+  [[nodiscard]] const NameText& lock() const noexcept { return lock_; }            ///< `NAME.lock`
+  [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }    ///< `NAME.stopping.lock`
+  [[nodiscard]] const NameText& port() const noexcept { return port_; }            ///< `PORTNAME.port`
+  [[nodiscard]] const NameText& endpoints() const noexcept { return endpoints_; }  ///< `NAME.endpoints`
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
@@ -1394,6 +1550,7 @@ class StateFiles {
   NameText sentinel_;
   NameText sentinel_temporary_;
   NameText port_;
+  NameText endpoints_;
   ErrorKind problem_ = ErrorKind::system;
   int problem_code_ = 0;
   FixedText<error_path_capacity> culprit_;
@@ -1485,6 +1642,252 @@ template <typename H>
 }  // namespace genie::inline v0
 
 #endif  // GENIE_STATE_FILES_HPP
+// Removing and publishing files so that nobody else's is ever lost.
+#ifndef GENIE_WITHDRAW_HPP
+#define GENIE_WITHDRAW_HPP
+
+namespace genie::inline v0::detail {
+
+/// Removes whatever file has that name; that there is none is no error.
+template <typename H>
+[[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
+                                       const NameText& name) noexcept {
+  const auto removed = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
+  if (removed.ok() || removed.error == ENOENT) return {};
+  if (removed.error == EISDIR) {
+    return make_error(ErrorKind::not_a_regular_file, Operation::unlink, EISDIR, files.path_of(name));
+  }
+  return files.error(Operation::unlink, removed.error, name);
+}
+
+/// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
+/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
+/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
+/// keeps others from doing so until then, because we live and have it locked.
+/// Requires: the lock, whose record names `aside`.
+template <typename H>
+[[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
+                                    FileIdentity pinned, const NameText* aside) noexcept {
+  // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
+  const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
+  if (present.error == ENOENT) return {};
+  if (!present.ok()) return files.error(Operation::stat, present.error, name);
+  if (present.value.id != pinned) return {};
+  if (aside == nullptr) {
+    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
+    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
+    return {};
+  }
+  const NameText& temporary = *aside;
+  const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
+  if (moved.error == ENOENT) return {};
+  if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
+  const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
+  if (out.error == ENOENT) return {};
+  if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
+  if (out.value.id != pinned) {
+    const auto back = uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
+    // Taken again: then both stay, and the next claim judges them.
+    if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
+    return {};
+  }
+  const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+  if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
+  return {};
+}
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_WITHDRAW_HPP
+
+namespace genie::inline v0::detail {
+
+/// Returns: whether the open file holds a whole record; `record` means something only then.
+template <typename H>
+[[nodiscard]] Result<bool> read_endpoint_record(H& host, const StateFiles& files, const OpenStateFile<H>& opened,
+                                                EndpointRecord& record) noexcept {
+  if (opened.info.size > static_cast<std::int64_t>(endpoint_record_capacity)) return false;
+  EndpointRecordBytes bytes;
+  const auto count = read_whole(host, opened.file.get(), bytes.data(), EndpointRecordBytes::capacity());
+  if (!count.ok()) return files.error(Operation::read, count.error, files.endpoints());
+  bytes.resize(count.value);
+  return parse_endpoint_record(bytes, H::ProcessProbe::pid_limit, record);
+}
+
+/// From where a socket's path is looked up: one that is relative is relative to the state directory.
+template <typename H>
+[[nodiscard]] typename H::File origin_of(typename H::File directory, Text path) noexcept {
+  return path.starts_with("/") ? typename H::File{} : directory;
+}
+
+template <typename H>
+[[nodiscard]] SysResult<FileInfo> stat_socket(H& host, typename H::File directory,
+                                              const PublishedEndpoint& endpoint) noexcept {
+  return uninterrupted(
+      [&] { return host.files.stat_at(origin_of<H>(directory, endpoint.value), endpoint.value.c_str()); });
+}
+
+/// Whether the path names the published socket no more: it names nothing, or another file.
+[[nodiscard]] inline bool is_replaced(const SysResult<FileInfo>& found, const SocketStamp& published) noexcept {
+  if (!found.ok()) return found.error == ENOENT || found.error == ENOTDIR;
+  return found.value.type != FileType::socket || SocketStamp{found.value.id, found.value.changed_ns} != published;
+}
+
+/// Whether a socket that `record` names is still there, or may be.
+template <typename H>
+[[nodiscard]] bool has_socket(H& host, typename H::File directory, const EndpointRecord& record) noexcept {
+  for (std::size_t at = 0; at < record.count; ++at) {
+    if (record.endpoints[at].kind != EndpointKind::unix_socket) continue;
+    if (!is_replaced(stat_socket(host, directory, record.endpoints[at]), record.endpoints[at].socket)) return true;
+  }
+  return false;
+}
+
+/// Removes the sockets that the publisher of `record` has left: those that are still the very files that it published,
+/// and ours. It held the lock `lock` for life, which the caller holds now; of any other publisher nobody knows that it
+/// is dead, and a copied directory names the sockets of a server that lives elsewhere.
+/// Returns: the errno of a call that failed, EPERM where one stands that must not be removed, else 0.
+template <typename H>
+[[nodiscard]] int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory, const EndpointRecord& record,
+                                          bool is_trusted, FileIdentity lock) noexcept {
+  int error = 0;
+  const std::uint64_t user = host.process.user();
+  for (std::size_t at = 0; at < record.count; ++at) {
+    const PublishedEndpoint& endpoint = record.endpoints[at];
+    if (endpoint.kind != EndpointKind::unix_socket) continue;
+    const auto info = stat_socket(host, directory.file.get(), endpoint);
+    if (is_replaced(info, endpoint.socket)) continue;
+    if (!info.ok()) {
+      error = info.error;
+    } else if (!is_trusted || record.lock != lock || info.value.user != user) {
+      error = EPERM;
+    } else {
+      const auto removed = uninterrupted([&] {
+        return host.files.unlink(origin_of<H>(directory.file.get(), endpoint.value), endpoint.value.c_str());
+      });
+      if (!removed.ok() && removed.error != ENOENT) error = removed.error;
+    }
+  }
+  return error;
+}
+
+/// Removes a predecessor's endpoints, first the sockets that it left, then the file that tells of them. A socket that
+/// can't be removed keeps nobody from claiming: `leftover_error` gets the errno, and whoever binds to it will be told.
+/// Requires: the lock `lock`, with nobody else's record standing.
+/// Errors: unlink.
+template <typename H>
+[[nodiscard]] Result<void> invalidate_endpoints(H& host, const StateFiles& files, const OpenDirectory<H>& directory,
+                                                FileIdentity lock, int& leftover_error) noexcept {
+  OpenStateFile<H> opened;
+  const auto found = open_state_file(host, files, directory.file.get(), files.endpoints(), OpenMode::read, opened);
+  if (!found) {
+    leftover_error = found.error().code;
+  } else if (!opened.file.is_open()) {
+    return {};
+  } else {
+    EndpointRecord record;
+    const auto valid = read_endpoint_record(host, files, opened, record);
+    if (!valid.has_value()) {
+      leftover_error = valid.error().code;
+    } else if (*valid) {
+      const bool is_trusted = check_trust(host, files, directory.info, opened.info, files.endpoints()).has_value();
+      leftover_error = remove_leftover_sockets(host, directory, record, is_trusted, lock);
+    }
+  }
+  return remove_file(host, files, directory.file.get(), files.endpoints());
+}
+
+/// Removes what a dead owner published, unless a socket of it still stands: only the next owner may remove that, and
+/// only this file tells which one it is.
+/// Requires: the lock. Errors: open, read, unlink.
+template <typename H>
+[[nodiscard]] Result<void> drop_endpoints(H& host, const StateFiles& files, typename H::File directory) noexcept {
+  OpenStateFile<H> opened;
+  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) return ok;
+  if (!opened.file.is_open()) return {};
+  EndpointRecord record;
+  const auto valid = read_endpoint_record(host, files, opened, record);
+  if (!valid.has_value()) return valid.error();
+  if (*valid && has_socket(host, directory, record)) return {};
+  return remove_file(host, files, directory, files.endpoints());
+}
+
+/// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above.
+template <typename H>
+[[nodiscard]] Result<void> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+                                              const LockRecord& own, const NameText* aside) noexcept {
+  OpenStateFile<H> opened;
+  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) return ok;
+  if (!opened.file.is_open()) return {};
+  EndpointRecord record;
+  const auto valid = read_endpoint_record(host, files, opened, record);
+  if (!valid.has_value()) return valid.error();
+  if (!*valid || record.owner != own.owner || record.generation != own.generation || record.lock != own.lock) return {};
+  if (has_socket(host, directory, record)) return {};
+  return withdraw(host, files, directory, files.endpoints(), opened.info.id, aside);
+}
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_ENDPOINT_FILE_HPP
+// What `NAME.pid` proves about the process it names: alive, dead, or not to be told.
+#ifndef GENIE_JUDGE_HPP
+#define GENIE_JUDGE_HPP
+
+// Why genie came to a verdict: the reason, and both values that it compared.
+#ifndef GENIE_EVIDENCE_HPP
+#define GENIE_EVIDENCE_HPP
+
+namespace genie::inline v0 {
+
+enum class Reason : std::uint8_t {
+  none,
+  no_record,                ///< there is no record of an owner
+  lock_held,                ///< the lock is held, and its record names a process that is alive
+  lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
+  lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
+  lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
+  handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
+  claim_in_progress,        ///< somebody holds the lock and has not yet published its record
+  lock_record_unreadable,   ///< the lock is held, but its record cannot be read
+  owner_gone,               ///< the lock is held, but the recorded owner has ended
+  owner_released,           ///< the lock is held, but its owner has released it
+  writer_lost_lock,         ///< the record's writer held this lock for life, and the lock is free: it is dead
+  record_pinned,            ///< the record's writer still holds a lock on the record itself
+  start_matches,            ///< the recorded PID is alive and started when the record says
+  start_differs,            ///< the recorded PID is alive, but started at another time: a stranger
+  start_unknown,            ///< the recorded PID is alive, and no start time can be compared
+  process_gone,             ///< no process has the recorded PID
+  process_zombie,           ///< the recorded process has ended and awaits its parent
+  liveness_unknown,         ///< whether the recorded PID is alive cannot be seen
+  own_leftover,             ///< the record names this very process, which holds no claim
+  legacy_record,            ///< a record without a start time
+  empty_record,             ///< a record without content
+  garbage_record,           ///< a record that names nobody
+  stop_sentinel,            ///< a stop is in progress
+};
+
+/// What a verdict rests on.
+struct Evidence {
+  Reason reason = Reason::none;
+  ProcessIdentity recorded;              ///< as the file says
+  Observation observed;                  ///< of the recorded PID, where it was looked at
+  std::uint64_t recorded_namespace = 0;  ///< PID namespace of the recorded process, 0 where unknown
+  std::uint64_t own_namespace = 0;       ///< ours
+};
+
+/// How a directory's exclusion is guaranteed.
+enum class Assurance : std::uint8_t {
+  none,         ///< nothing has been claimed or seen yet
+  kernel_lock,  ///< by a lock that the kernel drops when its owner dies
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_EVIDENCE_HPP
+// Who holds the lock of a state directory: asks the kernel, reads the record, and never takes anything.
+#ifndef GENIE_OWNER_HPP
+#define GENIE_OWNER_HPP
 
 namespace genie::inline v0 {
 
@@ -2371,51 +2774,6 @@ class StopRegistration {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_SENTINEL_HPP
-// Removing and publishing files so that nobody else's is ever lost.
-#ifndef GENIE_WITHDRAW_HPP
-#define GENIE_WITHDRAW_HPP
-
-namespace genie::inline v0::detail {
-
-/// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
-/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
-/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
-/// keeps others from doing so until then, because we live and have it locked.
-/// Requires: the lock, whose record names `aside`.
-template <typename H>
-[[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText* aside) noexcept {
-  // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
-  const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
-  if (present.error == ENOENT) return {};
-  if (!present.ok()) return files.error(Operation::stat, present.error, name);
-  if (present.value.id != pinned) return {};
-  if (aside == nullptr) {
-    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
-    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
-    return {};
-  }
-  const NameText& temporary = *aside;
-  const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return {};
-  if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
-  const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
-  if (out.error == ENOENT) return {};
-  if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
-  if (out.value.id != pinned) {
-    const auto back = uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
-    // Taken again: then both stay, and the next claim judges them.
-    if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
-    return {};
-  }
-  const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
-  if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
-  return {};
-}
-
-}  // namespace genie::inline v0::detail
-
-#endif  // GENIE_WITHDRAW_HPP
 
 namespace genie::inline v0 {
 
@@ -2454,6 +2812,7 @@ struct ClaimReport {
   bool adopted = false;          ///< it was claimed for us by whoever started us
   Evidence evidence;             ///< why it is not ours
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
+  int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
   bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
@@ -2469,6 +2828,7 @@ struct HeldClaim {
   bool held = false;
   Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
   bool has_port = false;
+  bool has_endpoints = false;
   typename H::File directory{};
   typename H::File lock{};
   typename H::File record{};
@@ -2932,6 +3292,7 @@ class Claimant {
     held_.held = true;
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
+    held_.has_endpoints = false;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
     if (auto ok = complete_under_lock(info); !ok) {
@@ -2996,18 +3357,15 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     record_.port_name = PortFileName{Text{files_.port()}};
+    int& leftover_error = report_.leftover_error;
+    if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
   }
 
   Result<void> invalidate_port(const NameText& name) noexcept {
-    const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), name.c_str()); });
-    if (removed.ok() || removed.error == ENOENT) return {};
-    if (removed.error == EISDIR) {
-      return make_error(ErrorKind::not_a_regular_file, Operation::unlink, EISDIR, files_.path_of(name));
-    }
-    return files_.error(Operation::unlink, removed.error, name);
+    return remove_file(host_, files_, directory_.file.get(), name);
   }
 
   /// Asked before anything is touched, and again once we own the directory: a stopper writes its sentinel first and
@@ -3087,6 +3445,7 @@ template <typename H>
   // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
   const NameText temporary = files.temporary(record.temporary);
   const NameText* const aside = announced ? &temporary : nullptr;
+  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, aside));
   if (held.has_port) note(withdraw_port(host, files, held, aside));
   note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
   host.files.close(held.record);
@@ -3100,8 +3459,9 @@ template <typename H>
 }  // namespace detail
 
 /// Claims the state directory for the calling process.
-/// Effects: where `claimed`, `NAME.lock` is locked and names us, `NAME.pid` is ours, the ports of predecessors are gone
-/// and `held` is filled; else nothing is left behind. Blocks at most for `settle` and `empty_grace`.
+/// Effects: where `claimed`, `NAME.lock` is locked and names us, `NAME.pid` is ours, the ports and endpoints of
+/// predecessors are gone and `held` is filled; else nothing is left behind. Blocks at most for `settle` and
+/// `empty_grace`.
 /// Returns: an outcome. Somebody else's claim is an outcome, never an error.
 /// Errors: any policy call, with its errno; a directory, lock file or record that can't be trusted.
 template <typename H>
@@ -3110,7 +3470,7 @@ template <typename H>
   return detail::Claimant<H>{host, files, options, held}.run();
 }
 
-/// Ends a claim: port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
+/// Ends a claim: endpoints, port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
 /// Errors: the first that occurred; the lock is given up all the same.
 template <typename H>
 [[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
@@ -3290,6 +3650,25 @@ struct BootProgress {
   Milliseconds written_at;  ///< on the coarse clock
 };
 
+/// How long the rest of a step will take at `now` of the monotonic clock, if it goes on as it went.
+/// Returns: 0 where nobody can tell.
+[[nodiscard]] constexpr Milliseconds estimated_rest(const BootRecord& record, Milliseconds now) noexcept {
+  if (record.state != StepState::running || record.done == 0 || record.done >= record.total) return {};
+  const Milliseconds taken = now - record.since;
+  if (taken.count() <= 0) return {};
+  const long double rest = static_cast<long double>(record.total - record.done) / static_cast<long double>(record.done);
+  const long double estimate = static_cast<long double>(taken.count()) * rest;
+  constexpr long double longest = 1e15L;
+  return Milliseconds{static_cast<std::int64_t>(estimate < longest ? estimate : longest)};
+}
+
+/// Returns: per cent of a step; 0 where its total is not known.
+[[nodiscard]] constexpr unsigned percentage(const BootRecord& record) noexcept {
+  if (record.total == 0) return 0;
+  const std::uint64_t done = record.done < record.total ? record.done : record.total;
+  return static_cast<unsigned>(static_cast<long double>(done) * 100 / static_cast<long double>(record.total));
+}
+
 namespace detail {
 
 template <typename H>
@@ -3405,6 +3784,355 @@ class BootStep {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_BOOT_HPP
+// Endpoints: where and how a server can be reached, under names, published together and believed only while the owner
+// that published them lives.
+#ifndef GENIE_ENDPOINTS_HPP
+#define GENIE_ENDPOINTS_HPP
+
+// Publishing a small file as the owner: complete from the first instant it is visible, and never unnoticed litter.
+#ifndef GENIE_PUBLISH_HPP
+#define GENIE_PUBLISH_HPP
+
+namespace genie::inline v0::detail {
+
+/// Errors: `not_claimed`, also where the directory was lost: it is somebody else's by now, or about to be.
+template <typename H>
+[[nodiscard]] Result<void> check_publisher(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                           const NameText& name) noexcept {
+  switch (verify_claim(host, files, held)) {
+    case Ownership::held:
+    case Ownership::record_missing:
+    case Ownership::lock_missing: return {};
+    default: return files.refusal(ErrorKind::not_claimed, Operation::create, name);
+  }
+}
+
+/// Gives the file `name` the content `bytes`, in place of what it was.
+/// Requires: `check_publisher`.
+/// Errors: create, write, rename.
+template <typename H>
+[[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
+                                        Text bytes) noexcept {
+  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
+  if (held.written.temporary != 0) {
+    const NameText earlier = files.temporary(held.written.temporary);
+    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+  }
+  held.written.temporary = host.process.random() | 1U;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  const NameText temporary = files.temporary(held.written.temporary);
+  const auto created =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  const auto written = write_whole(host, created.value, bytes);
+  host.files.close(created.value);
+  const auto renamed =
+      written.ok() ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), name.c_str()); })
+                   : SysResult<void>::failure(written.error);
+  if (!renamed.ok()) {
+    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+    return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, name);
+  }
+  return {};
+}
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_PUBLISH_HPP
+
+namespace genie::inline v0 {
+
+/// What a server wants to publish. Borrows its texts.
+struct Endpoint {
+  Text name;
+  EndpointKind kind = EndpointKind::tcp;
+  std::uint16_t port = 0;
+  Text value;
+
+  [[nodiscard]] static constexpr Endpoint tcp(Text name, std::uint16_t port) noexcept {
+    return {name, EndpointKind::tcp, port, {}};
+  }
+  /// A socket that exists. A relative path is relative to the state directory.
+  [[nodiscard]] static constexpr Endpoint unix_socket(Text name, Text path) noexcept {
+    return {name, EndpointKind::unix_socket, 0, path};
+  }
+  [[nodiscard]] static constexpr Endpoint text(Text name, Text value) noexcept {
+    return {name, EndpointKind::text, 0, value};
+  }
+};
+
+enum class EndpointStanding : std::uint8_t {
+  absent,   ///< nothing is published
+  live,     ///< published by the owner that lives now
+  stale,    ///< published by an owner that is no more
+  unknown,  ///< whether its publisher lives cannot be told, or the file cannot be read as one of ours
+};
+
+/// All that an owner has published. Dial only what is `live`; the rest is for people.
+struct EndpointsView {
+  EndpointStanding standing = EndpointStanding::absent;
+  ProcessIdentity owner;         ///< the publisher; PID 0 where nobody is named
+  std::uint64_t generation = 0;  ///< of its claim
+  PublishedEndpoint endpoints[endpoint_capacity];
+  std::size_t count = 0;
+
+  /// Returns: null where there is none of that name.
+  [[nodiscard]] const PublishedEndpoint* find(Text name) const noexcept {
+    for (std::size_t at = 0; at < count; ++at) {
+      if (Text{endpoints[at].name} == name) return &endpoints[at];
+    }
+    return nullptr;
+  }
+};
+
+/// One of them. Dial it only where it is `live`.
+struct EndpointView {
+  EndpointStanding standing = EndpointStanding::absent;
+  ProcessIdentity owner;
+  std::uint64_t generation = 0;
+  PublishedEndpoint endpoint;  ///< nameless where there is none
+};
+
+/// Returns: the path of a published socket, whole wherever the reader's working directory is.
+[[nodiscard]] inline PathText socket_path(const StateFiles& files, Text value) noexcept {
+  return value.starts_with("/") ? PathText{value} : files.path_of(value);
+}
+
+/// Whether these could be published; asks nobody and touches nothing.
+/// Errors: a kind for each reason, with the offending value as `path` and the limit that it exceeds.
+template <typename H>
+[[nodiscard]] Result<void> check_endpoints(const StateFiles& files, const Endpoint* endpoints,
+                                           std::size_t count) noexcept {
+  const auto refused = [](ErrorKind kind, Text value, std::size_t limit = 0) noexcept {
+    Error error = make_error(kind, Operation::none, 0, value);
+    error.limit = limit;
+    return error;
+  };
+  if (count > endpoint_capacity) {
+    return refused(ErrorKind::too_many_endpoints, endpoints[endpoint_capacity].name, endpoint_capacity);
+  }
+  for (std::size_t at = 0; at < count; ++at) {
+    const Endpoint& endpoint = endpoints[at];
+    if (!is_endpoint_name(endpoint.name)) {
+      return refused(ErrorKind::invalid_endpoint_name, endpoint.name, EndpointName::capacity());
+    }
+    for (std::size_t other = 0; other < at; ++other) {
+      if (endpoints[other].name == endpoint.name) return refused(ErrorKind::duplicate_endpoint, endpoint.name);
+    }
+    if (endpoint.kind == EndpointKind::tcp) {
+      if (endpoint.port == 0) return refused(ErrorKind::invalid_port, endpoint.name);
+      continue;
+    }
+    const bool is_socket = endpoint.kind == EndpointKind::unix_socket;
+    if (is_socket) {
+      const PathText path = socket_path(files, endpoint.value);
+      constexpr std::size_t platforms = H::Filesystem::socket_path_limit;
+      constexpr std::size_t limit = platforms < EndpointText::capacity() ? platforms : EndpointText::capacity();
+      if (path.overflowed() || path.size() > limit) return refused(ErrorKind::socket_path_too_long, path, limit);
+    } else if (endpoint.value.size() > EndpointText::capacity()) {
+      return refused(ErrorKind::endpoint_text_too_long, endpoint.value, EndpointText::capacity());
+    }
+    if (!is_printable(endpoint.value) || (is_socket && endpoint.value.empty())) {
+      return refused(ErrorKind::invalid_endpoint_text, endpoint.name);
+    }
+  }
+  return {};
+}
+
+/// Publishes these as ours, all at once, in place of what we published before.
+/// Requires: the claim; of each socket, that it is bound.
+/// Errors: those of `check_endpoints`; `not_a_socket`; stat, create, write, rename; `not_claimed` also where the
+/// directory was lost.
+template <typename H>
+[[nodiscard]] Result<void> publish_endpoints(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                             const Endpoint* endpoints, std::size_t count) noexcept {
+  using namespace detail;
+  if (auto ok = check_endpoints<H>(files, endpoints, count); !ok) return ok;
+  if (auto ok = check_publisher(host, files, held, files.endpoints()); !ok) return ok;
+  EndpointRecord record;
+  record.owner = held.written.owner;
+  record.generation = held.written.generation;
+  record.lock = held.written.lock;
+  for (; record.count < count; ++record.count) {
+    const Endpoint& endpoint = endpoints[record.count];
+    PublishedEndpoint& published = record.endpoints[record.count];
+    published.name = EndpointName{endpoint.name};
+    published.kind = endpoint.kind;
+    published.port = endpoint.port;
+    published.value = EndpointText{endpoint.value};
+    if (endpoint.kind != EndpointKind::unix_socket) continue;
+    const auto info = stat_socket(host, held.directory, published);
+    if (!info.ok()) {
+      return make_error(ErrorKind::system, Operation::stat, info.error, socket_path(files, endpoint.value));
+    }
+    if (info.value.type != FileType::socket) {
+      return make_error(ErrorKind::not_a_socket, Operation::none, 0, socket_path(files, endpoint.value));
+    }
+    published.socket = {info.value.id, info.value.changed_ns};
+  }
+  if (auto ok = publish_file(host, files, held, files.endpoints(), encode_endpoint_record(record)); !ok) return ok;
+  held.has_endpoints = true;
+  return {};
+}
+
+namespace detail {
+
+/// What a look at the lock, taken after `published` was read, proves of its publisher.
+[[nodiscard]] inline EndpointStanding judge_publisher(const EndpointRecord& published, FileIdentity lock,
+                                                      const OwnerView& now) noexcept {
+  // Published under another lock file: nobody here knows who holds that one.
+  if (published.lock != lock) return EndpointStanding::unknown;
+  switch (now.standing) {
+    case LockStanding::free:      // it held the lock for life
+    case LockStanding::claiming:  // which somebody else has by now, or it is just being released
+      return EndpointStanding::stale;
+    case LockStanding::owned:
+      if (published.generation == now.record.generation && published.owner == now.record.owner) {
+        return EndpointStanding::live;
+      }
+      return published.generation < now.record.generation ? EndpointStanding::stale : EndpointStanding::unknown;
+    case LockStanding::orphaned:
+      return published.generation <= now.record.generation ? EndpointStanding::stale : EndpointStanding::unknown;
+    case LockStanding::unsure: break;
+  }
+  return EndpointStanding::unknown;
+}
+
+/// One look. First the file, then the lock: so the answer was true when the lock was looked at.
+/// Returns: false where the file was replaced meanwhile, and there may be a better answer.
+template <typename H>
+[[nodiscard]] Result<bool> look_at_endpoints(H& host, const StateFiles& files, typename H::File directory,
+                                             EndpointsView& view) noexcept {
+  view = EndpointsView{};
+  OpenStateFile<H> opened;
+  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {
+    return ok.error();
+  }
+  if (!opened.file.is_open()) return true;
+  EndpointRecord record;
+  const auto valid = read_endpoint_record(host, files, opened, record);
+  if (!valid.has_value()) return valid.error();
+  view.standing = EndpointStanding::unknown;
+  if (!*valid) return true;
+  view.owner = record.owner;
+  view.generation = record.generation;
+  view.count = record.count;
+  for (std::size_t at = 0; at < record.count; ++at) view.endpoints[at] = record.endpoints[at];
+
+  OpenStateFile<H> lock;
+  if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::read, lock); !ok) return ok.error();
+  if (!lock.file.is_open()) return true;
+  const auto now = inspect_lock(host, files, lock.file.get(), lock.info.id);
+  if (!now) return now.error();
+  view.standing = judge_publisher(record, lock.info.id, *now);
+  if (view.standing != EndpointStanding::stale) return true;
+  const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.endpoints().c_str()); });
+  if (!named.ok() && named.error != ENOENT) return files.error(Operation::stat, named.error, files.endpoints());
+  return named.ok() && named.value.id == opened.info.id;
+}
+
+/// `has_directory` tells whether there is a state directory.
+template <typename H>
+[[nodiscard]] Result<EndpointsView> read_endpoints(H& host, const StateFiles& files, bool& has_directory) noexcept {
+  EndpointsView view;
+  OpenDirectory<H> directory;
+  has_directory = false;
+  if (auto ok = open_state_directory(host, files, false, directory); !ok) {
+    if (ok.error().code != ENOENT || ok.error().kind != ErrorKind::system) return ok.error();
+    return view;
+  }
+  has_directory = true;
+  // Each further round means that somebody published or released while we looked.
+  for (int round = 0; round < 16; ++round) {
+    const auto settled = look_at_endpoints(host, files, directory.file.get(), view);
+    if (!settled.has_value()) return settled.error();
+    if (*settled) break;
+  }
+  return view;
+}
+
+/// The path that changes when the state directory does, or comes into being.
+[[nodiscard]] inline PathText watched_path(const StateFiles& files, bool has_directory) noexcept {
+  // With a last component, so that a link to the directory is followed.
+  if (has_directory) return files.path_of(".");
+  Text path = files.directory();
+  while (path.ends_with("/")) path = path.first(path.size() - 1);
+  std::size_t end = path.size();
+  while (end > 0 && path[end - 1] != '/') --end;
+  PathText parent{path.first(end)};
+  parent.append('.');
+  return parent;
+}
+
+/// Looks until `wanted(view)`, each time that something has changed in the directory.
+template <typename H, typename Wanted>
+[[nodiscard]] Result<EndpointsView> wait_until(H& host, const StateFiles& files, Milliseconds deadline,
+                                               Wanted&& wanted) noexcept {
+  bool has_directory = false;
+  for (;;) {
+    const bool watches_directory = has_directory;
+    const PathText path = watched_path(files, watches_directory);
+    ChangeWait<H> wait{host, deadline};
+    for (;;) {
+      const auto view = read_endpoints(host, files, has_directory);
+      if (!view || wanted(*view)) return view;
+      if (has_directory != watches_directory) break;
+      if (!wait.next(path.c_str())) return view;
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Looks what is published. Effects: none.
+/// Errors: open_directory, open, stat, read, query_lock; anything but a regular file in the file's place. A missing
+/// directory is no error, but `absent`.
+template <typename H>
+[[nodiscard]] Result<EndpointsView> read_endpoints(H& host, const StateFiles& files) noexcept {
+  bool has_directory = false;
+  return detail::read_endpoints(host, files, has_directory);
+}
+
+/// The same for one name. Returns: `absent` where others are published, but none of that name.
+template <typename H>
+[[nodiscard]] Result<EndpointView> read_endpoint(H& host, const StateFiles& files, Text name) noexcept {
+  const auto all = read_endpoints(host, files);
+  if (!all) return all.error();
+  EndpointView view;
+  view.owner = all->owner;
+  view.generation = all->generation;
+  const PublishedEndpoint* const found = all->find(name);
+  if (found != nullptr) view.endpoint = *found;
+  // A file that names nobody cannot be read, and may name it.
+  if (found != nullptr || all->owner.pid == 0) view.standing = all->standing;
+  return view;
+}
+
+/// Waits until the endpoints of a generation after `after_generation` are live; 0 waits for any.
+/// Returns: them, as soon as they are; or what stands when `deadline`, on the monotonic clock, has passed. The kernel
+/// tells when to look again, where it can.
+/// Errors: as `read_endpoints`.
+template <typename H>
+[[nodiscard]] Result<EndpointsView> wait_for_endpoints(H& host, const StateFiles& files, std::uint64_t after_generation,
+                                                       Milliseconds deadline) noexcept {
+  return detail::wait_until(host, files, deadline, [after_generation](const EndpointsView& view) noexcept {
+    return view.standing == EndpointStanding::live && view.generation > after_generation;
+  });
+}
+
+/// The same, until one of that name is among them: an owner may publish several times.
+template <typename H>
+[[nodiscard]] Result<EndpointsView> wait_for_endpoint(H& host, const StateFiles& files, Text name,
+                                                      std::uint64_t after_generation, Milliseconds deadline) noexcept {
+  return detail::wait_until(host, files, deadline, [name, after_generation](const EndpointsView& view) noexcept {
+    return view.standing == EndpointStanding::live && view.generation > after_generation && view.find(name) != nullptr;
+  });
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_ENDPOINTS_HPP
 // How the last start failed: kept in the lock file for everybody who waited for it, and for `status`, until a start
 // succeeds.
 #ifndef GENIE_FAILURE_HPP
@@ -3677,43 +4405,13 @@ template <typename H>
                                         std::uint16_t port) noexcept {
   using namespace detail;
   if (port == 0) return files.refusal(ErrorKind::invalid_port, Operation::create, files.port());
-  switch (verify_claim(host, files, held)) {
-    case Ownership::held:
-    case Ownership::record_missing:
-    case Ownership::lock_missing: break;
-    default:
-      // Somebody else's by now, or about to be.
-      return files.refusal(ErrorKind::not_claimed, Operation::create, files.port());
-  }
+  if (auto ok = check_publisher(host, files, held, files.port()); !ok) return ok;
   PortRecord record;
   record.port = port;
   record.owner = held.written.owner;
   record.generation = held.written.generation;
   record.lock = held.written.lock;
-  const PortRecordBytes bytes = encode_port_record(record);
-
-  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  const auto written = write_whole(host, created.value, bytes);
-  host.files.close(created.value);
-  const auto renamed =
-      written.ok()
-          ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), files.port().c_str()); })
-          : SysResult<void>::failure(written.error);
-  if (!renamed.ok()) {
-    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
-    return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, files.port());
-  }
+  if (auto ok = publish_file(host, files, held, files.port(), encode_port_record(record)); !ok) return ok;
   held.has_port = true;
   return {};
 }
@@ -3746,6 +4444,7 @@ struct StatusReport {
   Assurance assurance = Assurance::none;
   PortView port;
   StopIntent stop;
+  Milliseconds looked_at;               ///< monotonic; when this was seen
   Milliseconds uptime;                  ///< since the owner claimed, suspend included; 0 where unknown
   FixedText<63> build;                  ///< what the owner says of itself
   VersionText version;                  ///< the same
@@ -3857,7 +4556,8 @@ template <typename H>
       report.build = found.lock.record.build;
       report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
-        report.uptime = host.clock.monotonic() - found.lock.record.claimed_monotonic;
+        report.looked_at = host.clock.monotonic();
+        report.uptime = report.looked_at - found.lock.record.claimed_monotonic;
       }
     }
   } else {
@@ -3873,7 +4573,7 @@ template <typename H>
       // Its record may still be its predecessor's.
       report.state = ServerState::starting;
       if (found.lock.evidence.reason == Reason::handing_over) {
-        if (found.lock.record.heir.pid != 0) report.owner = found.lock.record.heir;
+        report.owner = found.lock.record.heir;  // nobody yet, until its starter has named it
       } else if (found.lock.evidence.recorded.pid == 0) {
         report.owner = ProcessIdentity{};
         report.server = ProcessIdentity{};
@@ -4002,6 +4702,7 @@ template <typename H, typename MayRemove>
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.port().c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, files.port());
+  if (auto ok = drop_endpoints(host, files, directory); !ok) return ok.error();
   return result;
 }
 
@@ -4512,6 +5213,7 @@ class LinuxClock {
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 // What the Linux policies share: descriptors that close themselves or stay out of the way, a poll with a deadline,
@@ -4623,6 +5325,8 @@ class LinuxFilesystem {
   struct Watch {
     int descriptor = -1;
   };
+  /// Less the character that ends it. Source: `unix(7)`.
+  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
 
   /// Where a launched process finds the file that its starter handed to it.
   static constexpr int inherited_descriptor = 3;
@@ -4812,10 +5516,11 @@ class LinuxFilesystem {
   static FileInfo translated(const struct ::stat& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)   ? FileType::regular
-                  : S_ISDIR(info.st_mode) ? FileType::directory
-                  : S_ISLNK(info.st_mode) ? FileType::symbolic_link
-                                          : FileType::other;
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
     result.permissions = info.st_mode & 01777U;
     result.user = info.st_uid;
     result.links = info.st_nlink;
@@ -5265,6 +5970,15 @@ class ServeGuard {
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.
   Result<void> publish_port(std::uint16_t port) noexcept { return genie::publish_port(host_, files_, held_, port); }
 
+  /// Publishes how else it can be reached, all at once; see `genie::publish_endpoints`. Requires: the claim.
+  Result<void> publish_endpoints(const Endpoint* endpoints, std::size_t count) noexcept {
+    return genie::publish_endpoints(host_, files_, held_, endpoints, count);
+  }
+  template <std::size_t Count>
+  Result<void> publish_endpoints(const Endpoint (&endpoints)[Count]) noexcept {
+    return publish_endpoints(endpoints, Count);
+  }
+
   /// Whether somebody holds the directory; see `genie::is_running`. Three system calls with a live owner.
   Result<bool> running() noexcept { return is_running(host_, files_); }
   /// The verdict with its evidence; see `genie::status`.
@@ -5274,6 +5988,17 @@ class ServeGuard {
     const auto report = genie::status(host_, files_);
     if (!report) return report.error();
     return report->port.port;
+  }
+  /// What is published, and whether it may be dialled; see `genie::read_endpoints`.
+  Result<EndpointsView> endpoints() noexcept { return read_endpoints(host_, files_); }
+  Result<EndpointView> endpoint(Text name) noexcept { return read_endpoint(host_, files_, name); }
+  /// Waits for at most `span` until endpoints of a later generation are live; see `genie::wait_for_endpoints`.
+  Result<EndpointsView> wait_for_endpoints(std::uint64_t after_generation, Milliseconds span) noexcept {
+    return genie::wait_for_endpoints(host_, files_, after_generation, host_.clock.monotonic() + span);
+  }
+  /// The same, until one of that name is among them; see `genie::wait_for_endpoint`.
+  Result<EndpointsView> wait_for_endpoint(Text name, std::uint64_t after_generation, Milliseconds span) noexcept {
+    return genie::wait_for_endpoint(host_, files_, name, after_generation, host_.clock.monotonic() + span);
   }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }

@@ -31,6 +31,13 @@ class GenieCategory final : public std::error_category {
       case ErrorKind::identity_unknown: return "the recorded process cannot be told from a stranger's";
       case ErrorKind::own_process: return "a process cannot stop itself this way";
       case ErrorKind::invalid_port: return "0 is not a port";
+      case ErrorKind::invalid_endpoint_name: return "not a usable name of an endpoint";
+      case ErrorKind::duplicate_endpoint: return "two endpoints have this name";
+      case ErrorKind::too_many_endpoints: return "more endpoints than one owner can publish";
+      case ErrorKind::invalid_endpoint_text: return "an endpoint's text has control characters, or its path is empty";
+      case ErrorKind::endpoint_text_too_long: return "an endpoint's text is too long";
+      case ErrorKind::socket_path_too_long: return "the path is too long for a Unix socket on this platform";
+      case ErrorKind::not_a_socket: return "not a Unix socket";
       case ErrorKind::not_claimed: return "this process does not own the state directory";
       case ErrorKind::interrupted: return "overtaken by others too often";
     }
