@@ -19,7 +19,7 @@ case ${1:-} in
   *) seconds=$1 ;;
 esac
 
-codecs=(pid_record port_record endpoint_record sentinel_record lock_record text)
+codecs=(pid_record port_record endpoint_record sentinel_record lock_record boot_record failure_record text)
 jobs=${GENIE_JOBS:-2}
 seed=${GENIE_FUZZ_SEED:-1}
 out=$PWD/build/fuzz

@@ -2,7 +2,7 @@
 // they say, and a write half-way is never taken for a third record.
 #include <genie/record/lock_record.hpp>
 
-#include "fuzz/support.hpp"
+#include "fuzz/sealed.hpp"
 
 namespace {
 
@@ -13,24 +13,9 @@ using genie::Milliseconds;
 
 constexpr std::string_view header{"genie-lock 1\n"};
 
-/// FNV-1a, 64 bits, as its authors describe it, in 16 hexadecimal digits.
-std::string checksum_of(std::string_view bytes) {
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : bytes) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 1099511628211U;
-  }
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-  return digits;
-}
+using fuzz::checksum_of;
 
-std::string sealed(std::string_view lines) {
-  std::string bytes{header};
-  bytes += lines;
-  if (bytes.back() != '\n') bytes += '\n';
-  return bytes + "checksum " + checksum_of(bytes) + "\n";
-}
+std::string sealed(std::string_view lines) { return fuzz::sealed(header, lines); }
 
 bool read_number(std::string_view text, std::uint64_t& value) {
   const auto number = fuzz::number_of(text, UINT64_MAX);
@@ -58,8 +43,8 @@ bool read_identity(std::string_view text, genie::Pid limit, genie::ProcessIdenti
   return read.has_value();
 }
 bool read_phase(std::string_view text, genie::Phase& phase) {
-  for (const genie::Phase candidate :
-       {genie::Phase::claiming, genie::Phase::starting, genie::Phase::running, genie::Phase::released}) {
+  for (const genie::Phase candidate : {genie::Phase::claiming, genie::Phase::launching, genie::Phase::starting,
+                                       genie::Phase::running, genie::Phase::released}) {
     if (text != genie::to_string(candidate)) continue;
     phase = candidate;
     return true;
@@ -85,6 +70,9 @@ bool read_line(std::string_view key, std::string_view value, genie::Pid limit, L
   if (key == "claimed") return read_time(value, record.claimed_wall);
   if (key == "claimed-monotonic") return read_time(value, record.claimed_monotonic);
   if (key == "server") return read_identity(value, limit, record.server);
+  if (key == "heir") return read_identity(value, limit, record.heir);
+  if (key == "failed") return read_number(value, record.failed);
+  if (key == "version") record.version = genie::VersionText{value.substr(0, 31)};
   if (key == "port") record.port_name = genie::PortFileName{value.substr(0, 205)};
   if (key == "build") record.build = genie::FixedText<63>{value.substr(0, 63)};
   return true;
@@ -113,14 +101,10 @@ LockRecordKind expected_of(std::string_view bytes, genie::Pid limit, LockRecord&
 
 /// A record as it reads when it was written once: control characters of a consumer's text are spaces then.
 LockRecord written(LockRecord record) {
-  const auto as_line = [](auto& text) {
-    for (std::size_t at = 0; at < text.size(); ++at) {
-      char& c = text.data()[at];
-      if (c == '\n' || c == '\r' || c == '\0') c = ' ';
-    }
-  };
+  using fuzz::as_line;
   as_line(record.port_name);
   as_line(record.build);
+  as_line(record.version);
   for (Milliseconds* const time : {&record.claimed_wall, &record.claimed_monotonic}) {
     if (*time < Milliseconds{}) *time = Milliseconds{};
   }
@@ -152,7 +136,7 @@ LockRecordKind check_text(std::string_view text) {
     require(kind == expected_of(text, limit, expected), "the kind is as documented", text);
     require(record == expected, "a record says what its lines say, and is untouched where it is not valid", text);
     if (kind != LockRecordKind::valid) continue;
-    for (const genie::ProcessIdentity& one : {record.owner, record.judged, record.server}) {
+    for (const genie::ProcessIdentity& one : {record.owner, record.judged, record.server, record.heir}) {
       require(one.pid >= 0 && one.pid <= limit && (one.pid != 0 || !one.start.known), "PIDs are in their range", text);
     }
     require(record.claimed_wall >= Milliseconds{} && record.claimed_monotonic >= Milliseconds{} &&
@@ -166,7 +150,7 @@ LockRecordKind check_text(std::string_view text) {
 LockRecord record_of(fuzz::Source& source) {
   LockRecord record;
   record.generation = source.number();
-  record.phase = static_cast<genie::Phase>(source.below(4));
+  record.phase = static_cast<genie::Phase>(source.below(5));
   record.owner = source.identity();
   std::string boot = source.text(40);
   for (char& c : boot) c = "0123456789abcdef"[static_cast<unsigned char>(c) % 16];
@@ -181,6 +165,9 @@ LockRecord record_of(fuzz::Source& source) {
   record.server = source.identity();
   record.port_name = genie::PortFileName{source.text(206)};
   record.build = genie::FixedText<63>{source.text(64)};
+  record.heir = source.identity();
+  record.version = genie::VersionText{source.text(32)};
+  record.failed = source.number();
   return record;
 }
 

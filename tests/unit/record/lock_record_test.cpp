@@ -44,6 +44,9 @@ LockRecord sample() {
   record.server = {4712, known_start(992)};
   record.port_name = genie::PortFileName{"pgserve.port"};
   record.build = genie::FixedText<63>{"genie 1.2.3 (abc def)"};
+  record.heir = {4713, known_start(993)};
+  record.version = genie::VersionText{"1.2.3"};
+  record.failed = 40;
   return record;
 }
 
@@ -51,15 +54,16 @@ LockRecord largest() {
   constexpr genie::ProcessIdentity somebody{INT64_MAX, known_start(UINT64_MAX)};
   constexpr FileStamp stamp{UINT64_MAX, INT64_MAX};
   LockRecord record;
-  record.generation = record.temporary = UINT64_MAX;
-  record.phase = Phase::claiming;
-  record.owner = record.judged = record.server = somebody;
+  record.generation = record.temporary = record.failed = UINT64_MAX;
+  record.phase = Phase::launching;
+  record.owner = record.judged = record.server = record.heir = somebody;
   record.origin = {BootId{std::string(40, 'b')}, UINT64_MAX};
   record.lock = {UINT64_MAX, UINT64_MAX};
   record.record = record.judged_record = stamp;
   record.claimed_wall = record.claimed_monotonic = Milliseconds{INT64_MAX};
   record.port_name = genie::PortFileName{std::string(205, 'p')};
   record.build = genie::FixedText<63>{std::string(63, '\xc3')};
+  record.version = genie::VersionText{std::string(31, '9')};
   return record;
 }
 
@@ -105,7 +109,7 @@ TEST_CASE("a lock record reads back, and always fills the same bytes", "[lock_re
     CHECK(parse_lock_record(bytes, INT64_MAX, again) == LockRecordKind::valid);
     CHECK(again == record);
   }
-  for (const Phase phase : {Phase::claiming, Phase::starting, Phase::running, Phase::released}) {
+  for (const Phase phase : {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released}) {
     LockRecord record = sample();
     record.phase = phase;
     LockRecord again;
