@@ -221,10 +221,12 @@ class Claimant {
   bool is_heir_of(const OwnerView& view) noexcept {
     const LockRecord& record = view.record;
     if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
-    if (record.heir.pid != host_.process.self() || !is_visible_from(record.origin, host_.process.origin()))
-      return false;
-    // A starter may not have seen when we started; then that we share its lock must do.
-    return !record.heir.start.known || record.heir == own_identity(host_);
+    if (record.heir.pid != host_.process.self()) return false;
+    // Without /proc nobody knows who we are; then that we share the lock must do.
+    const ProcessOrigin own = host_.process.origin();
+    if (own.pid_namespace != 0 && record.origin.pid_namespace != 0 && record.origin != own) return false;
+    const ProcessIdentity self = own_identity(host_);
+    return !record.heir.start.known || !self.start.known || record.heir == self;
   }
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced

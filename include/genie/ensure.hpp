@@ -78,12 +78,19 @@ class Ensurer {
     const Milliseconds began = host_.clock.monotonic();
     deadline_ = options_.deadline.count() > 0 ? began + options_.deadline : never;
     progress_at_ = began;
-    for (;;) {
+    // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
+    constexpr int patience = 64;
+    for (int overtaken = 0; overtaken < patience;) {
       const Result<Step> step = attempt();
       if (!step) return step.error();
       if (*step == Step::finished) return report_;
-      if (*step == Step::wait && !wait_.next(files_.lock_path().c_str())) return too_late();
+      if (*step == Step::again) {
+        ++overtaken;
+      } else if (!wait_.next(files_.lock_path().c_str())) {
+        return too_late();
+      }
     }
+    return files_.refusal(ErrorKind::interrupted, Operation::lock, files_.lock());
   }
 
  private:

@@ -104,7 +104,8 @@ class StopRun {
 
   /// A server that is being started can be stopped; its starter is a client, and is never signalled.
   static bool has_heir(const OwnerView& lock) noexcept {
-    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0;
+    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0 &&
+           lock.evidence.recorded == lock.record.heir;
   }
 
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {

@@ -695,6 +695,64 @@ TEST_CASE("a starter's own other callers join, and are not taken for the server"
   CHECK(world.servers.size() == 1);
 }
 
+TEST_CASE("without /proc, sharing the lock tells a server that the claim is its own", "[ensure]") {
+  World world;
+  world.machine.processes.has_proc = false;
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->owner.pid == world.server().contender.identity.pid);
+  CHECK(world.server().guard.owns());
+}
+
+TEST_CASE("a process that is no heir, or shares no lock, adopts nothing", "[ensure]") {
+  World world;
+  const Contender starter = world.machine.spawn();
+  Guard starting = guard_of(starter);
+  genie::HeldClaim<Guard::Host> held;
+  genie::ClaimOptions options;
+  options.launching = true;
+  REQUIRE(genie::claim(starting.host(), starting.files(), options, held)->owned());
+  const Contender heir = world.machine.spawn();
+  REQUIRE(genie::name_heir(starting.host(), starting.files(), held, heir.identity));
+  SECTION("somebody else") {
+    const auto claim = guard_of(world.machine.spawn()).claim();
+    REQUIRE(claim);
+    CHECK(claim->outcome == genie::ClaimOutcome::contended);
+    CHECK(claim->evidence.reason == genie::Reason::handing_over);
+  }
+  SECTION("the heir by its PID, which has been used again") {
+    world.machine.processes.processes[heir.index()].start += 1;
+    const auto claim = guard_of(heir).claim();
+    REQUIRE(claim);
+    CHECK(claim->outcome == genie::ClaimOutcome::contended);
+  }
+  SECTION("the heir, which has closed what it inherited") {
+    const auto claim = guard_of(heir).claim();
+    REQUIRE_FALSE(claim);
+    CHECK(claim.error().operation == genie::Operation::inherit);
+  }
+  SECTION("the heir, with another file in its place") {
+    world.machine.disk.write_file("/tmp/other", "");
+    Contender self = heir;
+    REQUIRE(self.filesystem.open({}, "/tmp/other", genie::OpenMode::read, 0).ok());
+    const auto claim = guard_of(heir).claim();
+    REQUIRE_FALSE(claim);
+    CHECK(claim.error().operation == genie::Operation::inherit);
+  }
+  SECTION("the heir, with an open lock file that holds no lock") {
+    Contender self = heir;
+    REQUIRE(self.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0).ok());
+    const auto claim = guard_of(heir).claim();
+    REQUIRE_FALSE(claim);
+    CHECK(claim.error().operation == genie::Operation::inherit);
+    CHECK(claim.error().code == EAGAIN);
+  }
+  CHECK(world.machine.disk.read_file(record_path) == text_of(starter.identity));
+  CHECK(genie::take_back(starting.host(), starting.files(), held, nullptr));
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+}
+
 TEST_CASE("an owner that an older program left a record of is used, and never replaced", "[ensure]") {
   World world;
   const Contender older = world.machine.spawn();
