@@ -471,8 +471,14 @@ class Rules {
     machine.disk.settle(machine.time);
   }
   /// Whether the call has launched a process that one of the programs must run in now.
-  [[nodiscard]] static bool launches(const Request& request, const Response& response) noexcept {
-    return request.call == Call::let_go && response.error == 0;
+  [[nodiscard]] static bool launches(const Machine& machine, const std::vector<Seat>& seats, const Request& request,
+                                     const Response& response) {
+    if (request.call != Call::let_go || response.error != 0) return false;
+    const auto child = static_cast<ProcessIndex>(request.file);
+    for (const Seat& seat : seats) {
+      if (seat.status != SeatStatus::unborn && seat.process == child) return false;
+    }
+    return !machine.time.ended(child);
   }
   /// Returns: the seat for it; the number of seats where none is left.
   [[nodiscard]] std::size_t seat_for(const Machine& machine, const std::vector<Seat>& seats,

@@ -322,7 +322,7 @@ class ExploredFilesystem : public detail::GateView {
 };
 
 /// The launcher policy under exploration. A child runs the explored program that is `Program::launched` by that path;
-/// of its plan, arguments, environment and log are not kept.
+/// of its plan, arguments and environment are not kept.
 class ExploredLauncher : public detail::GateView {
  public:
   using Child = FakeLauncher::Child;
@@ -332,6 +332,7 @@ class ExploredLauncher : public detail::GateView {
     const Response& response = ask(Call::spawn, [&](Request& request) {
       request.one = plan.program;
       request.two = plan.directory;
+      if (plan.log != nullptr) request.two.append(1, '\0').append(plan.log);
       request.file = file.descriptor;
       request.second = plan.file_mode_mask;
       request.third = plan.adopts_orphans ? 1 : 0;

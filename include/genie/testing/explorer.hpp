@@ -659,12 +659,13 @@ class StateSearch {
       breach_ = {"a bound on own steps", "a program makes ever more calls"};
       return false;
     }
-    return !Rules::launches(*request_, tree_.response(response_)) || seat_launched();
+    return request_->call != Call::let_go || seat_launched();
   }
 
-  /// Returns: false where no copy is left for the process.
+  /// Returns: false where no copy is left for the process that was let go.
   bool seat_launched() {
     view(successor_);
+    if (!Rules::launches(machines_[successor_.machine], seats_, *request_, tree_.response(response_))) return true;
     const std::size_t at = rules_.seat_for(machines_[successor_.machine], seats_, *request_);
     if (at == seats_.size()) {
       breach_ = {Rules::launch_rule, Rules::launch_breach};

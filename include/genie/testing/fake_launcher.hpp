@@ -1,13 +1,14 @@
 // The launcher policy on a simulated machine, and one simulated process with all its policies.
 //
-// Models: a child that is held until it is let go, and ends by itself if its launcher ends before; what it shares and
-// what it does not; descent, sessions and groups of its own; how it ended; a zombie and its PID until it is reaped; an
-// executable that is missing (one that `Programs` does not know) or that cannot be executed (`let_go` fails: the child
-// has ended then, with status 127).
+// Models: a child that is held until it is let go, and ends by itself if its launcher ends or closes it before; what it
+// shares and what it does not; its log, created where it is missing, as descriptor 1; descent, a session and a group of
+// its own; how it ended; that it stays a zombie with its PID until it is reaped, and that init or an ancestor adopts
+// and reaps what nobody attends to any more; an executable that is missing (one that `Programs` does not know) or that
+// cannot be executed (`let_go` fails: the child has ended then, with status 127).
 //
-// Does not model: what a program does, except for the hook that stands for it; the moment that a dead launcher's
-// children take to be adopted and reaped; limits on processes; standard streams, signal masks, working directories and
-// environments, which are only kept in `Process::launch`.
+// Does not model: what a program does, except for the hook that stands for it; a process between launcher and child,
+// as Linux has one, and its end; the moment that it takes to be adopted and reaped; limits on processes; further
+// standard streams, signal masks, working directories and environments, which are only kept in `Process::launch`.
 #ifndef GENIE_TESTING_FAKE_LAUNCHER_HPP
 #define GENIE_TESTING_FAKE_LAUNCHER_HPP
 
@@ -51,6 +52,7 @@ class FakeLauncher : public detail::View {
     if (gate.error != 0) return SysResult<Child>::failure(gate.error);
     MemoryFilesystem files = files_of(process());
     if (!files.is_open(file)) return SysResult<Child>::failure(EBADF);
+    if (const int error = files.prepare(plan.log, plan.directory); error != 0) return SysResult<Child>::failure(error);
     const Process& own = table_->processes[process()];
     ProcessOptions options;
     options.user = own.user;
@@ -62,17 +64,18 @@ class FakeLauncher : public detail::View {
     child.launch = std::make_shared<const Launch>(launch_of(plan));
     child.has_handle = true;
     time().held[index] = process();
-    files.hand_to(files_of(index), file);
+    MemoryFilesystem its_files = files_of(index);
+    files.hand_to(its_files, file);
+    if (plan.log != nullptr) its_files.write_to(plan.log);
     return {Child{index, child.pid}, 0};
   }
   [[nodiscard]] Pid pid(const Child& child) noexcept { return child.number; }
-  /// A child that has ended meanwhile: ESRCH. One that runs: EINVAL.
+  /// Nothing happens to a child that has ended, or was let go before.
   [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
     const CallOutcome gate = enter(Call::let_go);
     if (gate.error == ghost_error || gate.error == EINTR) return {gate.error};
     if (!knows(child)) return {EBADF};
-    if (time().ended(child.process)) return {ESRCH};
-    if (time().held.count(child.process) == 0) return {EINVAL};
+    if (time().ended(child.process) || time().held.count(child.process) == 0) return {};
     const std::string path = table_->processes[child.process].launch->program;
     const auto program = programs_->find(path);
     if (gate.error != 0 || program == programs_->end()) {
@@ -107,17 +110,21 @@ class FakeLauncher : public detail::View {
     if (is_ghost()) return SysResult<LaunchEvent>::failure(ghost_error);
     return {seen, 0};
   }
+  /// Once it was reaped and nobody else is in its group: ESRCH.
   [[nodiscard]] SysResult<void> kill(const Child& child, Signal signal) noexcept {
     const CallOutcome gate = enter(Call::kill_child);
     if (gate.error != 0) return {gate.error};
     if (!knows(child)) return {EBADF};
-    if (table_->state(time(), child.process) == ProcessState::gone) return {ESRCH};
-    const std::size_t count = table_->processes.size();
+    if (!table_->has_group_handles && table_->processes[child.process].is_reaped) return {ENOSYS};
+    bool is_anybody = false;
+    const std::size_t count = table_->processes.size();  // what a hook spawns is not meant
     for (ProcessIndex at = 0; at < count; ++at) {
-      if (table_->processes[at].leader == child.process) table_->deliver(time(), process(), at, signal, true);
+      if (table_->processes[at].leader != child.process) continue;
+      is_anybody = is_anybody || table_->state(time(), at) != ProcessState::gone;
+      table_->deliver(time(), process(), at, signal, true);
     }
     disk_->settle(time());
-    return {};
+    return {is_anybody ? 0 : ESRCH};
   }
   /// A child that does not end within a day never will: EDEADLK, where Linux would hang. One reaped before: ECHILD.
   [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {

@@ -154,15 +154,19 @@ struct ProcessTable {
   [[nodiscard]] ProcessState state(const ManualTime& time, ProcessIndex index) const {
     const Process& process = processes[index];
     if (!time.ended(index)) return ProcessState::alive;
-    const bool waits = process.launch != nullptr ? !time.ended(process.parent) : process.reaction.leaves_zombie;
+    const bool waits = process.launch != nullptr ? is_attended(time, index) : process.reaction.leaves_zombie;
     return waits && !process.is_reaped ? ProcessState::zombie : ProcessState::gone;
+  }
+  /// Whether its launcher lives, and has not closed it: only then does it stay a zombie, for the launcher to reap.
+  [[nodiscard]] bool is_attended(const ManualTime& time, ProcessIndex index) const {
+    return processes[index].has_handle && !time.ended(processes[index].parent);
   }
   /// Returns: whose child it is now; itself where it is nobody's.
   [[nodiscard]] ProcessIndex parent(const ManualTime& time, ProcessIndex index) const {
     ProcessIndex parent = processes[index].parent;
-    if (parent == index || !time.ended(parent)) return parent;
-    while (parent != processes[parent].parent) {
-      parent = processes[parent].parent;
+    const bool is_orphan = processes[index].launch != nullptr ? !is_attended(time, index) : time.ended(parent);
+    if (parent == index || !is_orphan) return parent;
+    for (; parent != processes[parent].parent; parent = processes[parent].parent) {
       const Process& ancestor = processes[parent];
       if (ancestor.launch != nullptr && ancestor.launch->adopts_orphans && !time.ended(parent)) return parent;
     }
@@ -181,7 +185,7 @@ struct ProcessTable {
     }
     return false;
   }
-  /// `kill -9` from nowhere: the process becomes a zombie; one that was launched, if its launcher lives to reap it.
+  /// `kill -9` from nowhere: the process becomes a zombie; one that was launched, if its launcher can reap it.
   void crash(ManualTime& time, ProcessIndex index) {
     processes[index].reaction.leaves_zombie = true;
     end(time, index, {true, 9});

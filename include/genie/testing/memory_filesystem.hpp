@@ -35,6 +35,8 @@ class MemoryFilesystem : public detail::View {
 
   /// Where a launched process finds the file that its starter handed to it.
   static constexpr int inherited_descriptor = 3;
+  /// Its log, if it has one.
+  static constexpr int output_descriptor = 1;
 
   explicit MemoryFilesystem(MemoryDisk& disk, ManualTime& time, ProcessIndex process = 0, std::uint64_t user = 1000)
       : View{time, process}, disk_{&disk} {
@@ -62,6 +64,37 @@ class MemoryFilesystem : public detail::View {
     const std::uint32_t id = table().descriptors[file.descriptor];
     ++disk_->open_files[id].descriptors;
     disk_->tables[child.process()].descriptors[inherited_descriptor] = id;
+  }
+  /// Makes a launched program's log where there is none, and looks at what is to be its working directory.
+  /// Returns: 0 or the errno that the launcher reports.
+  [[nodiscard]] int prepare(const char* log, const char* directory) noexcept {
+    if (log != nullptr) {
+      const Place at = look_up({}, File{}, log);
+      if (at.error != 0) return at.error;
+      if (at.inode == 0) {
+        if (const int error = disk_->may_change(at.directory, user()); error != 0) return error;
+        disk_->add_name(at.directory, at.name, disk_->create(FileType::regular, 0600, user()));
+      } else {
+        const MemoryDisk::Inode& found = inode(at);
+        if (found.type == FileType::symbolic_link) return ELOOP;
+        if (found.type == FileType::directory) return EISDIR;
+        if (disk_->is_read_only && found.type == FileType::regular) return EROFS;
+        if (!MemoryDisk::may(found, user(), 2)) return EACCES;
+        if (found.type != FileType::regular) return ENXIO;
+      }
+    }
+    const Place at = look_up({}, File{}, directory, true);
+    if (at.error != 0) return at.error;
+    if (at.inode == 0) return ENOENT;
+    if (inode(at).type != FileType::directory) return ENOTDIR;
+    return MemoryDisk::may(inode(at), user(), 1) ? 0 : EACCES;
+  }
+  /// What has been prepared becomes the standard output.
+  void write_to(const char* log) noexcept {
+    const Place at = look_up({}, File{}, log);
+    const std::uint32_t id = MemoryDisk::lowest_free(disk_->open_files, 0);
+    disk_->open_files[id] = {at.inode, at.directory, at.name, false, true, 1, {}};
+    table().descriptors[output_descriptor] = id;
   }
   [[nodiscard]] bool is_open(File file) const { return find(file) != nullptr; }
   [[nodiscard]] bool is_open(const Watch& watch) const { return table().watches.count(watch.descriptor) != 0; }

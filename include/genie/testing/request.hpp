@@ -17,8 +17,8 @@ struct Request {
   ProcessIndex as = 0;  ///< a forked child that makes the call; 0: the process itself
   int file = -1;        ///< descriptor, number of a watch, of a handle or of a child
   int directory = -1;
-  std::string one;  ///< name, path, or bytes to write
-  std::string two;
+  std::string one;           ///< name, path, or bytes to write
+  std::string two;           ///< second name; of a launch the directory and, after a NUL, the log
   std::uint64_t first = 0;   ///< offset, PID or inode number
   std::uint64_t second = 0;  ///< length, count, permissions or the place of a lock
   std::uint64_t third = 0;   ///< PID or count, where both others are taken
@@ -256,6 +256,9 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
       LaunchPlan plan;
       plan.program = request.one.c_str();
       plan.directory = request.two.c_str();
+      if (const std::size_t end = request.two.find('\0'); end != std::string::npos) {
+        plan.log = request.two.c_str() + end + 1;
+      }
       plan.file_mode_mask = static_cast<std::uint32_t>(request.second);
       plan.adopts_orphans = request.third != 0;
       const auto result = launcher.spawn(plan, MemoryFilesystem::File{request.file});

@@ -155,7 +155,8 @@ class ScheduleSearch {
       if (step.kind == StepKind::run || step.kind == StepKind::fault) {
         run_program(machine, seats[step.seat], step, request, response);
         last = step.seat;
-        if (request && Rules::launches(*request, *response) && !seat_launched(machine, seats, *request)) {
+        if (request && Rules::launches(machine, seats, *request, *response) &&
+            !seat_launched(machine, seats, *request)) {
           trace.push_back(step);
           report_.violation = Violation{Rules::launch_rule, Rules::launch_breach, trace, token_of(trace), {}};
           return;

@@ -560,6 +560,31 @@ TEST_CASE("a program that nobody knows cannot be launched", "[explorer][launch]"
         }) == std::set<std::string>{"failed"});
 }
 
+TEST_CASE("a child is let go once, and writes a log", "[explorer][launch]") {
+  const auto insistent = [](Actor& me) {
+    ExploredFilesystem files = me.filesystem();
+    ExploredLauncher launcher = me.launcher();
+    const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
+    if (!lock.ok()) return;
+    genie::LaunchPlan plan = server_plan();
+    plan.log = "/tmp/log";
+    const auto child = launcher.spawn(plan, lock.value);
+    if (!child.ok()) return;
+    if (launcher.pid(child.value) != 1001) me.believe(failed);
+    (void)launcher.let_go(child.value);
+    (void)launcher.let_go(child.value);
+  };
+  const auto server = [](Actor& me) {
+    (void)me.filesystem().write_at({MemoryFilesystem::output_descriptor}, "ready", 5, 0);
+  };
+  const Exploration exploration = launching(insistent, 1, server, 1);
+  CHECK(endings(exploration, [](const Situation& now) {
+          CHECK_FALSE(now.seats[0].has(failed));
+          CHECK(now.seats[1].status == SeatStatus::finished);
+          return now.machine.disk.read_file("/tmp/log").value_or("(none)");
+        }) == std::set<std::string>{"ready"});
+}
+
 TEST_CASE("calls of launchers read well", "[explorer][launch]") {
   Exploration exploration = launching(supervisor, 1, [](Actor& me) { me.stay(); }, 1);
   const std::string table = table_of(exploration, "r0*4 t0 r0*4");

@@ -130,7 +130,7 @@ TEST_CASE_METHOD(Fixture, "the program begins to run where it is let go, and has
   CHECK(starter.launcher.let_go(child).ok());
   CHECK(runs == 1);
   CHECK(name_of_holder(1) == "server");
-  CHECK(starter.launcher.let_go(child).error == EINVAL);
+  CHECK(starter.launcher.let_go(child).ok());
   CHECK(runs == 1);
 }
 
@@ -171,10 +171,13 @@ TEST_CASE_METHOD(Fixture, "a child that is held ends with its starter, at once o
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a child that ended before it is let go cannot be let go") {
+TEST_CASE_METHOD(Fixture, "a child that ended before it is let go never runs, which its end tells") {
+  int runs = 0;
+  machine.programs[server_path] = [&](Contender&) { ++runs; };
   const Child child = spawn();
   contender(child).kill();
-  CHECK(starter.launcher.let_go(child).error == ESRCH);
+  CHECK(starter.launcher.let_go(child).ok());
+  CHECK(runs == 0);
   CHECK(starter.launcher.reap(child).value == ProcessExit{true, 9});
 }
 
@@ -189,7 +192,7 @@ TEST_CASE_METHOD(Fixture, "a program that cannot be executed ends its child, unl
     const Child child = spawn();
     starter.calls().fail(Call::let_go, EACCES);
     CHECK(starter.launcher.let_go(child).error == EACCES);
-    CHECK(starter.launcher.let_go(child).error == ESRCH);
+    CHECK(starter.launcher.let_go(child).ok());
     CHECK(starter.launcher.reap(child).value == ProcessExit{false, 127});
   }
   SECTION("not if interrupted") {
@@ -304,9 +307,99 @@ TEST_CASE_METHOD(Fixture, "a kill reaches the child and its group") {
   CHECK(starter.launcher.kill(child, Signal::kill).ok());  // a zombie takes it, and nothing happens
   CHECK(machine.processes.deliveries.size() == 3);
   CHECK(starter.launcher.reap(child).value == ProcessExit{true, 9});
+  CHECK(starter.launcher.kill(child, Signal::kill).error == ESRCH);
 }
 
-TEST_CASE_METHOD(Fixture, "a child that is forgotten goes on, and is its starter's zombie when it ends") {
+TEST_CASE_METHOD(Fixture, "a kill reaches who is left in the group of a child that was reaped") {
+  const Child child = launch();
+  const Contender worker = machine.fork(contender(child));
+  contender(child).exit(0);
+  CHECK(starter.launcher.reap(child).ok());
+  SECTION("where handles reach groups") {
+    CHECK(starter.launcher.kill(child, Signal::kill).ok());
+    CHECK_FALSE(worker.is_alive());
+  }
+  SECTION("and nobody where they do not") {
+    machine.processes.has_group_handles = false;
+    CHECK(starter.launcher.kill(child, Signal::kill).error == ENOSYS);
+    CHECK(worker.is_alive());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a log is made where there is none, and kept where there is one") {
+  LaunchPlan logging = plan();
+  logging.log = "/tmp/server.log";
+  const auto spawned = [&] { return starter.launcher.spawn(logging, lock); };
+  SECTION("made") {
+    const auto child = spawned();
+    REQUIRE(child.ok());
+    CHECK(machine.disk.stat(logging.log)->permissions == 0600);
+    CHECK(machine.disk.stat(logging.log)->user == 1000);
+    Contender server = contender(child.value);
+    CHECK(server.filesystem.write_at(File{MemoryFilesystem::output_descriptor}, "hello", 5, 0).ok());
+    CHECK(machine.disk.read_file(logging.log) == "hello");
+    CHECK(machine.disk.open_count(child.value.process) == 2);
+    CHECK(server.filesystem.inherited().ok());
+  }
+  SECTION("kept") {
+    machine.disk.write_file(logging.log, "before", 0200);
+    CHECK(spawned().ok());
+    CHECK(machine.disk.read_file(logging.log) == "before");
+  }
+  SECTION("not where it cannot be, nor in what is no file") {
+    const std::size_t count = machine.processes.processes.size();
+    machine.disk.make_directory("/tmp/directory");
+    machine.disk.make_fifo("/tmp/fifo");
+    machine.disk.make_symbolic_link("/tmp/link", "/tmp/lock");
+    machine.disk.write_file("/tmp/foreign", "", 0600, 0);
+    machine.disk.make_directory("/tmp/closed", 0500, 0);
+    const std::vector<std::pair<const char*, int>> wrong{
+        {"/tmp/none/log", ENOENT}, {"/tmp/directory", EISDIR}, {"/tmp/fifo", ENXIO},
+        {"/tmp/link", ELOOP},      {"/tmp/foreign", EACCES},   {"/tmp/closed/log", EACCES},
+    };
+    for (const auto& [path, error] : wrong) {
+      logging.log = path;
+      CHECK(spawned().error == error);
+    }
+    machine.disk.is_read_only = true;
+    logging.log = "/tmp/lock";
+    CHECK(spawned().error == EROFS);
+    logging.log = "/tmp/server.log";
+    CHECK(spawned().error == EROFS);
+    CHECK(machine.processes.processes.size() == count);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a child has a working directory, or is not started") {
+  LaunchPlan placed = plan();
+  const auto error_in = [&](const char* path) {
+    placed.directory = path;
+    return starter.launcher.spawn(placed, lock).error;
+  };
+  machine.disk.make_directory("/tmp/closed", 0600, 0);
+  machine.disk.make_symbolic_link("/tmp/link", "/tmp");
+  CHECK(error_in("/tmp") == 0);
+  CHECK(error_in("/tmp/link") == 0);
+  CHECK(error_in("/tmp/none") == ENOENT);
+  CHECK(error_in("/tmp/none/further") == ENOENT);
+  CHECK(error_in("/tmp/lock") == ENOTDIR);
+  CHECK(error_in("/tmp/closed") == EACCES);
+}
+
+TEST_CASE_METHOD(Fixture, "an end that its starter did not ask for is init's to ask for when the starter is gone") {
+  const Child child = launch();
+  contender(child).exit(0);
+  CHECK(observer.process.look(child.number).zombie);
+  CHECK(observer.process.look(child.number).parent == starter.identity.pid);
+  SECTION("because it was killed") { starter.kill(); }
+  SECTION("or because it forgot the child") { starter.launcher.close(child); }
+  CHECK_FALSE(observer.process.look(child.number).zombie);
+  ProcessOptions options;
+  options.pid = child.number;
+  CHECK(machine.spawn(options).identity.pid == child.number);
+}
+
+TEST_CASE_METHOD(Fixture, "a child that is forgotten goes on, and is init's") {
   const Child child = launch();
   CHECK(starter.launcher.open_count() == 1);
   starter.launcher.close(child);
@@ -315,9 +408,9 @@ TEST_CASE_METHOD(Fixture, "a child that is forgotten goes on, and is its starter
   CHECK(starter.launcher.wait(child, unwatched, milliseconds(1)).error == EBADF);
   CHECK(starter.launcher.kill(child, Signal::kill).error == EBADF);
   CHECK(starter.launcher.reap(child).error == EBADF);
+  CHECK(observer.process.look(child.number).parent == 1);
   contender(child).exit(0);
-  CHECK(observer.process.look(child.number).zombie);
-  starter.kill();
+  CHECK(observer.process.look(child.number).liveness == Liveness::gone);
   CHECK_FALSE(observer.process.look(child.number).zombie);
 }
 
