@@ -2,7 +2,9 @@
 // when its starter ends; and how its end is learned.
 #include <genie/system_launcher.hpp>
 
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 
 #include <array>
@@ -919,9 +921,9 @@ TEST_CASE("a program of which no handle can be had is not started", "[process][l
     if (!choose_next_pid(1000)) return not_permitted;
     in_child([&] {
       REQUIRE(::getpid() == 1000);
-      // The attendant is 2000, and the program 2001.
-      REQUIRE(choose_next_pid(2000));
-      refuse({{SYS_pidfd_open, EMFILE, 0, 1}});
+      // The attendant is 2047; the program comes after it.
+      REQUIRE(choose_next_pid(2047));
+      refuse({{SYS_pidfd_open, EMFILE, 0, 2048}});
       const std::size_t before = open_descriptors();
       Plan plan{{"stay", stage.path("ran")}};
       REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == EMFILE);
@@ -932,6 +934,58 @@ TEST_CASE("a program of which no handle can be had is not started", "[process][l
   });
   if (status == not_permitted) GENIE_SKIP("no PID namespaces for this user");
   CHECK(status == 0);
+}
+
+namespace {
+
+/// Waits until the attendant has said that its program is ready, then ends it.
+void end_attendant_once_ready(int) {
+  const int error = errno;
+  const auto is_ready = [](int descriptor) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    char byte = 0;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET &&
+           ::recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+  };
+  const auto any_is_ready = [&] {
+    for (int descriptor = 0; descriptor < 64; ++descriptor) {
+      if (is_ready(descriptor)) return true;
+    }
+    return false;
+  };
+  eventually(any_is_ready);
+  genie::SystemProcessProbe probe;
+  const int list = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  (void)genie::linux_detail::for_each_entry(list, [&](genie::Text name) {
+    std::uint64_t pid = 0;
+    if (!genie::parse_decimal(name, INT32_MAX, pid)) return;
+    if (probe.look(static_cast<Pid>(pid)).parent == ::getpid()) ::kill(static_cast<pid_t>(pid), SIGKILL);
+  });
+  ::close(list);
+  siginfo_t info{};
+  (void)::waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | __WALL);
+  errno = error;
+}
+
+}  // namespace
+
+TEST_CASE("without the attendant, a number is nobody's own, and no program is started", "[process][launcher]") {
+  const Orphanage orphanage;
+  Stage stage;
+  in_child([&] {
+    ::signal(SIGUSR1, end_attendant_once_ready);
+    // Its handler runs as soon as the launcher lets signals through again.
+    REQUIRE(::pthread_atfork(nullptr, [] { ::raise(SIGUSR1); }, nullptr) == 0);
+    refuse({no_silent_fork});
+    const std::size_t before = open_descriptors();
+    Plan plan{{"stay", stage.path("ran")}};
+    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ECHILD);
+    REQUIRE(is_childless());
+    REQUIRE(open_descriptors() == before);
+  });
+  Orphanage::await_all();
+  CHECK_FALSE(stage.has("ran"));
 }
 
 TEST_CASE("nothing is started where the starter's children begin in another PID namespace", "[process][launcher]") {

@@ -55,13 +55,25 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
+// How a sanitizer learns of a fork that it does not see; null in a program without one.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+extern "C" {
+__attribute__((weak)) void __sanitizer_syscall_pre_impl_fork();
+__attribute__((weak)) void __sanitizer_syscall_post_impl_fork(long result);
+}
+// NOLINTEND(bugprone-reserved-identifier)
+
 /// Forks a process that tells nobody when it ends. What it may do before it executes a program: system calls, and
 /// nothing that takes a lock or memory, because other threads were cut off in the middle of what they did.
 /// Returns: 0 in the new process, its PID in the old one, -1 and errno. Source: `clone(2)`; all arguments are 0,
 /// whose order depends on the processor. Emulators of system calls want SIGCHLD, and say EINVAL.
 [[nodiscard]] inline pid_t fork_untold() noexcept {
+  if (__sanitizer_syscall_pre_impl_fork != nullptr) __sanitizer_syscall_pre_impl_fork();
   const long pid = ::syscall(SYS_clone, 0UL, 0UL, 0UL, 0UL, 0UL);
-  if (pid < 0 && errno == EINVAL) return ::fork();
+  const int error = errno;
+  if (__sanitizer_syscall_post_impl_fork != nullptr) __sanitizer_syscall_post_impl_fork(pid);
+  if (pid < 0 && error == EINVAL) return ::fork();
+  errno = error;
   return static_cast<pid_t>(pid);
 }
 
@@ -260,6 +272,8 @@ class LaunchAttendant {
     Answer ready;
     ready.number = program;
     ready.error = reported(ECHILD);
+    // What it holds of the caller's is free when the caller hears of it.
+    if (ready.error != 0) (void)::waitid(P_PID, static_cast<id_t>(program), nullptr, WEXITED | __WALL);
     send(ready);
     for (;;) {
       Request request{};
@@ -397,7 +411,8 @@ class LinuxLauncher {
     return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
   }
 
-  /// Wanted for every child, reaped or not, once. A process that was not let go ends.
+  /// Wanted for every child, reaped or not, once. A process that was not let go ends soon after; who wants its share of
+  /// the file to be gone kills and reaps it before.
   void close(const Child& child) noexcept {
     if (child.attendant >= 0) {
       // By force, because it may be stopped; it has nothing to lose.
