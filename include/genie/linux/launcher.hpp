@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,7 +77,8 @@ __attribute__((weak)) void __sanitizer_syscall_post_impl_fork(long result);
 }
 
 /// Closes every descriptor of this process but those that are `kept`. Async-signal-safe.
-/// Source: `close_range(2)` (Linux 5.9), else `proc_pid_fd(5)`, else all numbers that there can be.
+/// Source: `close_range(2)` (Linux 5.9), else `proc_pid_fd(5)`, else all numbers that Linux gives unless it was told to
+/// give more: `proc_sys_fs(5)`, nr_open.
 template <std::size_t Count>
 void close_all_but(const int (&kept)[Count]) noexcept {
 #if defined(SYS_close_range)
@@ -107,20 +107,16 @@ void close_all_but(const int (&kept)[Count]) noexcept {
   };
   const int list = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const auto walked = for_each_entry(list, [&](Text name) noexcept {
-    std::uint64_t descriptor = 0;
-    if (!parse_decimal(name, INT32_MAX, descriptor) || static_cast<int>(descriptor) == list) return;
-    close_unless_kept(static_cast<int>(descriptor));
+    auto descriptor = static_cast<std::uint64_t>(list);
+    (void)parse_decimal(name, INT32_MAX, descriptor);
+    if (static_cast<int>(descriptor) != list) close_unless_kept(static_cast<int>(descriptor));
   });
   ::close(list);
   if (walked.ok()) return;
 
-  // The limit may have been lowered since a descriptor was opened, so it is the hard one, and not beyond what Linux
-  // allows by default.
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t most = 1U << 20U;
-  const rlim_t end = limit.rlim_max < most ? limit.rlim_max : most;
-  for (rlim_t descriptor = 0; descriptor < end; ++descriptor) close_unless_kept(static_cast<int>(descriptor));
+  // Not up to RLIMIT_NOFILE, which may have been lowered since, or be a thousand times as high.
+  constexpr int most = 1 << 20;
+  for (int descriptor = 0; descriptor < most; ++descriptor) close_unless_kept(descriptor);
 }
 
 /// Whether a variable speaks of the process that it was given to, and would be a lie in another one: the notification
