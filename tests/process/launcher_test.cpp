@@ -2,7 +2,9 @@
 // when its starter ends; and how its end is learned.
 #include <genie/system_launcher.hpp>
 
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 
 #include <array>
@@ -241,16 +243,6 @@ void open_many() {
   for (int count = 0; count < 200; ++count) REQUIRE(::dup(STDIN_FILENO) >= 0);
 }
 
-void set_limit(rlim_t soft, rlim_t hard) {
-  const rlimit limit{soft, hard};
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
-}
-[[nodiscard]] rlim_t hard_limit() {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_max;
-}
-
 /// As the size of the buffer for the names of descriptors, which tells our calls from others.
 constexpr std::uint32_t buffer_size = 8192;
 const Refusal no_close_range{SYS_close_range, ENOSYS};
@@ -290,18 +282,13 @@ const World worlds[] = {
        open_many();
        refuse({no_close_range});
      }},
-    {"one before Linux 5.9 without /proc, and with few descriptors",
-     [] {
-       open_many();
-       set_limit(512, 512);
-       refuse({no_close_range, no_listing});
-     }},
     {"one before Linux 5.9 without /proc, and with a lowered limit",
      [] {
        open_many();
        for (const int stream : {0, 1, 2}) ::close(stream);
        for (int descriptor = 4; descriptor < 20; ++descriptor) ::close(descriptor);
-       set_limit(20, hard_limit());
+       const rlimit limit{20, 20};
+       REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
        refuse({no_close_range, no_listing});
      }},
     {"one on a kernel that always tells parents", [] { refuse({no_silent_fork}); }},
@@ -683,6 +670,36 @@ TEST_CASE("who was let go outlives the starter, and nothing else of it stays", "
   CHECK(stage.is_locked());
 }
 
+TEST_CASE("a starter that becomes another program has forgotten what it launched", "[process][launcher]") {
+  const bool lets_go = GENERATE(false, true);
+  CAPTURE(lets_go);
+  const Orphanage orphanage;
+  Stage stage;
+  const Shared<std::atomic<Pid>> pid;
+  const Shared<std::atomic<Pid>> attendant;
+  Child starter = start([&] {
+    Launched launched{Plan{{"stay", stage.path("runs")}}, stage.lock};
+    if (lets_go) launched.let_go();
+    *pid = launched.launcher.pid(launched.child);
+    *attendant = launched.attendant();
+    ::execl(GENIE_LAUNCHED, "launched", "stay", stage.path("other").c_str(), nullptr);
+    FAIL("execl: " << std::strerror(errno));
+  });
+  eventually([&] { return stage.has("other"); });
+  genie::SystemProcessProbe probe;
+  eventually([&] { return probe.look(attendant->load()).liveness == Liveness::gone; });
+  if (lets_go) {
+    eventually([&] { return stage.has("runs"); });
+    CHECK(probe.look(pid->load()).liveness == Liveness::alive);
+    ::kill(static_cast<pid_t>(pid->load()), SIGKILL);
+  } else {
+    eventually([&] { return probe.look(pid->load()).liveness == Liveness::gone; });
+    CHECK_FALSE(stage.has("runs"));
+  }
+  starter.end();
+  Orphanage::await_all();
+}
+
 TEST_CASE("whoever reads what the starter prints sees its end, though the server lives", "[process][launcher][F23]") {
   const Orphanage orphanage;
   Stage stage;
@@ -910,6 +927,8 @@ TEST_CASE("what a kernel or a limit refuses is told, and leaves nothing", "[proc
   CHECK(error({{SYS_pidfd_open, ENOSYS}}) == ENOSYS);
   CHECK(error({{SYS_pipe2, ENFILE}}) == ENFILE);
   CHECK(error({{SYS_setsid, EPERM}}) == EPERM);
+  // Nobody can wait for another then; which of them notices first is open.
+  CHECK(error({{SYS_poll, ENOMEM}, {SYS_ppoll, ENOMEM}}) != 0);
   CHECK_FALSE(stage.has("ran"));
 }
 
@@ -919,9 +938,9 @@ TEST_CASE("a program of which no handle can be had is not started", "[process][l
     if (!choose_next_pid(1000)) return not_permitted;
     in_child([&] {
       REQUIRE(::getpid() == 1000);
-      // The attendant is 2000, and the program 2001.
-      REQUIRE(choose_next_pid(2000));
-      refuse({{SYS_pidfd_open, EMFILE, 0, 1}});
+      // The attendant is 2047; the program comes after it.
+      REQUIRE(choose_next_pid(2047));
+      refuse({{SYS_pidfd_open, EMFILE, 0, 2048}});
       const std::size_t before = open_descriptors();
       Plan plan{{"stay", stage.path("ran")}};
       REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == EMFILE);
@@ -932,6 +951,58 @@ TEST_CASE("a program of which no handle can be had is not started", "[process][l
   });
   if (status == not_permitted) GENIE_SKIP("no PID namespaces for this user");
   CHECK(status == 0);
+}
+
+namespace {
+
+/// Waits until the attendant has said that its program is ready, then ends it.
+void end_attendant_once_ready(int) {
+  const int error = errno;
+  const auto is_ready = [](int descriptor) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    char byte = 0;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET &&
+           ::recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+  };
+  const auto any_is_ready = [&] {
+    for (int descriptor = 0; descriptor < 64; ++descriptor) {
+      if (is_ready(descriptor)) return true;
+    }
+    return false;
+  };
+  eventually(any_is_ready);
+  genie::SystemProcessProbe probe;
+  const int list = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  (void)genie::linux_detail::for_each_entry(list, [&](genie::Text name) {
+    std::uint64_t pid = 0;
+    if (!genie::parse_decimal(name, INT32_MAX, pid)) return;
+    if (probe.look(static_cast<Pid>(pid)).parent == ::getpid()) ::kill(static_cast<pid_t>(pid), SIGKILL);
+  });
+  ::close(list);
+  siginfo_t info{};
+  (void)::waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | __WALL);
+  errno = error;
+}
+
+}  // namespace
+
+TEST_CASE("without the attendant, a number is nobody's own, and no program is started", "[process][launcher]") {
+  const Orphanage orphanage;
+  Stage stage;
+  in_child([&] {
+    ::signal(SIGUSR1, end_attendant_once_ready);
+    // Its handler runs as soon as the launcher lets signals through again.
+    REQUIRE(::pthread_atfork(nullptr, [] { ::raise(SIGUSR1); }, nullptr) == 0);
+    refuse({no_silent_fork});
+    const std::size_t before = open_descriptors();
+    Plan plan{{"stay", stage.path("ran")}};
+    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ECHILD);
+    REQUIRE(is_childless());
+    REQUIRE(open_descriptors() == before);
+  });
+  Orphanage::await_all();
+  CHECK_FALSE(stage.has("ran"));
 }
 
 TEST_CASE("nothing is started where the starter's children begin in another PID namespace", "[process][launcher]") {

@@ -186,6 +186,8 @@ TEST_CASE("a quoted log does not command the terminal", "[log]") {
   // Longer than necessary, surrogates, beyond Unicode.
   CHECK(shown("\xC0\x9B|\xC1\xBF|\xE0\x9F\xBF|\xED\xA0\x80|\xED\xBF\xBF|\xF0\x8F\xBF\xBF") == "??|??|???|???|???|????");
   CHECK(shown("\xF4\x90\x80\x80|\xF7\xBF\xBF\xBF|\xF8\x88\x80\x80") == "????|????|????");
+  // No beginning of a character, whatever would follow from its lower bits.
+  CHECK(shown("\xA3\x80|\xFC\x80\x80\x80|\xF9\x80\x80\x80") == "??|????|????");
   // Cut off.
   CHECK(shown("\xE2\x82") == "??");
   CHECK(shown("\xE2\x82|\xC3|\xF0\x9F\x98|") == "??|?|???|");

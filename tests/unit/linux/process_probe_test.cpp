@@ -24,8 +24,9 @@ using genie::Text;
 
 namespace {
 
-/// Fields 4 to 22 as `cat` has them: process group 4710 (5), 3 threads (20), started at 991 (22).
-const std::string fields = "1 4710 4711 34816 4711 4194304 97 0 0 0 0 0 0 0 20 0 3 0 991";
+/// Fields 4 to 22 as `cat` has them: parent 1 (4), process group 4710 (5), session 4712 (6), 3 threads (20), started at
+/// 991 (22).
+const std::string fields = "1 4710 4712 34816 4711 4194304 97 0 0 0 0 0 0 0 20 0 3 0 991";
 const std::string tail = " 2703360 256 18446744073709551615 0 0\n";
 
 std::string line_of(const std::string& name, const std::string& state = "S", const std::string& rest = fields + tail) {
@@ -93,7 +94,9 @@ TEST_CASE("a command name of any content hides no field", "[process_probe]") {
     LinuxProcessStat stat;
     REQUIRE(parse_process_stat(line_of(name), stat));
     CHECK(stat.state == 'S');
+    CHECK(stat.parent == 1);
     CHECK(stat.group == 4710);
+    CHECK(stat.session == 4712);
     CHECK(stat.threads == 3);
     CHECK(stat.start == known_start(991));
   }
@@ -125,10 +128,12 @@ TEST_CASE("a line cut before the start, or with another thing in its place, tell
     CHECK(!parse_process_stat(whole.substr(0, size), stat));
   }
   for (const std::string& line :
-       {line_of("x", "", fields), line_of("x", "SS"), line_of("x", "S", with_field(20, "-1")),
-        line_of("x", "S", with_field(20, "x")), line_of("x", "S", with_field(22, "-1")),
-        line_of("x", "S", with_field(22, "unknown")), line_of("x", "S", with_field(22, "18446744073709551616")),
-        std::string{"4711 cat S "} + fields, std::string{"()"}, std::string{")"}, std::string{"\n"}}) {
+       {line_of("x", "", fields), line_of("x", "SS"), line_of("x", "S", with_field(4, "-1")),
+        line_of("x", "S", with_field(5, "x")), line_of("x", "S", with_field(6, "2147483648")),
+        line_of("x", "S", with_field(20, "-1")), line_of("x", "S", with_field(20, "x")),
+        line_of("x", "S", with_field(22, "-1")), line_of("x", "S", with_field(22, "unknown")),
+        line_of("x", "S", with_field(22, "18446744073709551616")), std::string{"4711 cat S "} + fields,
+        std::string{"()"}, std::string{")"}, std::string{"\n"}}) {
     CAPTURE(line);
     CHECK(!parse_process_stat(line, stat));
   }
