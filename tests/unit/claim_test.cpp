@@ -198,7 +198,13 @@ TEST_CASE("the lock's record says who claimed, when, and where", "[claim]") {
   const Contender owner = machine.spawn();
   Guard guard = guard_of(owner);
   machine.time.advance(genie::seconds(3));
-  REQUIRE(guard.claim({.build = "1.2 (abc)"})->owned());
+  const auto report = guard.claim({.build = "1.2 (abc)"});
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->owner == owner.identity);
+  CHECK(report->server == genie::ProcessIdentity{});
+  CHECK(report->generation == 1);
+  CHECK(report->evidence.reason == Reason::none);
   genie::LockRecord record;
   REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
           genie::LockRecordKind::valid);

@@ -381,6 +381,7 @@ TEST_CASE("our own record that another lock's holder has published or settled fo
   REQUIRE(report);
   CHECK(report->owned());
   CHECK(takeover.guard.verify() == genie::Ownership::held);
+  CHECK(takeover.fresh.calls().count(Call::exchange) <= 1);  // it is not taken over once more
   CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
   CHECK(takeover.temporary().empty());
   REQUIRE(takeover.guard.release());
@@ -414,6 +415,20 @@ TEST_CASE("a lock file or directory that is replaced before it is locked is open
   CHECK(guard.verify() == genie::Ownership::held);
   CHECK_FALSE(guard_of(machine.spawn()).claim()->owned());
   REQUIRE(guard.release());
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+}
+
+TEST_CASE("a lock file that is deleted again and again is an error, not a loop", "[claim][F25]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::try_lock) machine.disk.remove(lock_path);
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(report.error().operation == Operation::lock);
+  CHECK(report.error().path == genie::Text{lock_path});
   CHECK(machine.disk.open_count(fresh.index()) == 0);
 }
 
@@ -649,6 +664,20 @@ TEST_CASE("a file system without unnamed files, or without links, is claimed by 
   CHECK(guard.verify() == genie::Ownership::held);
 }
 
+TEST_CASE("an error that does not come from a directory's removal is told even where it was removed", "[claim][F16]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().fail(Call::create_unnamed, EIO);
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::create_unnamed) machine.disk.remove(directory);
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == Operation::create);
+  CHECK(report.error().path == genie::Text{record_path});
+}
+
 TEST_CASE("a directory that is gone when a file is to be made in it is made again, or opened where somebody else has",
           "[claim][F25]") {
   Machine machine;
@@ -673,6 +702,7 @@ TEST_CASE("a displaced record that cannot be read is not taken for the stale one
   Takeover takeover;
   Machine& machine = takeover.machine;
   const Contender older = machine.spawn();
+  if (GENERATE(false, true)) machine.disk.write_file(record_path, "");
   // Rewritten in place at the last moment, and then unreadable for once.
   takeover.before(Call::exchange, 1, [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
   bool has_failed = false;
