@@ -193,6 +193,37 @@ TEST_CASE("the generation grows with every claim", "[claim]") {
   }
 }
 
+TEST_CASE("the lock's record says who claimed, when, and where", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  machine.time.advance(genie::seconds(3));
+  const auto report = guard.claim({.build = "1.2 (abc)"});
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->owner == owner.identity);
+  CHECK(report->server == genie::ProcessIdentity{});
+  CHECK(report->generation == 1);
+  CHECK(report->evidence.reason == Reason::none);
+  genie::LockRecord record;
+  REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+          genie::LockRecordKind::valid);
+  CHECK(record == guard.held().written);
+  CHECK(record.owner == owner.identity);
+  CHECK(record.origin.boot == genie::BootId{genie::Text{machine.processes.boot}});
+  CHECK(record.origin.pid_namespace == genie::testing::ProcessTable::host_namespace);
+  CHECK(record.claimed_wall == machine.time.wall);
+  CHECK(record.claimed_monotonic == machine.time.monotonic);
+  CHECK(record.phase == genie::Phase::running);
+  CHECK(record.generation == 1);
+  CHECK(record.lock == machine.disk.stat(lock_path)->id);
+  CHECK(record.record.inode == machine.disk.stat(record_path)->id.inode);
+  CHECK(record.record.changed_ns == machine.disk.stat(record_path)->changed_ns);
+  CHECK(record.port_name == genie::PortFileName{"pgserve.port"});
+  CHECK(genie::Text{record.build} == genie::Text{"1.2 (abc)"});
+  CHECK(record.server == genie::ProcessIdentity{});
+}
+
 TEST_CASE("a takeover says whose record was stale, and why", "[claim]") {
   Machine machine;
   SECTION("of its own kind, the lock proves it") {
@@ -455,14 +486,15 @@ TEST_CASE("a claim without start times that was killed leaves the way free, even
 }
 
 TEST_CASE("a release that was killed at any call leaves the way free", "[claim][release][crash]") {
+  const bool has_port = GENERATE(true, false);
   for (std::uint64_t at = 1;; ++at) {
-    INFO("killed before call " << at);
+    INFO((has_port ? "with" : "without") << " a port, killed before call " << at);
     Machine machine;
     const Contender victim = machine.spawn();
     {
       Guard guard = guard_of(victim);
       REQUIRE(guard.claim()->owned());
-      REQUIRE(guard.publish_port(4711));
+      if (has_port) REQUIRE(guard.publish_port(4711));
       victim.kill_before_call(at);
       (void)guard.release();
       if (victim.is_alive()) break;

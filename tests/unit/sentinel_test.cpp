@@ -220,6 +220,23 @@ TEST_CASE("a fresh sentinel that replaces an expired one is not removed with it"
   }
 }
 
+TEST_CASE("a start by itself that a stop overtakes at the last moment leaves nothing", "[sentinel][F19]") {
+  Machine machine = with_directory();
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  const Contender starting = machine.spawn();
+  starting.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::link_unnamed) CHECK(stopper.enter());
+  };
+  Guard guard = guard_of(starting);
+  const auto report = guard.claim(automatic);
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::stopping);
+  CHECK_FALSE(guard.owns());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(starting.index()) == 0);
+}
+
 TEST_CASE("no reader ever sees a sentinel empty while it is rewritten", "[sentinel][F28]") {
   Machine machine = with_directory();
   const Contender stopping = machine.spawn();

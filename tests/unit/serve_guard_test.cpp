@@ -212,3 +212,12 @@ TEST_CASE("a release does not look at a port that was not published", "[guard][p
   CHECK(guard.release());
   CHECK(machine.disk.exists(port_path));
 }
+
+TEST_CASE("a port that somebody has removed is no error for a release", "[guard][port]") {
+  Machine machine;
+  Guard guard = guard_of(machine.spawn());
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  machine.disk.remove(port_path);
+  CHECK(guard.release());
+}

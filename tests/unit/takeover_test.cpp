@@ -381,6 +381,7 @@ TEST_CASE("our own record that another lock's holder has published or settled fo
   REQUIRE(report);
   CHECK(report->owned());
   CHECK(takeover.guard.verify() == genie::Ownership::held);
+  CHECK(takeover.fresh.calls().count(Call::exchange) <= 1);  // it is not taken over once more
   CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
   CHECK(takeover.temporary().empty());
   REQUIRE(takeover.guard.release());
@@ -417,6 +418,20 @@ TEST_CASE("a lock file or directory that is replaced before it is locked is open
   CHECK(machine.disk.open_count(fresh.index()) == 0);
 }
 
+TEST_CASE("a lock file that is deleted again and again is an error, not a loop", "[claim][F25]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::try_lock) machine.disk.remove(lock_path);
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(report.error().operation == Operation::lock);
+  CHECK(report.error().path == genie::Text{lock_path});
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+}
+
 TEST_CASE("a restored record is locked, named by the lock's record, and closed with the claim", "[claim]") {
   Machine machine;
   const Contender owner = machine.spawn();
@@ -435,6 +450,30 @@ TEST_CASE("a restored record is locked, named by the lock's record, and closed w
   REQUIRE(guard.release());
   CHECK_FALSE(machine.disk.exists(record_path));
   CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
+TEST_CASE("a claim that was killed while it restored its record leaves the way free, even if its PID is reused",
+          "[claim][crash]") {
+  const bool has_proc = GENERATE(true, false);
+  for (std::uint64_t at = 1;; ++at) {
+    INFO((has_proc ? "with" : "without") << " /proc, killed before call " << at);
+    Machine machine;
+    machine.processes.has_proc = has_proc;
+    const Contender owner = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    machine.disk.remove(record_path);
+    owner.kill_before_call(at);
+    (void)guard.restore_record();
+    if (owner.is_alive()) break;
+    owner.reap();
+    genie::testing::ProcessOptions options;
+    options.pid = owner.identity.pid;
+    (void)machine.spawn(options);
+    const Contender fresh = machine.spawn();
+    CHECK(guard_of(fresh).claim()->owned());
+    CHECK(strangers(machine).empty());
+  }
 }
 
 TEST_CASE("a claim says whether others may write to its directory", "[claim][trust]") {
@@ -530,10 +569,52 @@ TEST_CASE("a stale record that is too long to be one is taken over", "[claim][ta
   CHECK(takeover.fresh.calls().count(Call::exchange) == 1);
 }
 
-TEST_CASE("the lock's record names no temporary file once a takeover has removed it", "[claim][takeover]") {
+TEST_CASE("the lock's record names no temporary file once a claim has removed it", "[claim][takeover]") {
   Takeover takeover;
+  SECTION("after the takeover") {}
+  SECTION("because the stale record vanished before it") {
+    takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.remove(record_path); });
+  }
   REQUIRE(takeover.guard.claim()->owned());
   CHECK(takeover.guard.held().written.temporary == 0);
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("a record that a killed takeover had judged dead is dead for the next claim, whoever has its PID by then",
+          "[claim][takeover][crash]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  machine.disk.write_file(record_path, "4711:unknown");
+  takeover.before(Call::unlink, 1, [&] { takeover.fresh.kill(); });
+  (void)takeover.guard.claim();
+  REQUIRE_FALSE(takeover.fresh.is_alive());
+  takeover.fresh.reap();
+  REQUIRE(takeover.temporary().size() == 1);
+  genie::testing::ProcessOptions options;
+  options.pid = 4711;
+  const Contender stranger = machine.spawn(options);
+  CHECK(guard_of(machine.spawn()).claim()->owned());
+  CHECK(takeover.temporary().empty());
+  CHECK(stranger.is_alive());
+}
+
+TEST_CASE("a claim by way of a temporary name that is overtaken leaves no temporary file", "[claim]") {
+  Machine machine;
+  machine.disk.has_unnamed = false;
+  const Contender older = machine.spawn();
+  const Contender fresh = machine.spawn();
+  bool is_published = false;
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::rename_new) return;
+    machine.disk.write_file(record_path, text_of(older.identity));
+    is_published = true;
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE(report);
+  CHECK(is_published);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(strangers(machine).empty());
 }
 
 TEST_CASE("a claim that finds the stale record replaced by a live one leaves no temporary file", "[claim][takeover]") {
@@ -583,6 +664,20 @@ TEST_CASE("a file system without unnamed files, or without links, is claimed by 
   CHECK(guard.verify() == genie::Ownership::held);
 }
 
+TEST_CASE("an error that does not come from a directory's removal is told even where it was removed", "[claim][F16]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  fresh.calls().fail(Call::create_unnamed, EIO);
+  fresh.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::create_unnamed) machine.disk.remove(directory);
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == Operation::create);
+  CHECK(report.error().path == genie::Text{record_path});
+}
+
 TEST_CASE("a directory that is gone when a file is to be made in it is made again, or opened where somebody else has",
           "[claim][F25]") {
   Machine machine;
@@ -607,6 +702,7 @@ TEST_CASE("a displaced record that cannot be read is not taken for the stale one
   Takeover takeover;
   Machine& machine = takeover.machine;
   const Contender older = machine.spawn();
+  if (GENERATE(false, true)) machine.disk.write_file(record_path, "");
   // Rewritten in place at the last moment, and then unreadable for once.
   takeover.before(Call::exchange, 1, [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
   bool has_failed = false;
