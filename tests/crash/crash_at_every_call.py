@@ -45,9 +45,10 @@ LEADER = "leader"  # as LIVE, by the leader of a process group: of interest to t
 STATES = ["absent", "stale", "reused_pid", "sentinel", "empty", "midway", LIVE]
 
 CLAIMS = ["claim", "claim_durable", "claim_automatic"]
-OWNERS_CALLS = ["ready", "publish_port", "publish_port_again", "set_server", "restore_record", "verify"]
-RELEASES = ["release", "release_with_port"]
-LIBRARY = [*CLAIMS, "claim_and_release", *RELEASES, *OWNERS_CALLS, "running", "status", "port", "stop"]
+OWNERS_CALLS = ["ready", "publish_port", "publish_port_again", "publish_endpoints", "set_server", "restore_record",
+                "verify"]
+RELEASES = ["release", "release_with_port", "release_with_endpoints"]
+LIBRARY = [*CLAIMS, "claim_and_release", *RELEASES, *OWNERS_CALLS, "running", "status", "port", "endpoint", "stop"]
 
 # SERVE ends at once, SERVER stays. The commands whose names end in + are traced with all their children: a fault then
 # strikes every process that makes the call that often.
@@ -350,7 +351,7 @@ class Worker:
         status = self.end(process)
         if fields["result"] == "claimed":
             require(status == 0, "the fresh owner could not release")
-            left = sorted(set(os.listdir(self.dir)) & {"serve.pid", "pgserve.port"})
+            left = sorted(set(os.listdir(self.dir)) & {"serve.pid", "serve.endpoints", "pgserve.port"})
             fields["taken"] = patient and left == ["serve.pid"] and self.is_anothers(process.pid)
             require(not left or fields["taken"], "after the fresh owner's release there is %s", left)
         return fields
@@ -498,7 +499,7 @@ class Worker:
             require(noted == {number}, "the receipt names another errno: %s", told)
             return
         # Not knowing is no evidence: these claim nothing, and deny nobody.
-        unsure = {"status": ["unknown"], "stop": ["refused"], "port": []}.get(case.command, [])
+        unsure = {"status": ["unknown"], "stop": ["refused"], "port": [], "endpoint": ["unknown"]}.get(case.command, [])
         if case.command.startswith("claim") and case.where == "proc":
             unsure = ["contended"]
         require(result in unsure, "%s at %s has led to a wrong outcome: %s", case.fault, case.where, told)

@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -28,6 +30,7 @@ using genie::StopOutcome;
 using genie::Text;
 
 constexpr std::uint16_t owner_port = 4711;
+const genie::Endpoint endpoints[] = {genie::Endpoint::tcp("http", owner_port), genie::Endpoint::text("url", "/")};
 
 /// An empty record is outlasted, and a claim that does not end is given up, sooner than the defaults say: that changes
 /// no call, and each run waits for it.
@@ -72,6 +75,17 @@ const char* name_of(StopOutcome outcome) {
     case StopOutcome::already_ended: return "already_ended";
     case StopOutcome::refused: return "refused";
     case StopOutcome::still_alive: return "still_alive";
+  }
+  return "?";
+}
+
+const char* name_of(genie::EndpointStanding standing) {
+  using genie::EndpointStanding;
+  switch (standing) {
+    case EndpointStanding::absent: return "absent";
+    case EndpointStanding::live: return "live";
+    case EndpointStanding::stale: return "stale";
+    case EndpointStanding::unknown: return "unknown";
   }
   return "?";
 }
@@ -223,6 +237,14 @@ int run_entry(const std::string& entry, const std::string& directory) {
     (void)guard.publish_port(owner_port);
     return examine([&] { return text(guard.publish_port(owner_port + 1)); });
   }
+  if (entry == "publish_endpoints") {
+    return examine_owner(guard, [&] { return text(guard.publish_endpoints(endpoints)); });
+  }
+  if (entry == "release_with_endpoints") {
+    (void)guard.claim(impatient());
+    (void)guard.publish_endpoints(endpoints);
+    return examine([&] { return text(guard.release()); });
+  }
   if (entry == "set_server") {
     const genie::ProcessIdentity server{::getppid(), guard.host().process.look(::getppid()).start};
     return examine_owner(guard, [&] { return text(guard.set_server(server)); });
@@ -252,6 +274,13 @@ int run_entry(const std::string& entry, const std::string& directory) {
     return examine([&] {
       const auto port = guard.port();
       return text(port, "result=" + std::to_string(*port));
+    });
+  }
+  if (entry == "endpoint") {
+    return examine([&] {
+      const auto endpoint = guard.endpoint("http");
+      return text(endpoint, std::string{"result="} + name_of(endpoint->standing) +
+                                " port=" + std::to_string(endpoint->endpoint.port));
     });
   }
   if (entry == "stop") {
@@ -294,11 +323,25 @@ void claim_or_exit(Guard& guard) {
   require(claim.has_value() && claim->owned(), "the claim");
 }
 
-/// An owner that dies with a port published.
+/// Makes a socket in the state directory that nobody listens to, and publishes it with the others.
+void publish_with_socket(Guard& guard) {
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = guard.files().path_of("serve.sock").c_str();
+  require(descriptor >= 0 && path.copy(address.sun_path, sizeof address.sun_path - 1) == path.size(), "a socket");
+  require(::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "a socket's name");
+  ::close(descriptor);
+  const genie::Endpoint all[] = {endpoints[0], endpoints[1], genie::Endpoint::unix_socket("socket", "serve.sock")};
+  require(guard.publish_endpoints(all).has_value(), "the endpoints");
+}
+
+/// An owner that dies with a port and endpoints published.
 [[noreturn]] void crash(const std::string& directory) {
   Guard guard{directory};
   claim_or_exit(guard);
   require(guard.publish_port(owner_port).has_value(), "the port");
+  publish_with_socket(guard);
   die();
 }
 

@@ -67,7 +67,9 @@ class Scenarios {
       const Program reader = program("client", endpoint_client);
       add_endpoints("endpoint publisher, client" + where, state, 1, reader, {});
       add_endpoints("endpoint publisher, client, 1 crash" + where, state, 1, reader, {.crashes = 1});
-      add_endpoints("endpoint publisher, client, 1 failing call" + where, state, 1, reader, {.errors = 1});
+      add_endpoints("endpoint publisher, client, 1 failing call, 3 preemptions" + where, state, 1, reader,
+                    {.errors = 1})
+          .preemptions = 3;
       add_endpoints("endpoint publisher, patient client, 2 preemptions" + where, state, 1,
                     program("client", patient_client), {})
           .preemptions = 2;

@@ -113,7 +113,7 @@ class MemoryFilesystem : public detail::View {
   }
   /// Not of the policy, but what programs do that have sockets: `bind(2)` to a path. Who listens is not modelled.
   /// Returns: the number of the socket's inode.
-  [[nodiscard]] SysResult<std::uint64_t> bind(const char* path, std::uint32_t permissions = 0700) noexcept {
+  [[nodiscard]] SysResult<std::uint64_t> bind(const char* path, std::uint32_t permissions = 0700) const noexcept {
     const Place at = look_up(enter(Call::bind, path), File{}, path);
     if (at.error != 0) return SysResult<std::uint64_t>::failure(at.error);
     if (at.inode != 0) return SysResult<std::uint64_t>::failure(EADDRINUSE);
