@@ -122,12 +122,13 @@ std::optional<Ending> join(const ServeRequest& request) {
     if (!report) return ending_of(report.error());
     switch (report->state) {
       case ServerState::running:
-        return was_starting ? started(request.place, report->owner.pid)
-                            : running_already(request.place, report->owner.pid);
+        return was_starting && report->evidence.whereabouts == Whereabouts::here
+                   ? started(request.place, report->owner.pid)
+                   : running_already(request.place, *report);
       case ServerState::stopping:
         if (request.mode == ClaimMode::automatic)
           return Ending{exit_try_again, request.place.name + " is shutting down"};
-        return running_already(request.place, report->owner.pid);
+        return running_already(request.place, *report);
       case ServerState::starting: was_starting = true; break;
       case ServerState::stopped:
       case ServerState::stale: return std::nullopt;

@@ -26,8 +26,12 @@ struct Ending {
 
 [[nodiscard]] inline Ending ending_of(const Error& error) { return {exit_failure, fmt::format("{}", error)}; }
 
-[[nodiscard]] inline Ending running_already(const Place& place, Pid owner) {
-  return {exit_ok, fmt::format("{} already running (PID {})", place.name, owner)};
+[[nodiscard]] inline Ending running_already(const Place& place, const StatusReport& report) {
+  ClaimReport told;
+  told.outcome = ClaimOutcome::already_running;
+  told.owner = report.owner;
+  told.evidence = report.evidence;
+  return ending_of(place, told);
 }
 
 [[nodiscard]] inline Ending started(const Place& place, Pid owner) {

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "child.hpp"
+#include "orphans.hpp"
 #include "readiness.hpp"
 
 namespace genie::cli {
@@ -30,6 +31,7 @@ Descriptor open_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : passed_on) sigaddset(&set, number);
+  if (adopts_orphans()) sigaddset(&set, SIGCHLD);
   checked(::sigprocmask(SIG_BLOCK, &set, nullptr), "cannot block signals");
   return Descriptor{checked(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "cannot open a signalfd")};
 }
@@ -209,6 +211,10 @@ class Supervision {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int number = static_cast<int>(info.ssi_signo);
+      if (number == SIGCHLD) {
+        reap_orphans(child_->pid());
+        continue;
+      }
       // A terminal sends to the whole foreground group, the command included.
       if (info.ssi_code == SI_KERNEL && ::getpgid(child_->pid()) == ::getpgrp()) continue;
       child_->send(number == SIGTERM ? request_.stop_signal : number);

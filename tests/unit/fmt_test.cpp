@@ -34,6 +34,7 @@ Evidence evidence_of(Reason reason) {
   evidence.observed.error = EPERM;
   evidence.recorded_namespace = 31;
   evidence.own_namespace = 32;
+  if (reason == Reason::lock_held_elsewhere) evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
   return evidence;
 }
 
@@ -53,6 +54,7 @@ TEST_CASE("every enumerator is formatted as its own name", "[fmt]") {
   check_own_names<genie::Assurance>();
   check_own_names<genie::Ownership>();
   check_own_names<genie::Reason>();
+  check_own_names<genie::Whereabouts>();
   check_own_names<genie::Phase>();
 }
 
@@ -132,6 +134,64 @@ TEST_CASE("every reason is a sentence with the recorded PID and both values that
   CHECK(contains(fmt::format("{}", evidence_of(Reason::legacy_record)), "alive"));
 }
 
+TEST_CASE("a PID of elsewhere is never shown as one of here", "[fmt][F8]") {
+  using genie::Whereabouts;
+  each_enumerator<Whereabouts>([](Whereabouts whereabouts, std::string_view name) {
+    CAPTURE(std::string{name});
+    const bool is_here = whereabouts == Whereabouts::here;
+    genie::StatusReport status;
+    status.state = genie::ServerState::running;
+    status.owner = {4711, known_start(991)};
+    status.evidence = evidence_of(is_here ? Reason::lock_held : Reason::lock_held_elsewhere);
+    status.evidence.whereabouts = whereabouts;
+    genie::ClaimReport claim;
+    claim.owner = status.owner;
+    claim.evidence = status.evidence;
+    claim.outcome = genie::ClaimOutcome::already_running;
+    genie::StopReceipt receipt;
+    receipt.outcome = genie::StopOutcome::refused;
+    receipt.target = status.owner;
+    receipt.evidence = status.evidence;
+    for (const std::string& text : {fmt::format("{}", status), fmt::format("{}", claim), fmt::format("{}", receipt)}) {
+      CAPTURE(text);
+      CHECK(contains(text, "4711"));
+      CHECK(contains(text, "(PID 4711)") == (is_here && !contains(text, "nobody was signalled")));
+      CHECK(contains(text, "another PID namespace") ==
+            (whereabouts != Whereabouts::here && whereabouts != Whereabouts::other_boot &&
+             !contains(text, "nobody was signalled")));
+    }
+    CHECK(contains(fmt::format("{}", receipt), "; act from where it runs") == !is_here);
+    status.evidence.reason = Reason::owner_released;
+    CHECK(contains(fmt::format("{}", status.evidence), "4711"));
+    claim.evidence = status.evidence;
+    claim.outcome = genie::ClaimOutcome::orphaned;
+    CHECK(contains(fmt::format("{}", claim), "from where it runs") == !is_here);
+  });
+  genie::StatusReport status;
+  status.state = genie::ServerState::running;
+  status.owner = {1, known_start(991)};
+  status.evidence = evidence_of(Reason::lock_held_elsewhere);
+  CHECK(fmt::format("{}", status) == "running (in another PID namespace), as PID 1 there");
+  CHECK(fmt::format("{}", status.evidence) == "the lock is held by PID 4711 of PID namespace 31 (this is 32)");
+  genie::StopReceipt receipt;
+  receipt.outcome = genie::StopOutcome::refused;
+  receipt.evidence = status.evidence;
+  receipt.holders[0] = {815, {}, genie::FixedText<31>{"genie"}};
+  receipt.holder_count = 1;
+  CHECK(fmt::format("{}", receipt) ==
+        "nobody was signalled: the lock is held by PID 4711 of PID namespace 31 (this is 32); act from where it runs; "
+        "from here it is seen as genie (PID 815)");
+}
+
+TEST_CASE("a record that its writer has locked is told from the process that has its number here", "[fmt][F8]") {
+  Evidence evidence = evidence_of(Reason::record_pinned);
+  CHECK(contains(fmt::format("{}", evidence), "that number is another's, started at 991, recorded 815"));
+  evidence.observed.start = evidence.recorded.start;
+  CHECK(fmt::format("{}", evidence) == "the record of PID 4711 is still locked by its writer");
+  evidence.observed.start = {};
+  CHECK(fmt::format("{}", evidence) == "the record of PID 4711 is still locked by its writer");
+}
+
 TEST_CASE("a start that is not known is called unknown, never 0", "[fmt]") {
   Evidence evidence = evidence_of(Reason::start_unknown);
   evidence.recorded.start = {};
@@ -169,10 +229,10 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
 
   report.outcome = genie::ClaimOutcome::contended;
   CHECK(fmt::format("{}", report) ==
-        "cannot be claimed: the record of PID 4711 is still locked by its writer; end that process, or wait until it "
-        "ends");
+        "cannot be claimed: the record of PID 4711 is still locked by its writer; here that number is another's, "
+        "started at 991, recorded 815; end the process that has it locked, or wait until it ends");
   report.holder_count = 1;
-  CHECK(contains(fmt::format("{}", report), "; held by worker (PID 4712); end that process"));
+  CHECK(contains(fmt::format("{}", report), "; held by worker (PID 4712); end the process"));
   report.outcome = genie::ClaimOutcome::stopping;
   report.stop.remaining = genie::milliseconds(2500);
   CHECK(contains(fmt::format("{}", report), "until that is done, at most 2500 ms"));
