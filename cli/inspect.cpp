@@ -35,6 +35,20 @@ int lsb_status(ServerState state) {
 Json pid_or_null(const ProcessIdentity& identity) { return identity.pid != 0 ? Json(identity.pid) : Json(nullptr); }
 Json start_or_null(const StartToken& start) { return start.known ? Json(start.value) : Json(nullptr); }
 
+Json or_null(std::uint64_t number) { return number != 0 ? Json(number) : Json(nullptr); }
+
+/// Numbers that have their meaning elsewhere, kept apart from those that can be used here.
+Json elsewhere(const StatusReport& report) {
+  const Evidence& evidence = report.evidence;
+  if (evidence.whereabouts == Whereabouts::here) return nullptr;
+  return {{"whereabouts", to_string(evidence.whereabouts)},
+          {"pid", pid_or_null(report.owner)},
+          {"start", start_or_null(report.owner.start)},
+          {"server_pid", pid_or_null(report.server)},
+          {"pid_namespace", or_null(evidence.recorded_namespace)},
+          {"own_pid_namespace", or_null(evidence.own_namespace)}};
+}
+
 Json to_json(const Evidence& evidence) {
   Json json;
   json["reason"] = to_string(evidence.reason);
@@ -81,9 +95,11 @@ Json to_json(const FailureRecord& failure) {
 Json to_json(const Place& place, const StatusReport& report, ServeGuard<>& guard) {
   Json json;
   json["state"] = to_string(report.state);
-  json["pid"] = pid_or_null(report.owner);
-  json["start"] = start_or_null(report.owner.start);
-  json["server_pid"] = pid_or_null(report.server);
+  const bool is_here = report.evidence.whereabouts == Whereabouts::here;
+  json["pid"] = is_here ? pid_or_null(report.owner) : Json(nullptr);
+  json["start"] = is_here ? start_or_null(report.owner.start) : Json(nullptr);
+  json["server_pid"] = is_here ? pid_or_null(report.server) : Json(nullptr);
+  json["elsewhere"] = elsewhere(report);
   json["port"] = report.port.port != 0 ? Json(report.port.port) : Json(nullptr);
   json["port_standing"] = to_string(report.port.standing);
   json["endpoints"] = endpoints_as_json(guard);
@@ -141,7 +157,7 @@ int print_status(const Place& place, const StatusStyle& style) {
     if (style.json) {
       Json json;
       json["state"] = to_string(ServerState::unknown);
-      for (const char* absent : {"pid", "start", "server_pid", "port"}) json[absent] = nullptr;
+      for (const char* absent : {"pid", "start", "server_pid", "elsewhere", "port"}) json[absent] = nullptr;
       json["dir"] = place.directory;
       json["name"] = place.name;
       json["uptime_s"] = nullptr;
@@ -213,6 +229,12 @@ int stop_server(const Place& place, std::chrono::milliseconds grace) {
   if (!receipt) return tell(ending_of(receipt.error()));
   Ending ending{exit_ok, fmt::format("{} {}", place.name, *receipt)};
   if (receipt->outcome == StopOutcome::refused) ending.status = exit_try_again;
+  if (receipt->outcome == StopOutcome::refused && receipt->evidence.whereabouts == Whereabouts::other_pid_namespace) {
+    // Whoever sees its processes can enter; who doesn't has to ask what runs the containers.
+    ending.text += receipt->holder_count != 0
+                       ? fmt::format(" (as by nsenter --all --target {})", receipt->holders[0].pid)
+                       : std::string{" (as by docker exec, or nsenter from where lsns --type pid lists that number)"};
+  }
   if (receipt->outcome == StopOutcome::still_alive) ending.status = exit_failure;
   return tell(ending);
 }

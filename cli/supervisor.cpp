@@ -17,6 +17,7 @@
 
 #include "child.hpp"
 #include "endpoints.hpp"
+#include "orphans.hpp"
 #include "readiness.hpp"
 
 namespace genie::cli {
@@ -260,7 +261,7 @@ class Supervision {
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int number = static_cast<int>(info.ssi_signo);
       if (number == SIGCHLD) {
-        reap_orphans();
+        reap_orphans(child_->pid());
         continue;
       }
       // A terminal sends to the whole foreground group, the command included.
@@ -270,16 +271,6 @@ class Supervision {
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
       // which the command now uses as well.
       if (number == SIGTERM) directory_watch_.reset();
-    }
-  }
-
-  /// Descendants of the command that have lost their parents end as our children. The command itself is left.
-  void reap_orphans() {
-    for (;;) {
-      siginfo_t ended{};
-      if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
-      if (ended.si_pid == child_->pid()) return;
-      (void)::waitpid(ended.si_pid, nullptr, WNOHANG);
     }
   }
 

@@ -12,7 +12,7 @@ enum class Reason : std::uint8_t {
   none,
   no_record,                ///< there is no record of an owner
   lock_held,                ///< the lock is held, and its record names a process that is alive
-  lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
+  lock_held_elsewhere,      ///< the lock is held by a process of another PID namespace or boot: see `whereabouts`
   lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
   lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
   handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
@@ -35,13 +35,22 @@ enum class Reason : std::uint8_t {
   stop_sentinel,            ///< a stop is in progress
 };
 
+/// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.
+enum class Whereabouts : std::uint8_t {
+  here,
+  other_pid_namespace,  ///< in another container, or outside of ours
+  other_boot,           ///< under another kernel: of a machine or sandbox that shares the directory
+  unknown,              ///< without a /proc of one's own, nobody knows which PID namespace this is
+};
+
 /// What a verdict rests on.
 struct Evidence {
   Reason reason = Reason::none;
-  ProcessIdentity recorded;              ///< as the file says
-  Observation observed;                  ///< of the recorded PID, where it was looked at
-  std::uint64_t recorded_namespace = 0;  ///< PID namespace of the recorded process, 0 where unknown
-  std::uint64_t own_namespace = 0;       ///< ours
+  ProcessIdentity recorded;                     ///< as the file says
+  Observation observed;                         ///< of the recorded PID, where it was looked at
+  std::uint64_t recorded_namespace = 0;         ///< PID namespace of the recorded process, 0 where unknown
+  std::uint64_t own_namespace = 0;              ///< ours
+  Whereabouts whereabouts = Whereabouts::here;  ///< of the recorded process
 };
 
 /// How a directory's exclusion is guaranteed.

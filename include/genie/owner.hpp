@@ -49,10 +49,19 @@ template <typename H>
   return {parse_lock_record({bytes, count.value}, H::ProcessProbe::pid_limit, record), 0};
 }
 
-/// Whether an identity recorded under `origin` can be compared with the processes that we see. Without /proc nobody
-/// knows which PID namespace this is.
+/// Where a process of `origin` runs, as seen from `own`.
+[[nodiscard]] inline Whereabouts whereabouts_of(const ProcessOrigin& origin, const ProcessOrigin& own) noexcept {
+  const bool same_boot = origin.boot == own.boot;
+  if (!same_boot && !origin.boot.empty() && !own.boot.empty()) return Whereabouts::other_boot;
+  if (origin.pid_namespace == 0 || own.pid_namespace == 0) return Whereabouts::unknown;
+  if (origin.pid_namespace != own.pid_namespace) return Whereabouts::other_pid_namespace;
+  // The first PID namespace has the same number on every machine.
+  return same_boot ? Whereabouts::here : Whereabouts::unknown;
+}
+
+/// Whether an identity recorded under `origin` can be compared with the processes that we see.
 [[nodiscard]] inline bool is_visible_from(const ProcessOrigin& origin, const ProcessOrigin& own) noexcept {
-  return origin.boot == own.boot && origin.pid_namespace == own.pid_namespace && own.pid_namespace != 0;
+  return whereabouts_of(origin, own) == Whereabouts::here;
 }
 
 /// Looks at a recorded process and says what that proves of it.
@@ -81,14 +90,16 @@ template <typename H>
 template <typename H>
 [[nodiscard]] LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
   const ProcessOrigin own = host.process.origin();
-  if (!is_visible_from(record.origin, own)) {
+  if (const Whereabouts whereabouts = whereabouts_of(record.origin, own); whereabouts != Whereabouts::here) {
+    const bool is_released = record.phase == Phase::released;
     evidence = Evidence{};
     evidence.recorded = record.owner;
-    evidence.reason = Reason::lock_held_elsewhere;
+    evidence.reason = is_released ? Reason::owner_released : Reason::lock_held_elsewhere;
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
+    evidence.whereabouts = whereabouts;
     if (record.phase == Phase::launching) return LockStanding::claiming;
-    return record.phase == Phase::released ? LockStanding::orphaned : LockStanding::owned;
+    return is_released ? LockStanding::orphaned : LockStanding::owned;
   }
   if (record.phase == Phase::launching && record.heir.pid != 0) {
     // Whoever holds the claim from now on is the one that counts; its starter may have ended.
@@ -168,7 +179,8 @@ template <typename H>
     }
     // The owner is gone, or seems to be another. Either somebody else claimed meanwhile, and then the lock or the
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
-    const bool owner_holds = host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
+    const bool owner_holds = view.evidence.whereabouts == Whereabouts::here &&
+                             host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
     // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
     const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
     view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);

@@ -33,13 +33,15 @@ struct StopReceipt {
   bool sent_terminate = false;  ///< by this call
   bool joined = false;          ///< another stop had asked the target before; this one waited with it
   bool sent_kill = false;
-  bool killed_group = false;            ///< members of the process group that the target led were left, and were killed
-  int sentinel_error = 0;               ///< errno, where no sentinel could be written: the stop went on without
-  int clean_up_error = 0;               ///< errno, where what it left could not be removed: the next claim does that
-  Milliseconds took;                    ///< from the call to the target's end
-  Evidence evidence;                    ///< why the target is, or is not, the owner
-  ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
-  LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still
+  bool killed_group = false;  ///< members of the process group that the target led were left, and were killed
+  int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
+  Milliseconds took;          ///< from the call to the target's end
+  Evidence evidence;          ///< why the target is, or is not, the owner
+  ProcessIdentity successor;  ///< who owns the directory now; PID 0 for nobody. It was not touched.
+  LockHolder
+      holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
+                                 ///< `refused` because the target runs elsewhere: who holds it, as seen from here
   std::size_t holder_count = 0;
 };
 
@@ -50,7 +52,6 @@ class StopRun {
  public:
   StopRun(H& host, const StateFiles& files, const StopOptions& options) noexcept
       : host_{host}, files_{files}, options_{options} {
-    constexpr Milliseconds shortest_ttl{1000};
     if (options_.sentinel_ttl < shortest_ttl) options_.sentinel_ttl = shortest_ttl;
     if (options_.sentinel_ttl > longest_sentinel_ttl) options_.sentinel_ttl = longest_sentinel_ttl;
   }
@@ -81,6 +82,10 @@ class StopRun {
     bool ended = false;
   };
 
+  [[nodiscard]] static bool is_elsewhere(const OwnerView& owner) noexcept {
+    return owner.evidence.whereabouts != Whereabouts::here;
+  }
+
   /// Sets the receipt and no target where there is nobody to signal.
   Result<void> find_target(bool& has_target) noexcept {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
@@ -91,7 +96,8 @@ class StopRun {
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
       const bool unsettled = (found.lock.standing == LockStanding::claiming && !has_heir(found.lock)) ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
-                             (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
+                             (found.lock.evidence.reason == Reason::owner_released &&
+                              (found.lock.holder_count == 0 || is_elsewhere(found.lock))) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
@@ -114,9 +120,14 @@ class StopRun {
     const LockRecord& record = found.lock.record;
     receipt_.target = has_heir(found.lock) ? record.heir : record.owner;
     receipt_.server = record.server;
-    const bool is_visible = is_visible_from(record.origin, host_.process.origin());
-    if (found.lock.standing == LockStanding::unsure || !is_visible) {
+    if (found.lock.standing == LockStanding::unsure) {
       receipt_.outcome = StopOutcome::refused;
+      return {};
+    }
+    if (is_elsewhere(found.lock)) {
+      receipt_.outcome = StopOutcome::refused;
+      // From a PID namespace above the owner's, it can be told by which numbers it goes here.
+      receipt_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, receipt_.holders, holder_capacity);
       return {};
     }
     if (found.lock.standing == LockStanding::orphaned) {
@@ -215,6 +226,10 @@ class StopRun {
   }
 
   Result<void> stop_targets() noexcept {
+    for (std::size_t at = 0; at < target_count_; ++at) {
+      // The first process of our own PID namespace takes us with it, and then nobody clears the sentinel.
+      if (is_protected(targets_[at])) options_.sentinel_ttl = shortest_ttl;
+    }
     StopRegistration<H> registration{host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl};
     registration_ = &registration;
     SysResult<void> signalled;
@@ -295,6 +310,7 @@ class StopRun {
       }
       if (auto ok = end_group(targets_[at], deadline); !ok) return ok;
     }
+    if (auto ok = wait_for_the_killed(); !ok) return ok;
     if (receipt_.outcome == StopOutcome::still_alive) return {};
     if (receipt_.sent_kill) {
       receipt_.outcome = StopOutcome::killed;
@@ -348,8 +364,22 @@ class StopRun {
     if (target.leads_group) {
       (void)uninterrupted([&] { return host_.process.signal_group(target.handle, target.identity.pid, Signal::kill); });
     }
-    if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
-    if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
+    return wait_for(target, host_.clock.monotonic() + (is_protected(target) ? Milliseconds{} : options_.kill_wait));
+  }
+
+  /// The kernel keeps the first process of a PID namespace from being killed by the others in it. As an owner that
+  /// guards a command, it still ends when that has been killed.
+  [[nodiscard]] static bool is_protected(const Target& target) noexcept { return target.identity.pid == 1; }
+
+  Result<void> wait_for_the_killed() noexcept {
+    for (std::size_t at = 0; at < target_count_; ++at) {
+      Target& target = targets_[at];
+      if (!target.ended && is_protected(target)) {
+        if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
+        receipt_.took = host_.clock.monotonic() - began_;
+      }
+      if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
+    }
     return {};
   }
 
@@ -430,6 +460,7 @@ class StopRun {
   }
 
   static constexpr std::size_t target_capacity = holder_capacity + 2;
+  static constexpr Milliseconds shortest_ttl{1000};
 
   H& host_;
   const StateFiles& files_;

@@ -337,7 +337,6 @@ concept LauncherPolicy = FilesystemPolicy<F> && requires(L& launcher, const Laun
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -364,18 +363,31 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
+// How a sanitizer learns of a fork that it does not see; null in a program without one.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+extern "C" {
+__attribute__((weak)) void __sanitizer_syscall_pre_impl_fork();
+__attribute__((weak)) void __sanitizer_syscall_post_impl_fork(long result);
+}
+// NOLINTEND(bugprone-reserved-identifier)
+
 /// Forks a process that tells nobody when it ends. What it may do before it executes a program: system calls, and
 /// nothing that takes a lock or memory, because other threads were cut off in the middle of what they did.
 /// Returns: 0 in the new process, its PID in the old one, -1 and errno. Source: `clone(2)`; all arguments are 0,
 /// whose order depends on the processor. Emulators of system calls want SIGCHLD, and say EINVAL.
 [[nodiscard]] inline pid_t fork_untold() noexcept {
+  if (__sanitizer_syscall_pre_impl_fork != nullptr) __sanitizer_syscall_pre_impl_fork();
   const long pid = ::syscall(SYS_clone, 0UL, 0UL, 0UL, 0UL, 0UL);
-  if (pid < 0 && errno == EINVAL) return ::fork();
+  const int error = errno;
+  if (__sanitizer_syscall_post_impl_fork != nullptr) __sanitizer_syscall_post_impl_fork(pid);
+  if (pid < 0 && error == EINVAL) return ::fork();
+  errno = error;
   return static_cast<pid_t>(pid);
 }
 
 /// Closes every descriptor of this process but those that are `kept`. Async-signal-safe.
-/// Source: `close_range(2)` (Linux 5.9), else `proc_pid_fd(5)`, else all numbers that there can be.
+/// Source: `close_range(2)` (Linux 5.9), else `proc_pid_fd(5)`, else all numbers that Linux gives unless it was told to
+/// give more: `proc_sys_fs(5)`, nr_open.
 template <std::size_t Count>
 void close_all_but(const int (&kept)[Count]) noexcept {
 #if defined(SYS_close_range)
@@ -404,20 +416,16 @@ void close_all_but(const int (&kept)[Count]) noexcept {
   };
   const int list = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const auto walked = for_each_entry(list, [&](Text name) noexcept {
-    std::uint64_t descriptor = 0;
-    if (!parse_decimal(name, INT32_MAX, descriptor) || static_cast<int>(descriptor) == list) return;
-    close_unless_kept(static_cast<int>(descriptor));
+    auto descriptor = static_cast<std::uint64_t>(list);
+    (void)parse_decimal(name, INT32_MAX, descriptor);
+    if (static_cast<int>(descriptor) != list) close_unless_kept(static_cast<int>(descriptor));
   });
   ::close(list);
   if (walked.ok()) return;
 
-  // The limit may have been lowered since a descriptor was opened, so it is the hard one, and not beyond what Linux
-  // allows by default.
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t most = 1U << 20U;
-  const rlim_t end = limit.rlim_max < most ? limit.rlim_max : most;
-  for (rlim_t descriptor = 0; descriptor < end; ++descriptor) close_unless_kept(static_cast<int>(descriptor));
+  // Not up to RLIMIT_NOFILE, which may have been lowered since, or be a thousand times as high.
+  constexpr int most = 1 << 20;
+  for (int descriptor = 0; descriptor < most; ++descriptor) close_unless_kept(descriptor);
 }
 
 /// Whether a variable speaks of the process that it was given to, and would be a lie in another one: the notification
@@ -569,6 +577,8 @@ class LaunchAttendant {
     Answer ready;
     ready.number = program;
     ready.error = reported(ECHILD);
+    // What it holds of the caller's is free when the caller hears of it.
+    if (ready.error != 0) (void)::waitid(P_PID, static_cast<id_t>(program), nullptr, WEXITED | __WALL);
     send(ready);
     for (;;) {
       Request request{};
@@ -706,7 +716,8 @@ class LinuxLauncher {
     return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
   }
 
-  /// Wanted for every child, reaped or not, once. A process that was not let go ends.
+  /// Wanted for every child, reaped or not, once. A process that was not let go ends soon after; who wants its share of
+  /// the file to be gone kills and reaps it before.
   void close(const Child& child) noexcept {
     if (child.attendant >= 0) {
       // By force, because it may be stopped; it has nothing to lose.
@@ -861,12 +872,19 @@ class Ensurer {
     const Milliseconds began = host_.clock.monotonic();
     deadline_ = options_.deadline.count() > 0 ? began + options_.deadline : never;
     progress_at_ = began;
-    for (;;) {
+    // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
+    constexpr int patience = 64;
+    for (int overtaken = 0; overtaken < patience;) {
       const Result<Step> step = attempt();
       if (!step) return step.error();
       if (*step == Step::finished) return report_;
-      if (*step == Step::wait && !wait_.next(files_.lock_path().c_str())) return too_late();
+      if (*step == Step::again) {
+        ++overtaken;
+      } else if (!wait_.next(files_.lock_path().c_str())) {
+        return too_late();
+      }
     }
+    return files_.refusal(ErrorKind::interrupted, Operation::lock, files_.lock());
   }
 
  private:

@@ -148,6 +148,16 @@ namespace genie::inline v0 {
   return "not_claimed";
 }
 
+[[nodiscard]] constexpr std::string_view to_string(Whereabouts whereabouts) noexcept {
+  switch (whereabouts) {
+    case Whereabouts::here: return "here";
+    case Whereabouts::other_pid_namespace: return "other_pid_namespace";
+    case Whereabouts::other_boot: return "other_boot";
+    case Whereabouts::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
 [[nodiscard]] constexpr std::string_view to_string(Reason reason) noexcept {
   switch (reason) {
     case Reason::none: return "none";
@@ -215,7 +225,7 @@ namespace genie::inline v0 {
     case Reason::lock_record_unreadable:
     case Reason::lock_held_unverified: return "if it lasts, end the process that holds the lock";
     case Reason::lock_held_elsewhere: return "act from where it runs";
-    case Reason::record_pinned: return "end that process, or wait until it ends";
+    case Reason::record_pinned: return "end the process that has it locked, or wait until it ends";
     case Reason::start_unknown:
     case Reason::liveness_unknown: return "if that is not the server, remove the record";
     default: return {};
@@ -255,6 +265,35 @@ Out format_holders(Out out, const LockHolder* holders, std::size_t count) {
   return count == 0 ? fmt::format_to(out, "a process that cannot be seen from here") : out;
 }
 
+/// An owner after a word for what it does: `running (PID 4711)`. A number of elsewhere never stands where somebody
+/// might take it for one of ours.
+template <typename Out>
+Out format_owner(Out out, Pid pid, Whereabouts whereabouts) {
+  switch (whereabouts) {
+    case Whereabouts::here: return fmt::format_to(out, " (PID {})", pid);
+    case Whereabouts::other_pid_namespace:
+      return fmt::format_to(out, " (in another PID namespace), as PID {} there", pid);
+    case Whereabouts::other_boot: return fmt::format_to(out, " (under another kernel), as PID {} there", pid);
+    case Whereabouts::unknown: break;
+  }
+  return fmt::format_to(out, " (perhaps in another PID namespace), as PID {} where it runs", pid);
+}
+
+/// `PID 1 of PID namespace 4026532338 (this is 4026531836)`.
+template <typename Out>
+Out format_elsewhere(Out out, const Evidence& evidence) {
+  const auto pid = evidence.recorded.pid;
+  if (evidence.whereabouts == Whereabouts::other_boot) {
+    return fmt::format_to(out, "PID {} under another kernel: of another machine or sandbox", pid);
+  }
+  if (evidence.whereabouts == Whereabouts::other_pid_namespace) {
+    return fmt::format_to(out, "PID {} of PID namespace {} (this is {})", pid, evidence.recorded_namespace,
+                          evidence.own_namespace);
+  }
+  return fmt::format_to(out, "PID {} of a PID namespace that can't be compared with this one, for want of a /proc",
+                        pid);
+}
+
 template <typename Out>
 Out format_advice(Out out, std::string_view advice) {
   return advice.empty() ? out : fmt::format_to(out, "; {}", advice);
@@ -282,6 +321,8 @@ template <>
 struct fmt::formatter<genie::Assurance> : genie::fmt_detail::EnumFormatter<genie::Assurance> {};
 template <>
 struct fmt::formatter<genie::Ownership> : genie::fmt_detail::EnumFormatter<genie::Ownership> {};
+template <>
+struct fmt::formatter<genie::Whereabouts> : genie::fmt_detail::EnumFormatter<genie::Whereabouts> {};
 template <>
 struct fmt::formatter<genie::Reason> : genie::fmt_detail::EnumFormatter<genie::Reason> {};
 template <>
@@ -357,8 +398,7 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "the lock is held, and PID {} is alive: ", pid);
         return starts("started at ", ", recorded ");
       case Reason::lock_held_elsewhere:
-        return fmt::format_to(out, "the lock is held by PID {} of PID namespace {} (this one is {}) or of another boot",
-                              pid, evidence.recorded_namespace, evidence.own_namespace);
+        return genie::fmt_detail::format_elsewhere(fmt::format_to(out, "the lock is held by "), evidence);
       case Reason::lock_held_start_shifted:
         out = fmt::format_to(out, "PID {} holds the lock, though its start time reads otherwise here: ", pid);
         return starts("", ", recorded ");
@@ -375,12 +415,19 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "the lock is held, but its owner, PID {}, is gone: ", pid);
         return starts("started at ", ", recorded ");
       case Reason::owner_released:
-        return fmt::format_to(out, "the lock is held, but its owner, PID {}, has released it", pid);
+        out = fmt::format_to(out, "the lock is held, but its owner, ");
+        out = evidence.whereabouts == genie::Whereabouts::here ? fmt::format_to(out, "PID {}", pid)
+                                                               : genie::fmt_detail::format_elsewhere(out, evidence);
+        return fmt::format_to(out, ", has released it");
       case Reason::writer_lost_lock:
         out = fmt::format_to(out, "stale: PID {} (recorded start ", pid);
         return fmt::format_to(genie::fmt_detail::format_start(out, evidence.recorded.start),
                               ") held the lock for life, and the lock is free");
-      case Reason::record_pinned: return fmt::format_to(out, "the record of PID {} is still locked by its writer", pid);
+      case Reason::record_pinned:
+        out = fmt::format_to(out, "the record of PID {} is still locked by its writer", pid);
+        return evidence.observed.start.known && evidence.observed.start != evidence.recorded.start
+                   ? starts("; here that number is another's, started at ", ", recorded ")
+                   : out;
       case Reason::start_matches:
         out = fmt::format_to(out, "PID {} is alive: ", pid);
         return starts("started at ", ", recorded ");
@@ -427,7 +474,9 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
                                std::generic_category().message(report.leftover_error), report.leftover_error);
         }
         return out;
-      case ClaimOutcome::already_running: return fmt::format_to(out, "already running (PID {})", report.owner.pid);
+      case ClaimOutcome::already_running:
+        return genie::fmt_detail::format_owner(fmt::format_to(out, "already running"), report.owner.pid,
+                                               report.evidence.whereabouts);
       case ClaimOutcome::stopping:
         out = fmt::format_to(out, "is shutting down");
         if (report.stop.stopper.pid != 0) out = fmt::format_to(out, " (stopped by PID {})", report.stop.stopper.pid);
@@ -443,7 +492,10 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
       case ClaimOutcome::orphaned:
         out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
         out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
-        return fmt::format_to(out, "; `genie stop` ends it");
+        return fmt::format_to(out, "{}",
+                              report.evidence.whereabouts == genie::Whereabouts::here
+                                  ? "; `genie stop` ends it"
+                                  : "; `genie stop` ends it from where it runs");
     }
     return out;
   }
@@ -510,8 +562,8 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
     const auto pid = report.owner.pid;
     switch (report.outcome) {
       case EnsureOutcome::running:
-        return fmt::format_to(out, "{} (PID {})",
-                              report.has_started || report.has_joined ? "started" : "already running", pid);
+        out = fmt::format_to(out, "{}", report.has_started || report.has_joined ? "started" : "already running");
+        return genie::fmt_detail::format_owner(out, pid, report.evidence.whereabouts);
       case EnsureOutcome::self: return fmt::format_to(out, "is what this runs in (PID {}): nothing was started", pid);
       case EnsureOutcome::stopping: return fmt::format_to(out, "is shutting down{}", stopper_of(report.stop));
       case EnsureOutcome::failed: return fmt::format_to(out, "{}", report.failure);
@@ -550,7 +602,9 @@ struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
   auto format(const genie::StatusReport& report, Context& context) const {
     auto out = fmt::format_to(context.out(), "{}", report.state);
-    if (report.owner.pid != 0) out = fmt::format_to(out, " (PID {})", report.owner.pid);
+    if (report.owner.pid != 0) {
+      out = genie::fmt_detail::format_owner(out, report.owner.pid, report.evidence.whereabouts);
+    }
     if (report.boot.generation != 0) out = fmt::format_to(out, ", {}", report.boot);
     if (report.state == genie::ServerState::orphaned) {
       out = fmt::format_to(out, ", still held by ");
@@ -591,7 +645,9 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
     }
     if (receipt.killed_group) out = fmt::format_to(out, ", with members of its process group");
     if (receipt.holder_count != 0) {
-      out = fmt::format_to(out, "; its lock is still held by ");
+      out = fmt::format_to(
+          out, "{}",
+          receipt.outcome == StopOutcome::refused ? "; from here it is seen as " : "; its lock is still held by ");
       out = genie::fmt_detail::format_holders(out, receipt.holders, receipt.holder_count);
     }
     if (receipt.sentinel_error != 0) {

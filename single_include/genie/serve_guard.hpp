@@ -1844,7 +1844,7 @@ enum class Reason : std::uint8_t {
   none,
   no_record,                ///< there is no record of an owner
   lock_held,                ///< the lock is held, and its record names a process that is alive
-  lock_held_elsewhere,      ///< the lock is held by a process of another boot or PID namespace
+  lock_held_elsewhere,      ///< the lock is held by a process of another PID namespace or boot: see `whereabouts`
   lock_held_start_shifted,  ///< the lock is held by the recorded PID, whose start time reads otherwise here
   lock_held_unverified,     ///< the lock is held; whether by the recorded owner cannot be seen
   handing_over,             ///< the lock is held by a starter and the server to which it hands the claim
@@ -1867,13 +1867,22 @@ enum class Reason : std::uint8_t {
   stop_sentinel,            ///< a stop is in progress
 };
 
+/// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.
+enum class Whereabouts : std::uint8_t {
+  here,
+  other_pid_namespace,  ///< in another container, or outside of ours
+  other_boot,           ///< under another kernel: of a machine or sandbox that shares the directory
+  unknown,              ///< without a /proc of one's own, nobody knows which PID namespace this is
+};
+
 /// What a verdict rests on.
 struct Evidence {
   Reason reason = Reason::none;
-  ProcessIdentity recorded;              ///< as the file says
-  Observation observed;                  ///< of the recorded PID, where it was looked at
-  std::uint64_t recorded_namespace = 0;  ///< PID namespace of the recorded process, 0 where unknown
-  std::uint64_t own_namespace = 0;       ///< ours
+  ProcessIdentity recorded;                     ///< as the file says
+  Observation observed;                         ///< of the recorded PID, where it was looked at
+  std::uint64_t recorded_namespace = 0;         ///< PID namespace of the recorded process, 0 where unknown
+  std::uint64_t own_namespace = 0;              ///< ours
+  Whereabouts whereabouts = Whereabouts::here;  ///< of the recorded process
 };
 
 /// How a directory's exclusion is guaranteed.
@@ -1932,10 +1941,19 @@ template <typename H>
   return {parse_lock_record({bytes, count.value}, H::ProcessProbe::pid_limit, record), 0};
 }
 
-/// Whether an identity recorded under `origin` can be compared with the processes that we see. Without /proc nobody
-/// knows which PID namespace this is.
+/// Where a process of `origin` runs, as seen from `own`.
+[[nodiscard]] inline Whereabouts whereabouts_of(const ProcessOrigin& origin, const ProcessOrigin& own) noexcept {
+  const bool same_boot = origin.boot == own.boot;
+  if (!same_boot && !origin.boot.empty() && !own.boot.empty()) return Whereabouts::other_boot;
+  if (origin.pid_namespace == 0 || own.pid_namespace == 0) return Whereabouts::unknown;
+  if (origin.pid_namespace != own.pid_namespace) return Whereabouts::other_pid_namespace;
+  // The first PID namespace has the same number on every machine.
+  return same_boot ? Whereabouts::here : Whereabouts::unknown;
+}
+
+/// Whether an identity recorded under `origin` can be compared with the processes that we see.
 [[nodiscard]] inline bool is_visible_from(const ProcessOrigin& origin, const ProcessOrigin& own) noexcept {
-  return origin.boot == own.boot && origin.pid_namespace == own.pid_namespace && own.pid_namespace != 0;
+  return whereabouts_of(origin, own) == Whereabouts::here;
 }
 
 /// Looks at a recorded process and says what that proves of it.
@@ -1964,14 +1982,16 @@ template <typename H>
 template <typename H>
 [[nodiscard]] LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
   const ProcessOrigin own = host.process.origin();
-  if (!is_visible_from(record.origin, own)) {
+  if (const Whereabouts whereabouts = whereabouts_of(record.origin, own); whereabouts != Whereabouts::here) {
+    const bool is_released = record.phase == Phase::released;
     evidence = Evidence{};
     evidence.recorded = record.owner;
-    evidence.reason = Reason::lock_held_elsewhere;
+    evidence.reason = is_released ? Reason::owner_released : Reason::lock_held_elsewhere;
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
+    evidence.whereabouts = whereabouts;
     if (record.phase == Phase::launching) return LockStanding::claiming;
-    return record.phase == Phase::released ? LockStanding::orphaned : LockStanding::owned;
+    return is_released ? LockStanding::orphaned : LockStanding::owned;
   }
   if (record.phase == Phase::launching && record.heir.pid != 0) {
     // Whoever holds the claim from now on is the one that counts; its starter may have ended.
@@ -2051,7 +2071,8 @@ template <typename H>
     }
     // The owner is gone, or seems to be another. Either somebody else claimed meanwhile, and then the lock or the
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
-    const bool owner_holds = host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
+    const bool owner_holds = view.evidence.whereabouts == Whereabouts::here &&
+                             host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
     // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
     const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
     view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
@@ -2984,10 +3005,12 @@ class Claimant {
   bool is_heir_of(const OwnerView& view) noexcept {
     const LockRecord& record = view.record;
     if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
-    if (record.heir.pid != host_.process.self() || !is_visible_from(record.origin, host_.process.origin()))
-      return false;
-    // A starter may not have seen when we started; then that we share its lock must do.
-    return !record.heir.start.known || record.heir == own_identity(host_);
+    if (record.heir.pid != host_.process.self()) return false;
+    // Without /proc nobody knows who we are; then that we share the lock must do.
+    const ProcessOrigin own = host_.process.origin();
+    if (own.pid_namespace != 0 && record.origin.pid_namespace != 0 && record.origin != own) return false;
+    const ProcessIdentity self = own_identity(host_);
+    return !record.heir.start.known || !self.start.known || record.heir == self;
   }
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
@@ -4738,13 +4761,15 @@ struct StopReceipt {
   bool sent_terminate = false;  ///< by this call
   bool joined = false;          ///< another stop had asked the target before; this one waited with it
   bool sent_kill = false;
-  bool killed_group = false;            ///< members of the process group that the target led were left, and were killed
-  int sentinel_error = 0;               ///< errno, where no sentinel could be written: the stop went on without
-  int clean_up_error = 0;               ///< errno, where what it left could not be removed: the next claim does that
-  Milliseconds took;                    ///< from the call to the target's end
-  Evidence evidence;                    ///< why the target is, or is not, the owner
-  ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
-  LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still
+  bool killed_group = false;  ///< members of the process group that the target led were left, and were killed
+  int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
+  Milliseconds took;          ///< from the call to the target's end
+  Evidence evidence;          ///< why the target is, or is not, the owner
+  ProcessIdentity successor;  ///< who owns the directory now; PID 0 for nobody. It was not touched.
+  LockHolder
+      holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
+                                 ///< `refused` because the target runs elsewhere: who holds it, as seen from here
   std::size_t holder_count = 0;
 };
 
@@ -4755,7 +4780,6 @@ class StopRun {
  public:
   StopRun(H& host, const StateFiles& files, const StopOptions& options) noexcept
       : host_{host}, files_{files}, options_{options} {
-    constexpr Milliseconds shortest_ttl{1000};
     if (options_.sentinel_ttl < shortest_ttl) options_.sentinel_ttl = shortest_ttl;
     if (options_.sentinel_ttl > longest_sentinel_ttl) options_.sentinel_ttl = longest_sentinel_ttl;
   }
@@ -4786,6 +4810,10 @@ class StopRun {
     bool ended = false;
   };
 
+  [[nodiscard]] static bool is_elsewhere(const OwnerView& owner) noexcept {
+    return owner.evidence.whereabouts != Whereabouts::here;
+  }
+
   /// Sets the receipt and no target where there is nobody to signal.
   Result<void> find_target(bool& has_target) noexcept {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
@@ -4796,7 +4824,8 @@ class StopRun {
       receipt_.evidence = by_lock ? found.lock.evidence : found.record.evidence;
       const bool unsettled = (found.lock.standing == LockStanding::claiming && !has_heir(found.lock)) ||
                              found.lock.evidence.reason == Reason::lock_record_unreadable ||
-                             (found.lock.evidence.reason == Reason::owner_released && found.lock.holder_count == 0) ||
+                             (found.lock.evidence.reason == Reason::owner_released &&
+                              (found.lock.holder_count == 0 || is_elsewhere(found.lock))) ||
                              (!by_lock && found.record.standing == RecordStanding::empty);
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
@@ -4809,7 +4838,8 @@ class StopRun {
 
   /// A server that is being started can be stopped; its starter is a client, and is never signalled.
   static bool has_heir(const OwnerView& lock) noexcept {
-    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0;
+    return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0 &&
+           lock.evidence.recorded == lock.record.heir;
   }
 
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {
@@ -4818,9 +4848,14 @@ class StopRun {
     const LockRecord& record = found.lock.record;
     receipt_.target = has_heir(found.lock) ? record.heir : record.owner;
     receipt_.server = record.server;
-    const bool is_visible = is_visible_from(record.origin, host_.process.origin());
-    if (found.lock.standing == LockStanding::unsure || !is_visible) {
+    if (found.lock.standing == LockStanding::unsure) {
       receipt_.outcome = StopOutcome::refused;
+      return {};
+    }
+    if (is_elsewhere(found.lock)) {
+      receipt_.outcome = StopOutcome::refused;
+      // From a PID namespace above the owner's, it can be told by which numbers it goes here.
+      receipt_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, receipt_.holders, holder_capacity);
       return {};
     }
     if (found.lock.standing == LockStanding::orphaned) {
@@ -4919,6 +4954,10 @@ class StopRun {
   }
 
   Result<void> stop_targets() noexcept {
+    for (std::size_t at = 0; at < target_count_; ++at) {
+      // The first process of our own PID namespace takes us with it, and then nobody clears the sentinel.
+      if (is_protected(targets_[at])) options_.sentinel_ttl = shortest_ttl;
+    }
     StopRegistration<H> registration{host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl};
     registration_ = &registration;
     SysResult<void> signalled;
@@ -4999,6 +5038,7 @@ class StopRun {
       }
       if (auto ok = end_group(targets_[at], deadline); !ok) return ok;
     }
+    if (auto ok = wait_for_the_killed(); !ok) return ok;
     if (receipt_.outcome == StopOutcome::still_alive) return {};
     if (receipt_.sent_kill) {
       receipt_.outcome = StopOutcome::killed;
@@ -5052,8 +5092,22 @@ class StopRun {
     if (target.leads_group) {
       (void)uninterrupted([&] { return host_.process.signal_group(target.handle, target.identity.pid, Signal::kill); });
     }
-    if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
-    if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
+    return wait_for(target, host_.clock.monotonic() + (is_protected(target) ? Milliseconds{} : options_.kill_wait));
+  }
+
+  /// The kernel keeps the first process of a PID namespace from being killed by the others in it. As an owner that
+  /// guards a command, it still ends when that has been killed.
+  [[nodiscard]] static bool is_protected(const Target& target) noexcept { return target.identity.pid == 1; }
+
+  Result<void> wait_for_the_killed() noexcept {
+    for (std::size_t at = 0; at < target_count_; ++at) {
+      Target& target = targets_[at];
+      if (!target.ended && is_protected(target)) {
+        if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
+        receipt_.took = host_.clock.monotonic() - began_;
+      }
+      if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
+    }
     return {};
   }
 
@@ -5134,6 +5188,7 @@ class StopRun {
   }
 
   static constexpr std::size_t target_capacity = holder_capacity + 2;
+  static constexpr Milliseconds shortest_ttl{1000};
 
   H& host_;
   const StateFiles& files_;
@@ -5584,6 +5639,18 @@ struct LinuxProcessStat {
   return true;
 }
 
+/// Whether `/proc/PID/status` gives more than one number of the process: then that /proc belongs to a PID namespace
+/// above the process's own. Kernels before 4.1 don't say. Source: `proc_pid_status(5)`, NSpid.
+[[nodiscard]] constexpr bool is_seen_from_above(Text status) noexcept {
+  while (!status.empty()) {
+    const Text line = take_line(status);
+    if (!line.starts_with("NSpid:")) continue;
+    const Text numbers = trimmed(line.after(6));
+    return numbers.find('\t') != numbers.size();
+  }
+  return false;
+}
+
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
 /// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
 class LinuxProcessProbe {
@@ -5813,6 +5880,11 @@ class LinuxProcessProbe {
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
+    // We may have the same number in both.
+    FixedText<4096> numbers;
+    if (proc_is_ours_ && linux_detail::read_small_file("/proc/self/status", numbers).ok()) {
+      proc_is_ours_ = !is_seen_from_above(numbers);
+    }
   }
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two

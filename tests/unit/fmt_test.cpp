@@ -34,6 +34,7 @@ Evidence evidence_of(Reason reason) {
   evidence.observed.error = EPERM;
   evidence.recorded_namespace = 31;
   evidence.own_namespace = 32;
+  if (reason == Reason::lock_held_elsewhere) evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
   return evidence;
 }
 
@@ -54,6 +55,7 @@ TEST_CASE("every enumerator is formatted as its own name", "[fmt]") {
   check_own_names<genie::Assurance>();
   check_own_names<genie::Ownership>();
   check_own_names<genie::Reason>();
+  check_own_names<genie::Whereabouts>();
   check_own_names<genie::Phase>();
   check_own_names<genie::StepState>();
   check_own_names<genie::FailureKind>();
@@ -156,6 +158,64 @@ TEST_CASE("every reason is a sentence with the recorded PID and both values that
   CHECK(contains(fmt::format("{}", evidence_of(Reason::legacy_record)), "alive"));
 }
 
+TEST_CASE("a PID of elsewhere is never shown as one of here", "[fmt][F8]") {
+  using genie::Whereabouts;
+  each_enumerator<Whereabouts>([](Whereabouts whereabouts, std::string_view name) {
+    CAPTURE(std::string{name});
+    const bool is_here = whereabouts == Whereabouts::here;
+    genie::StatusReport status;
+    status.state = genie::ServerState::running;
+    status.owner = {4711, known_start(991)};
+    status.evidence = evidence_of(is_here ? Reason::lock_held : Reason::lock_held_elsewhere);
+    status.evidence.whereabouts = whereabouts;
+    genie::ClaimReport claim;
+    claim.owner = status.owner;
+    claim.evidence = status.evidence;
+    claim.outcome = genie::ClaimOutcome::already_running;
+    genie::StopReceipt receipt;
+    receipt.outcome = genie::StopOutcome::refused;
+    receipt.target = status.owner;
+    receipt.evidence = status.evidence;
+    for (const std::string& text : {fmt::format("{}", status), fmt::format("{}", claim), fmt::format("{}", receipt)}) {
+      CAPTURE(text);
+      CHECK(contains(text, "4711"));
+      CHECK(contains(text, "(PID 4711)") == (is_here && !contains(text, "nobody was signalled")));
+      CHECK(contains(text, "another PID namespace") ==
+            (whereabouts != Whereabouts::here && whereabouts != Whereabouts::other_boot &&
+             !contains(text, "nobody was signalled")));
+    }
+    CHECK(contains(fmt::format("{}", receipt), "; act from where it runs") == !is_here);
+    status.evidence.reason = Reason::owner_released;
+    CHECK(contains(fmt::format("{}", status.evidence), "4711"));
+    claim.evidence = status.evidence;
+    claim.outcome = genie::ClaimOutcome::orphaned;
+    CHECK(contains(fmt::format("{}", claim), "from where it runs") == !is_here);
+  });
+  genie::StatusReport status;
+  status.state = genie::ServerState::running;
+  status.owner = {1, known_start(991)};
+  status.evidence = evidence_of(Reason::lock_held_elsewhere);
+  CHECK(fmt::format("{}", status) == "running (in another PID namespace), as PID 1 there");
+  CHECK(fmt::format("{}", status.evidence) == "the lock is held by PID 4711 of PID namespace 31 (this is 32)");
+  genie::StopReceipt receipt;
+  receipt.outcome = genie::StopOutcome::refused;
+  receipt.evidence = status.evidence;
+  receipt.holders[0] = {815, {}, genie::FixedText<31>{"genie"}};
+  receipt.holder_count = 1;
+  CHECK(fmt::format("{}", receipt) ==
+        "nobody was signalled: the lock is held by PID 4711 of PID namespace 31 (this is 32); act from where it runs; "
+        "from here it is seen as genie (PID 815)");
+}
+
+TEST_CASE("a record that its writer has locked is told from the process that has its number here", "[fmt][F8]") {
+  Evidence evidence = evidence_of(Reason::record_pinned);
+  CHECK(contains(fmt::format("{}", evidence), "that number is another's, started at 991, recorded 815"));
+  evidence.observed.start = evidence.recorded.start;
+  CHECK(fmt::format("{}", evidence) == "the record of PID 4711 is still locked by its writer");
+  evidence.observed.start = {};
+  CHECK(fmt::format("{}", evidence) == "the record of PID 4711 is still locked by its writer");
+}
+
 TEST_CASE("a start that is not known is called unknown, never 0", "[fmt]") {
   Evidence evidence = evidence_of(Reason::start_unknown);
   evidence.recorded.start = {};
@@ -198,10 +258,10 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
 
   report.outcome = genie::ClaimOutcome::contended;
   CHECK(fmt::format("{}", report) ==
-        "cannot be claimed: the record of PID 4711 is still locked by its writer; end that process, or wait until it "
-        "ends");
+        "cannot be claimed: the record of PID 4711 is still locked by its writer; here that number is another's, "
+        "started at 991, recorded 815; end the process that has it locked, or wait until it ends");
   report.holder_count = 1;
-  CHECK(contains(fmt::format("{}", report), "; held by worker (PID 4712); end that process"));
+  CHECK(contains(fmt::format("{}", report), "; held by worker (PID 4712); end the process"));
   report.outcome = genie::ClaimOutcome::stopping;
   report.stop.remaining = genie::milliseconds(2500);
   CHECK(contains(fmt::format("{}", report), "until that is done, at most 2500 ms"));
@@ -328,6 +388,9 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   };
   using genie::EnsureOutcome;
   CHECK(text(EnsureOutcome::running) == "already running (PID 4711)");
+  report.evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
+  CHECK(contains(text(EnsureOutcome::running), "in another PID namespace"));
+  report.evidence.whereabouts = genie::Whereabouts::here;
   report.has_joined = true;
   CHECK(text(EnsureOutcome::running) == "started (PID 4711)");
   report.has_joined = false;
@@ -348,9 +411,8 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   CHECK(text(EnsureOutcome::timed_out) == "is being started (PID 4711), and was not ready in time; step 1: load");
   report.owner.pid = 0;
   CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
-  CHECK(text(EnsureOutcome::contended) ==
-        "cannot be claimed: the record of PID 4711 is still locked by its writer; end that process, or wait until it "
-        "ends");
+  CHECK(contains(text(EnsureOutcome::contended), "cannot be claimed: the record of PID 4711 is still locked by its"));
+  CHECK(contains(text(EnsureOutcome::contended), "or wait until it ends"));
   report.holder_count = 1;
   report.holders[0] = {4712, known_start(5), genie::FixedText<31>{"worker"}};
   CHECK(contains(text(EnsureOutcome::contended), "; held by worker (PID 4712);"));

@@ -170,7 +170,9 @@ TEST_CASE("a released lock that another PID namespace still holds is orphaned, a
   const auto report = other.status();
   REQUIRE(report);
   CHECK(report->state == ServerState::orphaned);
-  CHECK(report->evidence.reason == Reason::lock_held_elsewhere);
+  CHECK(report->evidence.reason == Reason::owner_released);
+  CHECK(report->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
+  CHECK(other.claim()->outcome == ClaimOutcome::orphaned);
   CHECK(other.stop()->outcome == StopOutcome::refused);
   CHECK(child.is_alive());
 }
@@ -245,7 +247,70 @@ TEST_CASE("an owner of another boot that holds the lock is running, for nobody k
   REQUIRE(report);
   CHECK(report->state == ServerState::running);
   CHECK(report->evidence.reason == Reason::lock_held_elsewhere);
+  CHECK(report->evidence.whereabouts == genie::Whereabouts::other_boot);
   CHECK(report->uptime == genie::Milliseconds{});
+}
+
+TEST_CASE("where an owner runs is told by boot and PID namespace, and where one is unknown not guessed",
+          "[owner][F8]") {
+  using genie::BootId;
+  using genie::ProcessOrigin;
+  using genie::Whereabouts;
+  using genie::detail::whereabouts_of;
+  const BootId ours{"ours"};
+  const BootId other{"other"};
+  struct Row {
+    ProcessOrigin theirs;
+    ProcessOrigin own;
+    Whereabouts whereabouts;
+  };
+  const Row rows[] = {
+      {{ours, 7}, {ours, 7}, Whereabouts::here},
+      {{ours, 8}, {ours, 7}, Whereabouts::other_pid_namespace},
+      {{ours, 0}, {ours, 7}, Whereabouts::unknown},
+      {{ours, 7}, {ours, 0}, Whereabouts::unknown},
+      {{ours, 0}, {ours, 0}, Whereabouts::unknown},
+      {{other, 7}, {ours, 7}, Whereabouts::other_boot},
+      {{other, 8}, {ours, 7}, Whereabouts::other_boot},
+      {{other, 0}, {ours, 0}, Whereabouts::other_boot},
+      // A boot id that can't be read is no evidence of another boot; and the first namespace has one number everywhere.
+      {{{}, 7}, {ours, 7}, Whereabouts::unknown},
+      {{ours, 7}, {{}, 7}, Whereabouts::unknown},
+      {{{}, 8}, {ours, 7}, Whereabouts::other_pid_namespace},
+      {{{}, 7}, {{}, 7}, Whereabouts::here},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.theirs.boot.c_str(), row.theirs.pid_namespace, row.own.boot.c_str(), row.own.pid_namespace);
+    CHECK(whereabouts_of(row.theirs, row.own) == row.whereabouts);
+    CHECK(genie::detail::is_visible_from(row.theirs, row.own) == (row.whereabouts == Whereabouts::here));
+  }
+}
+
+TEST_CASE("a PID of elsewhere is not looked up here", "[owner][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 7;
+  options.pid = 1500;
+  const Contender owner = machine.spawn(options);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  SECTION("while it lives") {}
+  SECTION("while it releases") {
+    (void)machine.fork(owner);
+    REQUIRE(guard.release());
+  }
+  options.pid_namespace = 0;
+  (void)machine.spawn(options);
+  const Contender reader = machine.spawn();
+  reader.calls().before_call = [&](const CallEvent& event) {
+    CHECK(event.call != Call::look);
+    CHECK(event.call != Call::holds_lock);
+    CHECK(event.call != Call::open_process);
+  };
+  const auto report = guard_of(reader).status();
+  REQUIRE(report);
+  CHECK(report->owner.pid == 1500);
+  CHECK(report->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
 }
 
 TEST_CASE("a lock that is taken between two looks counts", "[owner][status]") {

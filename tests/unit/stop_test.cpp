@@ -252,6 +252,8 @@ TEST_CASE("an owner that cannot be told from a stranger is left alone", "[stop][
     const auto receipt = stop_by(machine.spawn());
     CHECK(receipt->outcome == StopOutcome::refused);
     CHECK(receipt->evidence.reason == Reason::lock_held_elsewhere);
+    CHECK(receipt->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
+    CHECK(receipt->holder_count == 0);
     CHECK(guard.verify() == genie::Ownership::held);
   }
   SECTION("an older program's start cannot be read") {
@@ -484,6 +486,69 @@ TEST_CASE("the guarded command of an owner that was killed is ended, too", "[sto
   CHECK(receipt->server == command.identity);
   CHECK_FALSE(command.is_alive());
   check_clean(machine);
+}
+
+TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with the command that it guards",
+          "[stop][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 77;
+  options.reaction.ignores_terminate = true;
+  options.reaction.kill_takes = genie::seconds(3600);
+  const Contender owner = machine.spawn(options);
+  REQUIRE(owner.identity.pid == 1);
+  options.reaction.kill_takes = {};
+  bool ends_with_its_command = true;
+  SECTION("at once") {}
+  SECTION("or does not") { ends_with_its_command = false; }
+  options.reaction.on_signal = [&](genie::Signal signal) {
+    const auto stop = guard_of(machine.spawn()).status()->stop;
+    CHECK(stop.standing);
+    // Who is in its PID namespace ends with it, and may leave the sentinel.
+    CHECK(stop.remaining <= genie::seconds(1));
+    if (signal == genie::Signal::kill && ends_with_its_command) machine.time.end(owner.index());
+  };
+  const Contender command = machine.spawn(options);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.set_server(command.identity));
+  options.reaction = Reaction{};
+  const auto began = machine.time.monotonic;
+  const auto receipt = stop_by(machine.spawn(options));
+  REQUIRE(receipt);
+  CHECK_FALSE(command.is_alive());
+  CHECK(receipt->sent_kill);
+  if (ends_with_its_command) {
+    CHECK(receipt->outcome == StopOutcome::killed);
+    check_clean(machine);
+  } else {
+    CHECK(receipt->outcome == StopOutcome::still_alive);
+    CHECK(machine.time.monotonic - began < genie::seconds(3600));
+  }
+}
+
+TEST_CASE("a stop waits for a release that goes on in another PID namespace", "[stop][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 77;
+  const Contender inside = machine.spawn(options);
+  Guard guard = guard_of(inside);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(inside);
+  REQUIRE(guard.release());
+  // A child that inherited the lock makes its last moment longer.
+  SECTION("until it is done") {
+    machine.time.after(genie::milliseconds(300), [&] { child.kill(); });
+    const auto receipt = stop_by(machine.spawn());
+    CHECK(receipt->outcome == StopOutcome::not_running);
+  }
+  SECTION("not for ever") {
+    const auto receipt = stop_by(machine.spawn());
+    CHECK(receipt->outcome == StopOutcome::refused);
+    CHECK(receipt->evidence.reason == Reason::owner_released);
+    CHECK(receipt->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
+    CHECK(child.is_alive());
+  }
 }
 
 TEST_CASE("a guarded command whose PID is a stranger's by now is not touched", "[stop][F6]") {

@@ -61,6 +61,18 @@ struct LinuxProcessStat {
   return true;
 }
 
+/// Whether `/proc/PID/status` gives more than one number of the process: then that /proc belongs to a PID namespace
+/// above the process's own. Kernels before 4.1 don't say. Source: `proc_pid_status(5)`, NSpid.
+[[nodiscard]] constexpr bool is_seen_from_above(Text status) noexcept {
+  while (!status.empty()) {
+    const Text line = take_line(status);
+    if (!line.starts_with("NSpid:")) continue;
+    const Text numbers = trimmed(line.after(6));
+    return numbers.find('\t') != numbers.size();
+  }
+  return false;
+}
+
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
 /// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
 class LinuxProcessProbe {
@@ -290,6 +302,11 @@ class LinuxProcessProbe {
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
+    // We may have the same number in both.
+    FixedText<4096> numbers;
+    if (proc_is_ours_ && linux_detail::read_small_file("/proc/self/status", numbers).ok()) {
+      proc_is_ours_ = !is_seen_from_above(numbers);
+    }
   }
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two

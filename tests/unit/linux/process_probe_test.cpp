@@ -140,6 +140,20 @@ TEST_CASE("a line cut before the start, or with another thing in its place, tell
   CHECK(stat.state == '!');
 }
 
+TEST_CASE("a process with several numbers is seen from a PID namespace above its own", "[process_probe][F8]") {
+  using genie::is_seen_from_above;
+  const std::string before = "Name:\tNSpid:\t1\t2\nGroups:\t0 1\nNStgid:\t700\t7\n";
+  const std::string after = "NSpgid:\t700\t7\n";
+  CHECK_FALSE(is_seen_from_above(before + "NSpid:\t700\n" + after));
+  CHECK(is_seen_from_above(before + "NSpid:\t700\t700\n" + after));
+  CHECK(is_seen_from_above(before + "NSpid:\t700\t7\t1\n" + after));
+  CHECK(is_seen_from_above("NSpid:\t700\t7"));
+  // A kernel that does not say, or a status that was cut.
+  CHECK_FALSE(is_seen_from_above(before + after));
+  CHECK_FALSE(is_seen_from_above(""));
+  CHECK_FALSE(is_seen_from_above("NSpid:"));
+}
+
 TEST_CASE("a process has ended when it is dead and no thread of it is left", "[process_probe]") {
   for (const char state : std::string{"RSDZTtWXxKPI"}) {
     for (const char* const threads : {"0", "1", "2", "64"}) {
