@@ -308,7 +308,7 @@ inline const int genie_mutant = [] {
 class Programs:
     """The test programs, compiled once with every mutant that compiles."""
 
-    def __init__(self, compiler, work, mutants, files):
+    def __init__(self, compiler, work, mutants, files, jobs):
         self.compiler = compiler
         self.work = work
         self.mutants = mutants
@@ -325,15 +325,26 @@ class Programs:
         self.main = work / "main.o"
         self.call([*self.flags, f"-I{tests}", "-c", str(tests / "main.cpp"), "-o", str(self.main)])
         self.write()
-        self.files = []
-        for file in files:
-            test = tests / "unit" / f"{file}_test.cpp"
-            if not test.exists():
-                continue
-            while (errors := self.compile(file, test)) is not None:
-                self.drop(file, errors)
-                # Those compiled before stay as they are: a mutant that is not valid for one program is not tried in any.
-            self.files.append(file)
+        self.files = [file for file in files if self.test(file).exists()]
+        # The first tells most of what does not compile; what is compiled already may keep a mutant that another file
+        # can't have: it is not tried in any.
+        self.compile_all(self.files[:1], 1)
+        self.compile_all(self.files[1:], jobs)
+
+    def test(self, file):
+        return root / "tests" / "unit" / f"{file}_test.cpp"
+
+    def compile_all(self, files, jobs):
+        while files:
+            with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+                failed = [(file, errors) for file, errors in zip(files, pool.map(self.compile, files)) if errors]
+            before = len(self.invalid)
+            for _, errors in failed:
+                self.drop(errors)
+            if failed and len(self.invalid) == before:
+                sys.exit(f"{failed[0][0]} does not compile:\n{failed[0][1][:3000]}")
+            self.write()
+            files = [file for file, _ in failed]
 
     def program(self, file):
         return self.work / file.replace("/", "_")
@@ -350,14 +361,15 @@ class Programs:
     def call(self, arguments):
         return subprocess.run([self.compiler, *arguments], capture_output=True, text=True)
 
-    def compile(self, file, test):
+    def compile(self, file):
         """The errors, or nothing."""
+        test = self.test(file)
         result = self.call([*self.flags, f"-I{self.include}", f"-I{root / 'tests'}", f"-I{test.parent}",
                             f"-I{root / 'tests' / 'unit'}", str(test), str(self.main), "-lfmt", "-lpthread", "-o",
                             str(self.program(file))])
         return None if result.returncode == 0 else result.stderr
 
-    def drop(self, file, errors):
+    def drop(self, errors):
         """Gives up the mutants on the lines that the compiler complains about."""
         dropped = set()
         places = re.findall(r"^(\S+?/genie/[\w/]+\.hpp):(\d+):\d+: (?:fatal error|error|note)", errors, re.M)
@@ -374,11 +386,7 @@ class Programs:
                     if found:
                         dropped.update(map(int, found))
                         break
-        dropped -= self.invalid
-        if not dropped:
-            sys.exit(f"{file} does not compile:\n{errors[:3000]}")
         self.invalid |= dropped
-        self.write()
 
     def run(self, file, number, timeout):
         def limit():
@@ -451,7 +459,7 @@ def main():
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="genie-mutation-") as work:
         wanted = list(dict.fromkeys(file for header in options.headers for file in [*first[header], *common]))
-        programs = Programs(compiler, pathlib.Path(work), mutants, wanted)
+        programs = Programs(compiler, pathlib.Path(work), mutants, wanted, options.jobs)
         programs.check_without()
         compiled = time.monotonic() - began
         print(f"{len(mutants) - len(programs.invalid)} of {len(mutants)} mutants compile; {compiled:.0f} s", flush=True)

@@ -914,6 +914,7 @@ TEST_CASE("a claim whose record was taken back at the last moment claims again",
   REQUIRE(report);
   CHECK(interferences > 1);
   CHECK(report->owned());
+  CHECK(report->generation == 2);
   CHECK(guard.verify() == genie::Ownership::held);
   CHECK(machine.disk.read_file(record_path) == text_of(second.identity));
   CHECK(strangers(machine).empty());

@@ -221,3 +221,13 @@ TEST_CASE("a port that somebody has removed is no error for a release", "[guard]
   machine.disk.remove(port_path);
   CHECK(guard.release());
 }
+
+TEST_CASE("a port that one may read and not write is released like any other", "[guard][port]") {
+  Machine machine;
+  Guard guard = guard_of(machine.spawn());
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  machine.disk.set_permissions(port_path, 0400);
+  CHECK(guard.release());
+  CHECK_FALSE(machine.disk.exists(port_path));
+}

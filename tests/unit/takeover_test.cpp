@@ -31,6 +31,7 @@ struct Takeover {
 
   Contender fresh = machine.spawn();
   Guard guard = guard_of(fresh);
+  genie::Milliseconds began = machine.time.monotonic;
 
   Takeover() {
     machine.disk.make_directory(directory);
@@ -69,7 +70,9 @@ TEST_CASE("a stale record that is rewritten in place is judged again", "[claim][
     REQUIRE(report);
     CHECK(report->owned());
     CHECK(report->taken_over.recorded.pid == 98);
+    CHECK(report->generation == 1);
   }
+  CHECK(takeover.machine.time.monotonic == takeover.began);
   CHECK(takeover.temporary().empty());
 }
 
@@ -84,6 +87,7 @@ TEST_CASE("our own record that vanishes before it could be taken back leaves roo
   CHECK(report->outcome == ClaimOutcome::already_running);
   CHECK(report->owner == older.identity);
   CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.machine.time.monotonic == takeover.began);
   CHECK(takeover.temporary().empty());
 }
 
@@ -100,6 +104,7 @@ TEST_CASE("what another one settles between two exchanges is judged again", "[cl
   REQUIRE(report);
   CHECK(report->outcome == ClaimOutcome::already_running);
   CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.machine.time.monotonic == takeover.began);
   CHECK(takeover.temporary().empty());
   CHECK(takeover.machine.disk.open_count(takeover.fresh.index()) == 0);
 }
@@ -382,6 +387,7 @@ TEST_CASE("our own record that another lock's holder has published or settled fo
   CHECK(report->owned());
   CHECK(takeover.guard.verify() == genie::Ownership::held);
   CHECK(takeover.fresh.calls().count(Call::exchange) <= 1);  // it is not taken over once more
+  CHECK(report->generation == 1);
   CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
   CHECK(takeover.temporary().empty());
   REQUIRE(takeover.guard.release());
@@ -430,6 +436,55 @@ TEST_CASE("a lock file that is deleted again and again is an error, not a loop",
   CHECK(report.error().operation == Operation::lock);
   CHECK(report.error().path == genie::Text{lock_path});
   CHECK(machine.disk.open_count(fresh.index()) == 0);
+}
+
+TEST_CASE("a record that is replaced again and again is an error, not a loop", "[claim][takeover][F3]") {
+  Takeover takeover;
+  takeover.fresh.calls().before_call = [&](const CallEvent& event) {
+    // Each second exchange undoes the one before.
+    if (event.call != Call::exchange || event.occurrence % 2 == 0) return;
+    takeover.machine.disk.replace(record_path, event.occurrence % 4 == 1 ? other_stale : stale);
+  };
+  const auto report = takeover.guard.claim();
+  takeover.fresh.calls().before_call = nullptr;
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(report.error().operation == Operation::exchange);
+  CHECK(report.error().path == genie::Text{record_path});
+  CHECK_FALSE(takeover.guard.owns());
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("a claim that is overtaken while it holds the lock judges again at once, and counts once", "[claim]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  const auto began = machine.time.monotonic;
+  Guard guard = guard_of(fresh);
+  SECTION("a stale record is published") {
+    fresh.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::link_unnamed) machine.disk.write_file(record_path, stale);
+    };
+  }
+  SECTION("a stale record is published, and there are no unnamed files") {
+    machine.disk.has_unnamed = false;
+    fresh.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::rename_new) machine.disk.write_file(record_path, stale);
+    };
+  }
+  SECTION("the stale record is gone") {
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, stale);
+    fresh.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::exchange) machine.disk.remove(record_path);
+    };
+  }
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->generation == 1);
+  CHECK(machine.time.monotonic == began);
+  CHECK(guard.verify() == genie::Ownership::held);
+  CHECK(strangers(machine).empty());
 }
 
 TEST_CASE("a restored record is locked, named by the lock's record, and closed with the claim", "[claim]") {
