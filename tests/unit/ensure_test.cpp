@@ -1,88 +1,13 @@
 // Start on demand: single flight, boot steps, failures, and who may start at all, with programs that only simulate.
-#include <genie/ensure.hpp>
+#include "ensure_world.hpp"
 
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "catch.hpp"
-#include "support.hpp"
-
 using namespace tests;
 using genie::BootRecord;
-using genie::ClaimMode;
-using genie::EnsureOptions;
-using genie::EnsureOutcome;
-using genie::EnsureReport;
 using genie::FailureKind;
-using genie::Milliseconds;
-using genie::Phase;
 using genie::StepState;
-
-namespace {
-
-constexpr const char* program_path = "/usr/bin/server";
-constexpr const char* arguments[] = {"server", "--quiet", nullptr};
-
-genie::LaunchPlan plan() {
-  genie::LaunchPlan result;
-  result.program = program_path;
-  result.arguments = arguments;
-  return result;
-}
-
-/// A server process that goes on after its hook returns.
-struct Server {
-  explicit Server(const Contender& self) : contender{self}, guard{guard_of(self)} {}
-  Contender contender;
-  Guard guard;
-};
-
-/// Programs, and the servers that run: they must outlive what is planned for them.
-struct World {
-  Machine machine;
-  std::vector<std::unique_ptr<Server>> servers;
-  Contender client = machine.spawn();
-
-  World() {
-    program([](Server& server) { CHECK(server.guard.claim()->adopted); });
-  }
-
-  /// From now on, a started program does this.
-  void program(std::function<void(Server&)> run) {
-    machine.programs[program_path] = [this, run](Contender& child) {
-      servers.push_back(std::make_unique<Server>(child));
-      run(*servers.back());
-    };
-  }
-  [[nodiscard]] genie::Result<EnsureReport> ensure(const Contender& caller, const EnsureOptions& options = {}) {
-    Guard guard = guard_of(caller);
-    Contender self = caller;
-    return genie::ensure(guard, self.launcher, plan(), options);
-  }
-  [[nodiscard]] genie::Result<EnsureReport> ensure(const EnsureOptions& options = {}) {
-    return ensure(client, options);
-  }
-  [[nodiscard]] genie::StatusReport status() {
-    Guard guard = guard_of(machine.spawn());
-    return *guard.status();
-  }
-  [[nodiscard]] Server& server() { return *servers.back(); }
-  /// Ends whatever runs, as by `kill -9`.
-  void kill_server() {
-    server().contender.kill();
-    server().contender.reap();
-  }
-};
-
-EnsureOptions explicitly() {
-  EnsureOptions options;
-  options.mode = ClaimMode::explicit_start;
-  return options;
-}
-
-}  // namespace
 
 TEST_CASE("a server is started where there is none, and owns the claim that was made for it", "[ensure]") {
   World world;

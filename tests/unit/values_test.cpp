@@ -44,6 +44,14 @@ TEST_CASE("a value that is no enumerator has a name that says nothing wrong", "[
   CHECK(fmt::format("{}", none_of_them<genie::Reason>()) == "none");
   CHECK(fmt::format("{}", none_of_them<genie::Assurance>()) == "none");
   CHECK(fmt::format("{}", none_of_them<genie::PortStanding>()) == "garbage");
+  CHECK(fmt::format("{}", none_of_them<genie::EnsureOutcome>()) == "contended");
+  CHECK(fmt::format("{}", none_of_them<genie::EndpointStanding>()) == "unknown");
+  CHECK(genie::to_string(none_of_them<genie::Whereabouts>()) == "unknown");
+  CHECK(std::string{genie::to_string(none_of_them<genie::StepState>())} == "?");
+  CHECK(std::string{genie::to_string(none_of_them<genie::FailureKind>())} == "?");
+  genie::EnsureReport ensured;
+  ensured.outcome = none_of_them<genie::EnsureOutcome>();
+  CHECK(fmt::format("{}", ensured).empty());
   genie::Evidence evidence;
   evidence.reason = none_of_them<genie::Reason>();
   CHECK(fmt::format("{}", evidence).empty());

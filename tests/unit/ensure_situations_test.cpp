@@ -1,0 +1,511 @@
+// What a starter does where others act in the middle of it, where the directory can't be told, and where calls fail.
+#include <string>
+
+#include "ensure_world.hpp"
+#include "unit/noise.hpp"
+
+using namespace tests;
+using genie::FailureKind;
+using genie::StepState;
+using genie::testing::CallEvent;
+
+namespace {
+
+/// Calls `act` just before the `occurrence`-th call of that kind, counted from now.
+void before(const Contender& who, Call call, std::uint64_t occurrence, std::function<void()> act) {
+  const std::uint64_t at = who.calls().count(call) + occurrence;
+  who.calls().before_call = [call, at, act](const CallEvent& event) {
+    if (event.call == call && event.occurrence == at) act();
+  };
+}
+
+/// Claims for a server that does not exist yet, as a starter does.
+struct Starter {
+  explicit Starter(Machine& machine) : contender{machine.spawn()}, guard{guard_of(contender)} {}
+
+  void claim() {
+    genie::ClaimOptions options;
+    options.launching = true;
+    CHECK(genie::claim(guard.host(), guard.files(), options, held)->owned());
+  }
+  void take_back(genie::FailureRecord* failure = nullptr) {
+    CHECK(genie::take_back(guard.host(), guard.files(), held, failure));
+  }
+
+  Contender contender;
+  Guard guard;
+  genie::HeldClaim<Guard::Host> held;
+};
+
+/// A log of 2 MiB that a start puts aside.
+genie::LaunchPlan with_log(World& world) {
+  world.machine.disk.write_file("/tmp/log", std::string(std::size_t{2} << 20U, '.'));
+  genie::LaunchPlan result = plan();
+  result.log = "/tmp/log";
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "each failing call of any start is reported or does not matter, and no call is noticed that a signal interrupts",
+    "[ensure]") {
+  struct Kind {
+    const char* name;
+    std::function<void(World&)> prepare;
+    EnsureOutcome expected;
+  };
+  const Kind kinds[] = {
+      {"a server that takes its time after an earlier failure",
+       [](World& world) {
+         world.program([](Server& server) { server.contender.exit(1); });
+         CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+         world.program([&world](Server& server) {
+           if (!server.guard.claim({.starting = true})) return;
+           world.machine.time.after(Milliseconds{100}, [&server] { (void)server.guard.boot("load"); });
+           world.machine.time.after(Milliseconds{200}, [&server] { (void)server.guard.ready(); });
+         });
+       },
+       EnsureOutcome::running},
+      {"a server that fails",
+       [](World& world) {
+         world.program([&world](Server& server) {
+           if (!server.guard.claim({.starting = true})) return;
+           (void)server.guard.boot("load");
+           world.machine.time.after(Milliseconds{100}, [&server] { server.contender.exit(2); });
+         });
+       },
+       EnsureOutcome::failed},
+      {"a server that stalls",
+       [](World& world) { world.program([](Server& server) { (void)server.guard.claim({.starting = true}); }); },
+       EnsureOutcome::failed}};
+  EnsureOptions options = explicitly();
+  options.stall = Milliseconds{1000};
+  for (const Kind& kind : kinds) {
+    for (const int error : {EINTR, EIO, EMFILE}) {
+      for (std::uint64_t call = 1;; ++call) {
+        CAPTURE(kind.name, error, call);
+        World world;
+        kind.prepare(world);
+        const genie::LaunchPlan what = with_log(world);
+        const Contender caller = world.machine.spawn();
+        caller.calls().fail(Call::any, error, call);
+        const auto report = world.ensure(caller, options, what);
+        const bool is_past = caller.calls().count() < call;
+        if (error == EINTR || is_past) {
+          REQUIRE(report);
+          CHECK(report->outcome == kind.expected);
+        } else if (!report) {
+          CHECK(report.error().code == error);
+        }
+        caller.calls().clear();
+        CHECK(world.machine.disk.open_count(caller.index()) == 0);
+        CHECK(caller.launcher.open_count() == 0);
+        world.program([](Server& server) { (void)server.guard.claim(); });
+        const auto next = world.ensure(world.machine.spawn(), explicitly());
+        REQUIRE(next);
+        CHECK(next->outcome == EnsureOutcome::running);
+        CHECK(world.status().failure.generation == 0);
+        if (is_past) break;
+      }
+    }
+  }
+}
+
+TEST_CASE("a start that fails is told even where a starter is killed before it could be", "[ensure]") {
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    world.program([](Server& server) { server.contender.exit(1); });
+    CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::failed);
+    world.client.kill_before_call(call);
+    if (world.ensure()) break;
+    // What is read is a failure of its own generation, or none.
+    const genie::StatusReport status = world.status();
+    CHECK(status.failure.generation <= 2);
+    const auto next = world.ensure(world.machine.spawn(), explicitly());
+    REQUIRE(next);
+    CHECK(next->outcome == EnsureOutcome::failed);
+    CHECK(next->failure.generation >= 2);
+  }
+}
+
+TEST_CASE("whoever comes between a starter's look and its claim is respected", "[ensure]") {
+  World world;
+  const Contender other = world.machine.spawn();
+  Guard others = guard_of(other);
+  Contender child = other;
+  SECTION("an owner") {
+    before(world.client, Call::try_lock, 1, [&] { CHECK(others.claim()->owned()); });
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == other.identity);
+  }
+  SECTION("a stop") {
+    // The second time that it is opened, by the claim.
+    world.client.calls().before_call = [&, seen = std::make_shared<int>(0)](const CallEvent& event) {
+      if (event.call != Call::open || !event.name.ends_with(".stopping.lock") || ++*seen != 1) return;
+      world.machine.disk.write_file(sentinel_path,
+                                    std::to_string((world.machine.time.wall + Milliseconds{5000}).count()));
+    };
+    world.machine.disk.make_directory(directory, 0700, 1000);
+    CHECK(world.ensure()->outcome == EnsureOutcome::stopping);
+  }
+  SECTION("an owner that has gone, and whose child holds its lock") {
+    before(world.client, Call::try_lock, 1, [&] {
+      CHECK(others.claim()->owned());
+      child = world.machine.fork(other);
+      other.kill();
+      other.reap();
+    });
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::orphaned);
+    REQUIRE(report->holder_count == 1);
+    CHECK(report->holders[0].pid == child.identity.pid);
+  }
+  SECTION("a start that takes longer than a claim may") {
+    Starter starter{world.machine};
+    before(world.client, Call::try_lock, 1, [&] {
+      starter.claim();
+      world.machine.time.after(Milliseconds{3000}, [&] { starter.take_back(); });
+    });
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_joined);
+    CHECK(report->has_started);
+  }
+}
+
+TEST_CASE("a starter gives up where somebody replaces the directory again and again", "[ensure]") {
+  World world;
+  std::vector<std::unique_ptr<Server>> others;
+  world.client.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::try_lock) {
+      // Somebody owns it whenever it is to be claimed…
+      others.push_back(std::make_unique<Server>(world.machine.spawn()));
+      CHECK(others.back()->guard.claim()->owned());
+    } else if (event.call == Call::open_directory && !others.empty()) {
+      // … and nobody does whenever one looks.
+      (void)others.back()->guard.release();
+    }
+  };
+  const auto report = world.ensure();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::interrupted);
+  CHECK(others.size() == 64);
+}
+
+TEST_CASE("what can't be told is neither used nor replaced", "[ensure]") {
+  World world;
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  SECTION("a lock of somebody who has written no record") {
+    Contender stranger = world.machine.spawn();
+    const auto lock = stranger.filesystem.open({}, lock_path, genie::OpenMode::ensure, 0600);
+    REQUIRE(stranger.filesystem.try_lock(lock.value, genie::detail::owner_byte, 1).ok());
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::lock_record_unreadable);
+    REQUIRE(report->holder_count == 1);
+    CHECK(report->holders[0].pid == stranger.identity.pid);
+  }
+  SECTION("a lock whose recorded owner's PID is a stranger's, and whose holder can't be seen") {
+    const Contender owner = world.machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim());
+    const Contender child = world.machine.fork(owner);
+    world.machine.processes.processes[child.index()].pid_namespace = 4026532000;
+    owner.kill();
+    owner.reap();
+    genie::testing::ProcessOptions options;
+    options.pid = owner.identity.pid;
+    (void)world.machine.spawn(options);
+    CHECK(world.ensure()->outcome == EnsureOutcome::contended);
+  }
+  SECTION("an older program's record without a start time") {
+    const Contender older = world.machine.spawn();
+    world.machine.disk.write_file(record_path, std::to_string(older.identity.pid) + ":unknown");
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::start_unknown);
+  }
+  SECTION("an empty record, which is waited for, and then one of somebody who died there") {
+    world.machine.disk.write_file(record_path, "");
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+    return;
+  }
+  SECTION("a directory that is none") {
+    world.machine.disk.write_file("/tmp/other", "");
+    Guard guard = guard_of(world.client, "/tmp/other");
+    const auto report = genie::ensure(guard, world.client.launcher, plan());
+    REQUIRE_FALSE(report);
+    CHECK(report.error().kind == genie::ErrorKind::not_a_directory);
+  }
+  CHECK(world.servers.empty());
+}
+
+TEST_CASE("an old lock file without a record is joined while somebody claims it, and told where that does not end",
+          "[ensure]") {
+  World world;
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  Contender stranger = world.machine.spawn();
+  const auto lock = stranger.filesystem.open({}, lock_path, genie::OpenMode::ensure, 0600);
+  REQUIRE(stranger.filesystem.try_lock(lock.value, genie::detail::owner_byte, 2).ok());
+  world.machine.time.after(Milliseconds{500}, [&] { stranger.filesystem.close(lock.value); });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("where nothing can be watched, a starter looks again", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    world.machine.time.after(Milliseconds{100}, [&server] { CHECK(server.guard.ready()); });
+  });
+  world.client.calls().fail(Call::watch, EMFILE, 1, 1000);
+  const Milliseconds began = world.machine.time.monotonic;
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.machine.time.monotonic - began <= Milliseconds{120});
+}
+
+TEST_CASE("a server whose end can't be learnt has failed all the same", "[ensure]") {
+  World world;
+  world.program([](Server& server) { server.contender.exit(1); });
+  world.client.calls().fail(Call::reap_child, ECHILD);
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::lost);
+  CHECK(report->failure.value == ECHILD);
+}
+
+TEST_CASE("a refused boot ends with its grace, or with the caller's time", "[ensure]") {
+  World world;
+  world.program([](Server& server) {
+    server.contender.process.me().reaction.ignores_terminate = true;
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    server.guard.step("migrate").refused("run: x");
+  });
+  EnsureOptions options;
+  options.grace = Milliseconds{3000};
+  options.deadline = Milliseconds{1000};
+  const auto report = world.ensure(options);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::refused);
+  CHECK_FALSE(world.server().contender.is_alive());
+}
+
+TEST_CASE("a log is put aside only where it is too large, and quoted only where there is one", "[ensure]") {
+  World world;
+  world.program([](Server& server) { server.contender.exit(1); });
+  genie::LaunchPlan what = with_log(world);
+  EnsureOptions options;
+  SECTION("as large as it may be") {
+    options.log_limit = std::uint64_t{2} << 20U;
+    CHECK(world.ensure(world.client, options, what)->outcome == EnsureOutcome::failed);
+    CHECK_FALSE(world.machine.disk.exists("/tmp/log.1"));
+  }
+  SECTION("never") {
+    options.log_limit = 0;
+    CHECK(world.ensure(world.client, options, what)->outcome == EnsureOutcome::failed);
+    CHECK_FALSE(world.machine.disk.exists("/tmp/log.1"));
+  }
+  SECTION("too large") {
+    const auto report = world.ensure(world.client, options, what);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.tail.empty());
+    CHECK(world.machine.disk.exists("/tmp/log.1"));
+  }
+  SECTION("by a path that is longer than a failure can hold") {
+    const std::string path = "/tmp/" + std::string(255, 'l');
+    what.log = path.c_str();
+    const auto report = world.ensure(world.client, options, what);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.log.empty());
+  }
+}
+
+TEST_CASE("a stop of a start that has no server yet waits for one, and of one that has ended for its clean-up",
+          "[ensure][stop]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  genie::StopOptions options;
+  options.settle = Milliseconds{200};
+  const Contender stopper = world.machine.spawn();
+  SECTION("nobody yet: nobody is signalled") {
+    CHECK(guard_of(stopper).stop(options)->outcome == genie::StopOutcome::refused);
+  }
+  SECTION("one that has ended: nobody is signalled") {
+    const Contender heir = world.machine.spawn();
+    REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+    heir.kill();
+    heir.reap();
+    CHECK(guard_of(stopper).stop(options)->outcome == genie::StopOutcome::refused);
+  }
+  SECTION("one that comes in time") {
+    const Contender heir = world.machine.spawn();
+    world.machine.time.after(Milliseconds{100}, [&] {
+      CHECK(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+    });
+    world.machine.time.after(Milliseconds{400}, [&] { starter.take_back(); });
+    const auto receipt = guard_of(stopper).stop(options);
+    CHECK(receipt->outcome == genie::StopOutcome::stopped);
+    CHECK(receipt->target == heir.identity);
+    CHECK_FALSE(heir.is_alive());
+  }
+  for (const genie::testing::Delivery& delivery : world.machine.processes.deliveries) {
+    CHECK(delivery.identity != starter.contender.identity);
+  }
+  CHECK(starter.contender.is_alive());
+}
+
+TEST_CASE("only its claimant hands a claim over or takes it back", "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  const Contender child = world.machine.fork(starter.contender);
+  Guard in_child = guard_of(child);
+  genie::HeldClaim<Guard::Host> copy = starter.held;
+  genie::hand_over(in_child.host(), copy);
+  CHECK(genie::take_back(in_child.host(), in_child.files(), copy, nullptr));
+  CHECK(genie::name_heir(in_child.host(), in_child.files(), copy, child.identity).error().kind ==
+        genie::ErrorKind::not_claimed);
+  CHECK(world.machine.disk.exists(record_path));
+  CHECK(*world.machine.disk.read_file(record_path) == text_of(starter.contender.identity));
+}
+
+TEST_CASE("a claim is taken back whatever became of the lock's record", "[ensure]") {
+  World world;
+  genie::FailureRecord failure;
+  failure.value = 7;
+  Starter starter{world.machine};
+  starter.claim();
+  const Contender heir = world.machine.spawn();
+  REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+  heir.kill();
+  SECTION("noise") { world.machine.disk.write_file(lock_path, "noise"); }
+  SECTION("an older generation's") {
+    genie::LockRecord older = starter.held.written;
+    older.generation += 1;
+    world.machine.disk.write_file(lock_path, unit_tests::string(genie::encode_lock_record(older)));
+  }
+  SECTION("one that names a failure which nobody has told") {
+    genie::LockRecord told = starter.held.written;
+    told.failed = told.generation;
+    world.machine.disk.write_file(lock_path, unit_tests::string(genie::encode_lock_record(told)));
+    failure.generation = told.generation;
+  }
+  starter.take_back(&failure);
+  CHECK(failure.value == 7);
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a server's own account of its failure gets the end of its log where it has none", "[ensure]") {
+  World world;
+  world.machine.disk.write_file("/tmp/log", "");
+  genie::LaunchPlan what = plan();
+  what.log = "/tmp/log";
+  genie::FailureRecord told;
+  told.kind = FailureKind::stalled;
+  told.value = 500;
+  std::string expected = "the end";
+  SECTION("none") {}
+  SECTION("its own") {
+    told.tail = genie::FixedText<1000>{"own words"};
+    expected = "own words";
+  }
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    world.machine.disk.write_file("/tmp/log", "the end\n");
+    REQUIRE(server.guard.report_failure(told));
+    server.contender.exit(1);
+  });
+  const auto report = world.ensure(world.client, {}, what);
+  CHECK(report->failure.kind == FailureKind::stalled);
+  CHECK(std::string{report->failure.tail.c_str()} == expected);
+  CHECK(world.status().failure == report->failure);
+}
+
+TEST_CASE("while a claim is handed over, others may do to its files what they like", "[ensure]") {
+  World world;
+  SECTION("the record is removed: the server publishes its own") {
+    world.program([&](Server& server) {
+      world.machine.disk.remove(record_path);
+      CHECK(server.guard.claim()->adopted);
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+    CHECK(*world.machine.disk.read_file(record_path) == text_of(world.server().contender.identity));
+  }
+  SECTION("an older program has put its own there: it is the owner") {
+    const Contender older = world.machine.spawn();
+    world.program([&](Server& server) {
+      world.machine.disk.replace(record_path, text_of(older.identity));
+      CHECK(server.guard.claim()->outcome == genie::ClaimOutcome::already_running);
+      server.contender.exit(0);
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+    CHECK(*world.machine.disk.read_file(record_path) == text_of(older.identity));
+    CHECK(world.ensure()->owner == older.identity);
+  }
+  SECTION("a copy of the starter's record stands there, in another file: it is judged, not taken for the starter's") {
+    world.program([&](Server& server) {
+      world.machine.disk.replace(record_path, *world.machine.disk.read_file(record_path));
+      const auto claim = server.guard.claim();
+      REQUIRE(claim);
+      CHECK(claim->owned());
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  }
+  SECTION("the lock file is replaced by noise: the server is no heir any more, and its start fails") {
+    world.program([&](Server& server) {
+      world.machine.disk.write_file(lock_path, "noise");
+      CHECK_FALSE(server.guard.claim({.settle = Milliseconds{1}})->owned());
+      server.contender.exit(1);
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  }
+}
+
+TEST_CASE("a process of another PID namespace with the heir's number is not the heir", "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  genie::testing::ProcessOptions options;
+  options.pid_namespace = 4026532000;
+  const Contender stranger = world.machine.spawn(options);
+  genie::testing::ProcessOptions same;
+  same.pid = stranger.identity.pid + 5000;
+  const Contender heir = world.machine.spawn(same);
+  world.machine.processes.processes[stranger.index()].pid = heir.identity.pid;
+  REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+  CHECK(guard_of(stranger).claim()->outcome == genie::ClaimOutcome::contended);
+}
+
+TEST_CASE("whoever descends from a server through any number of processes belongs to it, within reason", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure());
+  genie::testing::ProcessOptions options;
+  options.parent = world.server().contender.index();
+  for (int depth = 1; depth < 256; ++depth) options.parent = world.machine.spawn(options).index();
+  CHECK(world.ensure(world.machine.spawn(options))->outcome == EnsureOutcome::self);
+  options.parent = world.machine.spawn(options).index();
+  CHECK(world.ensure(world.machine.spawn(options))->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a boot block of another claim, or of none, is not this boot's", "[ensure][boot]") {
+  World world;
+  Guard first = guard_of(world.client);
+  REQUIRE(first.claim({.starting = true}));
+  REQUIRE(first.boot("load"));
+  REQUIRE(first.release());
+  REQUIRE(first.claim({.starting = true}));
+  CHECK(world.status().boot.generation == 0);
+  std::string content = *world.machine.disk.read_file(lock_path);
+  const auto none = genie::encode_boot_record({});
+  content.replace(genie::boot_record_at, none.size(), unit_tests::string(none));
+  world.machine.disk.write_file(lock_path, content);
+  CHECK(world.status().boot.generation == 0);
+}

@@ -1,0 +1,85 @@
+// What the tests of start on demand share: a machine, programs that only simulate, and the servers that run.
+#ifndef GENIE_TESTS_UNIT_ENSURE_WORLD_HPP
+#define GENIE_TESTS_UNIT_ENSURE_WORLD_HPP
+
+#include <genie/ensure.hpp>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+namespace tests {
+
+using genie::ClaimMode;
+using genie::EnsureOptions;
+using genie::EnsureOutcome;
+using genie::EnsureReport;
+using genie::Milliseconds;
+
+inline constexpr const char* program_path = "/usr/bin/server";
+inline constexpr const char* arguments[] = {"server", "--quiet", nullptr};
+
+inline genie::LaunchPlan plan() {
+  genie::LaunchPlan result;
+  result.program = program_path;
+  result.arguments = arguments;
+  return result;
+}
+
+/// A server process that goes on after its hook returns.
+struct Server {
+  explicit Server(const Contender& self) : contender{self}, guard{guard_of(self)} {}
+  Contender contender;
+  Guard guard;
+};
+
+/// Programs, and the servers that run: they must outlive what is planned for them.
+struct World {
+  Machine machine;
+  std::vector<std::unique_ptr<Server>> servers;
+  Contender client = machine.spawn();
+
+  World() {
+    program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  }
+
+  /// From now on, a started program does this.
+  void program(std::function<void(Server&)> run) {
+    machine.programs[program_path] = [this, run](Contender& child) {
+      servers.push_back(std::make_unique<Server>(child));
+      run(*servers.back());
+    };
+  }
+  [[nodiscard]] genie::Result<EnsureReport> ensure(const Contender& caller, const EnsureOptions& options = {},
+                                                   const genie::LaunchPlan& what = plan()) {
+    Guard guard = guard_of(caller);
+    Contender self = caller;
+    return genie::ensure(guard, self.launcher, what, options);
+  }
+  [[nodiscard]] genie::Result<EnsureReport> ensure(const EnsureOptions& options = {}) {
+    return ensure(client, options);
+  }
+  [[nodiscard]] genie::StatusReport status() {
+    Guard guard = guard_of(machine.spawn());
+    return *guard.status();
+  }
+  [[nodiscard]] Server& server() { return *servers.back(); }
+  /// Ends whatever runs, as by `kill -9`.
+  void kill_server() {
+    server().contender.kill();
+    server().contender.reap();
+  }
+};
+
+inline EnsureOptions explicitly() {
+  EnsureOptions options;
+  options.mode = ClaimMode::explicit_start;
+  return options;
+}
+
+}  // namespace tests
+
+#endif  // GENIE_TESTS_UNIT_ENSURE_WORLD_HPP
