@@ -524,6 +524,48 @@ TEST_CASE("how a launched program ended is told to who launched it, and nobody e
   CHECK(all == std::set<std::string>{"nobody asks", "status 3", "status 127", "signal 9"});
 }
 
+TEST_CASE("a child may be killed while it is held, if its program may crash at all", "[explorer][launch]") {
+  Exploration exploration = launching(supervisor, 1, [](Actor& me) { me.stay(); }, 1, {.crashes = 1});
+  exploration.programs[0].may_crash = false;
+  exploration.programs[1].may_crash = GENERATE(true, false);
+  const auto all = endings(exploration, [](const Situation& now) -> std::string {
+    CHECK(now.seats[0].status == SeatStatus::finished);
+    const std::uint64_t signal = (now.seats[0].beliefs >> told_shift >> 1U) - 1;
+    return (now.seats[1].status == SeatStatus::unborn ? "never ran: " : "ran: ") + std::to_string(signal);
+  });
+  if (exploration.programs[1].may_crash) {
+    CHECK(all == std::set<std::string>{"never ran: 9", "ran: 9", "ran: 15"});
+    CHECK(table_of(exploration, "r0*3 H0").find("a held child  *** killed ***") != std::string::npos);
+  } else {
+    CHECK(all == std::set<std::string>{"ran: 15"});
+  }
+}
+
+TEST_CASE("a wait for a launched program ends with it, with a change, or in time", "[explorer][launch]") {
+  const auto watcher = [](Actor& me) {
+    ExploredFilesystem files = me.filesystem();
+    ExploredLauncher launcher = me.launcher();
+    const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
+    auto watch = files.watch("/tmp/lock");
+    const auto child = launcher.spawn(server_plan(), lock.value);
+    if (!lock.ok() || !watch.ok() || !child.ok() || !launcher.let_go(child.value).ok()) return;
+    const auto event = launcher.wait(child.value, watch.value, milliseconds(3));
+    if (event.ok()) me.believe(std::uint64_t{1} << static_cast<unsigned>(event.value));
+  };
+  const auto server = [](Actor& me) {
+    ExploredFilesystem files = me.filesystem();
+    const auto lock = files.inherited();
+    if (!lock.ok()) return;
+    me.clock().sleep(milliseconds(3));
+    (void)files.write_at(lock.value, "ready", 5, 0);
+  };
+  const Exploration exploration = launching(watcher, 1, server, 1, {.crashes = 1});
+  const auto all = endings(exploration, [](const Situation& now) { return std::to_string(now.seats[0].beliefs); });
+  const auto bit = [](genie::LaunchEvent event) { return std::to_string(1U << static_cast<unsigned>(event)); };
+  CHECK(all == std::set<std::string>{"0", bit(genie::LaunchEvent::none), bit(genie::LaunchEvent::changed),
+                                     bit(genie::LaunchEvent::ended)});
+}
+
 TEST_CASE("a launched program is signalled by who launched it, and may catch that", "[explorer][launch]") {
   const auto serving = [](Actor& me) {
     if (me.await_terminate()) me.exit_status = 7;
