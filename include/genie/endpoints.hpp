@@ -92,8 +92,8 @@ template <typename H>
     const bool is_socket = endpoint.kind == EndpointKind::unix_socket;
     if (is_socket) {
       const PathText path = socket_path(files, endpoint.value);
-      constexpr std::size_t platforms = H::Filesystem::socket_path_limit;
-      constexpr std::size_t limit = platforms < EndpointText::capacity() ? platforms : EndpointText::capacity();
+      constexpr std::size_t limit = H::Filesystem::socket_path_limit;
+      static_assert(limit <= EndpointText::capacity(), "the record has room for every path");
       if (path.overflowed() || path.size() > limit) return refused(ErrorKind::socket_path_too_long, path, limit);
     } else if (endpoint.value.size() > EndpointText::capacity()) {
       return refused(ErrorKind::endpoint_text_too_long, endpoint.value, EndpointText::capacity());

@@ -374,6 +374,20 @@ struct fmt::formatter<genie::PublishedEndpoint> : genie::fmt_detail::PlainFormat
   }
 };
 
+/// `live (PID 4711, generation 7): http tcp 8080, admin unix run/admin.sock`.
+template <>
+struct fmt::formatter<genie::EndpointsView> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::EndpointsView& view, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{}", view.standing);
+    if (view.owner.pid != 0) out = fmt::format_to(out, " (PID {}, generation {})", view.owner.pid, view.generation);
+    for (std::size_t at = 0; at < view.count; ++at) {
+      out = fmt::format_to(out, "{}{}", at == 0 ? ": " : ", ", view.endpoints[at]);
+    }
+    return out;
+  }
+};
+
 /// One sentence with both values that were compared.
 template <>
 struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {

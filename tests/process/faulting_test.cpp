@@ -100,8 +100,8 @@ TEST_CASE("each call of claim and release that fails is reported, or known not t
         CHECK(error->path.size() > 0);
         ++reported[failed];
       }
-      const bool is_told = claimed && claimed->leftover_error == EIO;
-      if (claimed && claimed->owned() && released && !failed.empty() && !is_told) CHECK(tolerated.count(failed) == 1);
+      const bool is_noted = claimed && claimed->leftover_error == EIO;
+      if (claimed && claimed->owned() && released && !failed.empty() && !is_noted) CHECK(tolerated.count(failed) == 1);
     }
     INFO("call " << number << ", " << failed);
     require_fresh_claim(state.path());

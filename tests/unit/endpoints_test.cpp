@@ -113,8 +113,11 @@ TEST_CASE("endpoints are published together, and read with their kinds and value
   CHECK(asker.endpoint("other")->standing == EndpointStanding::absent);
   CHECK(asker.endpoint("other")->generation == 1);
 
-  REQUIRE(server.guard.publish_endpoints(http));
-  CHECK(seen(machine).count == 1);
+  const auto port = static_cast<std::uint16_t>(server.process.identity.pid);
+  const Endpoint one[] = {Endpoint::tcp("http", port)};
+  REQUIRE(server.guard.publish_endpoints(one));
+  REQUIRE(seen(machine).count == 1);
+  CHECK(seen(machine).endpoints[0].port == port);
   REQUIRE(server.guard.publish_endpoints(nullptr, 0));
   CHECK(standing(machine) == EndpointStanding::live);
   CHECK(asker.endpoint("http")->standing == EndpointStanding::absent);
@@ -511,6 +514,16 @@ TEST_CASE("only the very socket that the dead owner published is removed", "[end
   CHECK(claim_after(machine) == error);
   CHECK(machine.disk.exists(socket_path));
   CHECK_FALSE(machine.disk.exists(distant_path));
+}
+
+TEST_CASE("endpoints that say nothing are removed like any others", "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.serve();
+  machine.disk.write_file(endpoints_path, "noise");
+  server.crash();
+  CHECK(claim_after(machine) == 0);
+  CHECK(machine.disk.exists(socket_path));
 }
 
 TEST_CASE("a socket that is gone with its directory is no error", "[endpoints]") {

@@ -120,6 +120,16 @@ TEST_CASE("an endpoint is formatted as its file has it", "[fmt]") {
   CHECK(fmt::format("{}", endpoint) == "http unix /run/a.sock");
   endpoint.kind = genie::EndpointKind::text;
   CHECK(fmt::format("{}", endpoint) == "http text /run/a.sock");
+
+  genie::EndpointsView view;
+  CHECK(fmt::format("{}", view) == "absent");
+  view.standing = genie::EndpointStanding::live;
+  view.owner = {4711, known_start(991)};
+  view.generation = 7;
+  view.endpoints[0] = endpoint;
+  view.endpoints[1] = endpoint;
+  view.count = 2;
+  CHECK(fmt::format("{}", view) == "live (PID 4711, generation 7): http text /run/a.sock, http text /run/a.sock");
 }
 
 TEST_CASE("an error for a very long path is cut, not lost", "[fmt]") {
