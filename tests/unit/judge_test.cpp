@@ -68,6 +68,9 @@ TEST_CASE("a lock's record proves the death of exactly those that it names", "[j
   CHECK_FALSE(proves(lock, {815, known_start(8)}, judged, boot));
   lock.judged = {};
   CHECK_FALSE(proves(lock, {}, judged, boot));
+
+  lock.owner.pid = 1;  // the first process of a container
+  CHECK(proves(lock, lock.owner, published, boot));
 }
 
 TEST_CASE("a trusted legacy record of a PID that is free is stale all the same", "[judge]") {

@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "catch.hpp"
@@ -529,4 +530,121 @@ TEST_CASE("of many heirs of a lock, a report names as many as it has room for", 
     CHECK(report->holders[at].pid == heirs[at].identity.pid);
     CHECK(status->holders[at].pid == heirs[at].identity.pid);
   }
+}
+
+TEST_CASE("a process is visible from the same boot and PID namespace, if that is known", "[owner][F17]") {
+  const genie::ProcessOrigin here{genie::BootId{"boot"}, 1};
+  CHECK(genie::detail::is_visible_from(here, here));
+  CHECK_FALSE(genie::detail::is_visible_from({genie::BootId{"boot"}, 2}, here));
+  CHECK_FALSE(genie::detail::is_visible_from({genie::BootId{"other"}, 1}, here));
+  const genie::ProcessOrigin unknown{genie::BootId{"boot"}, 0};
+  CHECK_FALSE(genie::detail::is_visible_from(unknown, unknown));
+}
+
+TEST_CASE("nobody looks for holders where the owner itself explains the lock", "[owner][calls]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender asking = machine.spawn();
+  SECTION("its start reads otherwise here") {
+    machine.processes.shift_starts(50);
+    const auto report = guard_of(asking).status();
+    CHECK(report->state == ServerState::running);
+    CHECK(report->evidence.reason == Reason::lock_held_start_shifted);
+    CHECK(report->holder_count == 0);
+  }
+  SECTION("its release has not come to its end") {
+    rewrite(machine, [](LockRecord& record) { record.phase = Phase::released; });
+    const auto report = guard_of(asking).status();
+    CHECK(report->state == ServerState::starting);
+    CHECK(report->evidence.reason == Reason::claim_in_progress);
+    CHECK(report->owner == owner.identity);
+    CHECK(report->generation == 1);
+  }
+  CHECK(asking.calls().count(Call::lock_holders) == 0);
+}
+
+TEST_CASE("heirs that let a lock go while they are looked for are not named", "[owner][status][F27]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender child = machine.fork(owner);
+  owner.kill();
+  owner.reap();
+  const Contender asking = machine.spawn();
+  ServerState state = ServerState::stale;
+  const bool is_claimed = GENERATE(false, true);
+  if (is_claimed) state = ServerState::starting;
+  asking.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::query_lock || event.occurrence != 2) return;
+    child.kill();
+    // A new claim has the lock, and has not written its record yet.
+    if (is_claimed) (void)holder_of_lock(machine, genie::detail::owner_byte, 2);
+  };
+  const auto report = guard_of(asking).status();
+  REQUIRE(report);
+  CHECK(report->state == state);
+  CHECK(report->holder_count == 0);
+}
+
+TEST_CASE("a record that its owner has locked says whom it was seen to name", "[owner][judge][F25]") {
+  Machine machine;
+  machine.processes.has_proc = false;  // it can't know its own start
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.disk.remove(lock_path);
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::unknown);
+  CHECK(report->evidence.reason == Reason::record_pinned);
+  CHECK(report->evidence.recorded.pid == owner.identity.pid);
+  CHECK(report->evidence.observed.liveness == genie::Liveness::alive);
+}
+
+TEST_CASE("what is read or written by short transfers stays within its bounds", "[host][F16]") {
+  Machine machine;
+  machine.disk.write_file("/tmp/file", "0123456789abcdef");
+  const Contender process = machine.spawn();
+  Guard guard = guard_of(process);
+  auto& host = guard.host();
+  const auto file = host.files.open({}, "/tmp/file", genie::OpenMode::read_write, 0600);
+  REQUIRE(file.ok());
+  char bytes[] = "................";
+  SECTION("reading") {
+    SECTION("in one go") {
+      CHECK(genie::detail::read_whole(host, file.value, bytes, 8).value == 8);
+      CHECK(process.calls().count(Call::read_at) == 1);
+    }
+    SECTION("in parts") {
+      process.calls().shorten(Call::read_at, 3);
+      CHECK(genie::detail::read_whole(host, file.value, bytes, 8).value == 8);
+      CHECK(process.calls().count(Call::read_at) == 2);
+    }
+    CHECK(std::string{bytes} == "01234567........");
+  }
+  SECTION("writing") {
+    process.calls().shorten(Call::write_at, 3);
+    CHECK(genie::detail::write_whole(host, file.value, genie::Text{"ABCDEFGHIJKL"}.first(8)).ok());
+    CHECK(process.calls().count(Call::write_at) == 2);
+    CHECK(machine.disk.read_file("/tmp/file") == "ABCDEFGH89abcdef");
+  }
+}
+
+TEST_CASE("an owner in another PID namespace is named with both namespaces", "[owner][status][F8]") {
+  Machine machine;
+  ProcessOptions inside;
+  inside.pid_namespace = 77;
+  const Contender owner = machine.spawn(inside);
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == ServerState::running);
+  CHECK(report->evidence.reason == Reason::lock_held_elsewhere);
+  CHECK(report->evidence.recorded == owner.identity);
+  CHECK(report->evidence.recorded_namespace == 77);
+  CHECK(report->evidence.own_namespace == genie::testing::ProcessTable::host_namespace);
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "catch.hpp"
 
@@ -247,4 +248,178 @@ TEST_CASE("what cannot be read is an error, not a verdict", "[status][F16]") {
   CHECK(asker.running().error().code == EACCES);
   machine.disk.has_locks = false;
   CHECK(guard_of(machine.spawn()).running().error().code == ENOLCK);
+}
+
+TEST_CASE("a status tells of an owner what its record says, and of nobody nothing", "[status]") {
+  Machine machine;
+  const Contender asking = machine.spawn();
+  const auto nobody = status_by(asking);
+  REQUIRE(nobody);
+  CHECK(nobody->state == ServerState::stopped);
+  CHECK(nobody->assurance == genie::Assurance::none);
+  CHECK(nobody->owner == genie::ProcessIdentity{});
+  CHECK(nobody->generation == 0);
+  CHECK(nobody->holder_count == 0);
+  CHECK(nobody->port.standing == genie::PortStanding::absent);
+  CHECK(nobody->port.port == 0);
+  CHECK_FALSE(nobody->stop.standing);
+
+  const Contender owner = machine.spawn();
+  const Contender command = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim({.build = "1.2"})->owned());
+  REQUIRE(guard.set_server(command.identity));
+  const auto report = status_by(asking);
+  REQUIRE(report);
+  CHECK(report->assurance == genie::Assurance::kernel_lock);
+  CHECK(report->owner == owner.identity);
+  CHECK(report->server == command.identity);
+  CHECK(report->generation == 1);
+  CHECK(genie::Text{report->build} == genie::Text{"1.2"});
+  CHECK(report->evidence.recorded == owner.identity);
+}
+
+TEST_CASE("a claim that does not come to its end hides its predecessor", "[status]") {
+  Machine machine;
+  const Contender former = crashed_owner(machine);
+  const Contender starting = machine.spawn();
+  genie::Result<genie::StatusReport> report = genie::StatusReport{};
+  starting.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::look) report = status_by(machine.spawn());
+  };
+  Guard guard = guard_of(starting);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(report);
+  CHECK(report->state == ServerState::starting);
+  CHECK(report->owner == genie::ProcessIdentity{});
+  CHECK(report->server == genie::ProcessIdentity{});
+  CHECK(report->generation == 0);
+  CHECK_FALSE(former.is_alive());
+}
+
+TEST_CASE("an empty record is nothing that a status can tell of", "[status][F1]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "");
+  const Contender asking = machine.spawn();
+  const auto report = status_by(asking);
+  REQUIRE(report);
+  CHECK(report->state == ServerState::unknown);
+  CHECK(report->evidence.reason == Reason::empty_record);
+}
+
+TEST_CASE("who may read the files and not write them gets the same answers", "[status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  for (const char* const path : {lock_path, record_path, port_path}) machine.disk.set_permissions(path, 0400);
+  const Contender asking = machine.spawn();
+  Guard asker = guard_of(asking);
+  CHECK(*asker.running());
+  CHECK(*asker.port() == 4711);
+  CHECK(asker.status()->state == ServerState::running);
+  owner.kill();
+  CHECK_FALSE(*asker.running());
+  CHECK(asker.status()->state == ServerState::stale);
+}
+
+TEST_CASE("looking takes few calls where there is nothing to look at", "[status][calls]") {
+  Machine machine;
+  const Contender asking = machine.spawn();
+  Guard asker = guard_of(asking);
+  SECTION("no directory") {
+    CHECK_FALSE(*asker.running());
+    CHECK(asking.calls().log() ==
+          std::vector<std::string>{"open /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"});
+  }
+  SECTION("a record is judged once") {
+    (void)crashed_owner(machine);
+    CHECK(asker.status()->state == ServerState::stale);
+    std::size_t looks = 0;
+    for (const std::string& call : asking.calls().log()) looks += call == "open serve.pid" ? 1 : 0;
+    CHECK(looks == 1);
+  }
+}
+
+TEST_CASE("a file in the place of the state directory is an error that says so", "[status][F15]") {
+  Machine machine;
+  machine.disk.write_file(directory, "");
+  const Contender asking = machine.spawn();
+  Guard asker = guard_of(asking);
+  const auto running = asker.running();
+  REQUIRE_FALSE(running.has_value());
+  CHECK(running.error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(running.error().code == ENOTDIR);
+  CHECK(running.error().path == genie::Text{directory});
+  const auto report = asker.status();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::not_a_directory);
+  CHECK(report.error().code == ENOTDIR);
+}
+
+TEST_CASE("a directory that cannot be opened is an error, and not an absent one", "[status][F16]") {
+  Machine machine;
+  const Contender asking = machine.spawn();
+  asking.calls().fail(Call::open_directory, EACCES);
+  const auto report = status_by(asking);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().operation == genie::Operation::open_directory);
+  CHECK(report.error().code == EACCES);
+  CHECK(report.error().path == genie::Text{directory});
+}
+
+TEST_CASE("a port is published as long as the directory is not known to be somebody else's", "[status][port][F25]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  bool is_published = true;
+  SECTION("held") {}
+  SECTION("the record is missing") { machine.disk.remove(record_path); }
+  SECTION("the lock file is missing") { machine.disk.remove(lock_path); }
+  SECTION("the record was replaced") {
+    machine.disk.replace(record_path, "99:1");
+    is_published = false;
+  }
+  SECTION("the lock file was replaced") {
+    machine.disk.replace(lock_path, "");
+    is_published = false;
+  }
+  for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{65535}}) {
+    const auto published = guard.publish_port(port);
+    REQUIRE(published.has_value() == is_published);
+    CHECK(machine.disk.exists(port_path) == is_published);
+    if (is_published) continue;
+    CHECK(published.error().kind == genie::ErrorKind::not_claimed);
+    CHECK(published.error().operation == genie::Operation::create);
+    CHECK(published.error().path == genie::Text{port_path});
+  }
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a port that cannot be published is an error that says why, and the earlier one stays", "[port][F16]") {
+  struct Row {
+    Call call;
+    std::uint64_t occurrence;
+    genie::Operation operation;
+  };
+  const Row row =
+      GENERATE(Row{Call::unlink, 1, genie::Operation::unlink}, Row{Call::write_at, 1, genie::Operation::write},
+               Row{Call::open, 1, genie::Operation::create}, Row{Call::write_at, 2, genie::Operation::write},
+               Row{Call::rename, 1, genie::Operation::rename});
+  CAPTURE(name_of(row.call), row.occurrence);
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  owner.calls().fail(row.call, EIO, row.occurrence);
+  const auto published = guard.publish_port(4712);
+  REQUIRE_FALSE(published);
+  CHECK(published.error().operation == row.operation);
+  CHECK(published.error().code == EIO);
+  CHECK(strangers(machine).empty());
+  CHECK(*guard_of(machine.spawn()).port() == 4711);
 }
