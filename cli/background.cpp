@@ -164,7 +164,7 @@ Ending start_in_background(ServeRequest request) {
     const auto report = guard.status();
     if (!report) return ending_of(report.error());
     if (request.mode == ClaimMode::automatic && report->stop.standing) {
-      return {exit_try_again, request.place.name + " is shutting down"};
+      return {exit_try_again, fmt::format("{} {}", request.place.name, report->stop)};
     }
     if (report->is_live()) {
       if (auto joined = join(request)) return *joined;

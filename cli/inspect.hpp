@@ -2,8 +2,6 @@
 #ifndef GENIE_CLI_INSPECT_HPP
 #define GENIE_CLI_INSPECT_HPP
 
-#include <chrono>
-
 #include "options.hpp"
 
 namespace genie::cli {
@@ -20,7 +18,7 @@ struct StatusStyle {
 /// Prints the live owner's port. Returns: 0, or 3 where there is none.
 [[nodiscard]] int print_port(const Place& place);
 
-[[nodiscard]] int stop_server(const Place& place, std::chrono::milliseconds grace);
+[[nodiscard]] int stop_server(const Place& place, const StopOptions& options);
 
 }  // namespace genie::cli
 

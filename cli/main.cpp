@@ -34,6 +34,7 @@ struct Words {
   std::string log;
   std::uint16_t port = 0;
   StatusStyle style;
+  StopOptions stop;
 };
 
 void add_place(CLI::App& app, Words& words) {
@@ -108,6 +109,10 @@ int run(int argc, char** argv) {
   stop->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
       ->capture_default_str();
+  stop->add_flag("--stay", words.stop.stay, "nothing starts it on demand any more, until `genie start` or `genie run`");
+  stop->add_flag("--orphans", words.stop.orphans, "end everybody who has inherited the lock from its owner, too");
+  stop->add_flag("--cgroup", words.stop.cgroup,
+                 "it has a cgroup of its own: end what is left in that, too; refuse if it has none");
   status->add_flag("--json", words.style.json, "as one JSON object");
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
@@ -124,7 +129,10 @@ int run(int argc, char** argv) {
   if (in_foreground->parsed()) return run_in_foreground(request_of(words, ClaimMode::explicit_start));
   if (start->parsed()) return tell(start_in_background(request_of(words, ClaimMode::explicit_start)));
   if (ensure->parsed()) return tell(start_in_background(request_of(words, ClaimMode::automatic)));
-  if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
+  if (stop->parsed()) {
+    words.stop.grace = *parse_span(words.grace);
+    return stop_server(words.place, words.stop);
+  }
   if (status->parsed()) return print_status(words.place, words.style);
   return print_port(words.place);
 }

@@ -14,7 +14,7 @@
 namespace genie::inline v0 {
 
 enum class ClaimMode : std::uint8_t {
-  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands
+  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands, and ends `stop --stay`
   automatic,       ///< started on demand: refused while a stop sentinel stands
 };
 
@@ -480,6 +480,17 @@ class Claimant {
       if (!stopping.has_value()) return stopping.error();
       return finish(ClaimOutcome::stopping);
     }
+    Stay taken;
+    bool has_taken = false;
+    if (options_.mode == ClaimMode::explicit_start) {
+      const auto out = take_out_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, taken);
+      if (!out.has_value()) {
+        fill_held();
+        (void)release_held(host_, files_, held_);
+        return out.error();
+      }
+      has_taken = *out;
+    }
     // First give up the starter's byte, then announce: who waits is woken by the announcement.
     record_.phase = options_.starting ? Phase::starting : Phase::running;
     auto announced = [&]() noexcept -> Result<void> {
@@ -490,6 +501,8 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      // This start has failed, so the intent that it was to end stands on.
+      if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
       return announced.error();
     }
@@ -505,13 +518,7 @@ class Claimant {
   Result<void> make_durable() noexcept {
     const auto synced = uninterrupted([&] { return host_.files.sync(lock_.file.get()); });
     if (!synced.ok()) return files_.error(Operation::sync, synced.error, files_.lock());
-    const auto opened =
-        uninterrupted([&] { return host_.files.open(directory_.file.get(), ".", OpenMode::read, private_file); });
-    if (!opened.ok()) return files_.error(Operation::open, opened.error, Text{});
-    const ScopedFile<H> directory{host_, opened.value};
-    const auto named = uninterrupted([&] { return host_.files.sync(opened.value); });
-    if (!named.ok()) return files_.error(Operation::sync, named.error, Text{});
-    return {};
+    return sync_directory(host_, files_, directory_.file.get());
   }
 
   void fill_held() noexcept {
@@ -553,8 +560,8 @@ class Claimant {
     report_.stop = *intent;
     if (intent->standing) {
       report_.evidence = Evidence{};
-      report_.evidence.reason = Reason::stop_sentinel;
-      report_.evidence.recorded = intent->stopper;
+      report_.evidence.reason = intent->stay ? Reason::stay_intent : Reason::stop_sentinel;
+      report_.evidence.recorded = intent->stay ? intent->set_by : intent->stopper;
       return true;
     }
     if (owner && intent->leftover) {

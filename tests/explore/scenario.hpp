@@ -20,20 +20,11 @@ namespace protocol {
   exploration.facts = [initial](const Machine& now) { return facts_of(now, initial); };
   exploration.remember = remember;
   exploration.most_calls = 1000;
-  exploration.oracles = {at_most_one_owner(),
-                         nobody_loses_to_nobody(),
-                         live_claim_stands(),
-                         no_stranger_is_signalled(),
-                         already_running_is_true(),
-                         nothing_stays_open(),
-                         nobody_hangs(),
-                         generations_grow(),
-                         records_are_complete(),
-                         sentinels_are_their_writers(),
-                         auto_start_stays_out(),
-                         ports_end_with_their_owner(),
-                         stopped_is_dead(),
-                         ttl_is_kept()};
+  exploration.oracles = {
+      at_most_one_owner(),       nobody_loses_to_nobody(),       live_claim_stands(),    no_stranger_is_signalled(),
+      already_running_is_true(), nothing_stays_open(),           nobody_hangs(),         generations_grow(),
+      records_are_complete(),    sentinels_are_their_writers(),  auto_start_stays_out(), ports_end_with_their_owner(),
+      stopped_is_dead(),         stays_end_by_explicit_starts(), ttl_is_kept()};
   exploration.aftermath = {a_fresh_contender_wins()};
   return exploration;
 }

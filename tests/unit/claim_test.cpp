@@ -802,6 +802,7 @@ TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
                                         "stat",
                                         "unlink pgserve.port",
                                         "unlink serve.stopping.tmp",
+                                        "open serve.stopping.lock",
                                         "unlock",
                                         "write_at"});
 }

@@ -97,6 +97,7 @@ class Fingerprinter {
     print.add(process.user);
     print.add(process.pid_namespace);
     print.add(std::uint64_t{process.leader});
+    if (!process.cgroup.empty()) print.add(process.cgroup);
     const Reaction& reaction = process.reaction;
     print.add(std::uint64_t{reaction.ignores_terminate} | std::uint64_t{reaction.catches_terminate} << 1U |
               std::uint64_t{reaction.leaves_zombie} << 2U);
@@ -109,6 +110,12 @@ class Fingerprinter {
     if (time.ended(pin.owner)) continue;
     print.add(std::uint64_t{number});
     print.add(std::uint64_t{pin.target} << 2U | static_cast<std::uint64_t>(table.state(time, pin.target)));
+  }
+
+  for (const auto& [number, cgroup] : table.cgroups) {
+    if (time.ended(cgroup.owner)) continue;
+    print.add(std::uint64_t{number});
+    print.add(cgroup.path);
   }
 
   const MemoryDisk& disk = machine.disk;

@@ -70,6 +70,7 @@ class Machine {
     options.user = original.user;
     options.pid_namespace = original.pid_namespace;
     options.leader = original.leader;
+    options.cgroup = original.cgroup;
     options.name = original.name;
     Contender child = spawn(options);
     MemoryFilesystem{parent.filesystem}.fork_into(child.filesystem);
