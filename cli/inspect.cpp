@@ -116,7 +116,12 @@ Json to_json(const Place& place, const StatusReport& report, ServeGuard<>& guard
   json["stopping"] = {{"standing", report.stop.standing},
                       {"remaining_ms", report.stop.remaining.count()},
                       {"stopper_pid", pid_or_null(report.stop.stopper)},
-                      {"target_pid", pid_or_null(report.stop.target)}};
+                      {"target_pid", pid_or_null(report.stop.target)},
+                      {"restarting", report.stop.restarting},
+                      {"stay", report.stop.stay},
+                      {"set_by_pid", report.stop.stay ? pid_or_null(report.stop.set_by) : Json(nullptr)},
+                      {"set_by_uid", report.stop.stay ? Json(report.stop.user) : Json(nullptr)},
+                      {"since_ms", report.stop.stay ? Json(report.stop.since.count()) : Json(nullptr)}};
   json["holders"] = Json::array();
   for (std::size_t at = 0; at < report.holder_count; ++at) {
     json["holders"].push_back({{"pid", report.holders[at].pid}, {"name", report.holders[at].name.c_str()}});
@@ -132,7 +137,7 @@ void explain(const StatusReport& report) {
   if (report.server.pid != 0) fmt::print("  guards: {}\n", report.server);
   fmt::print("  port file: {}\n", report.port.standing);
   fmt::print("  assurance: {}\n", report.assurance);
-  if (report.stop.standing) {
+  if (report.stop.is_in_progress()) {
     fmt::print("  stop sentinel: by PID {}, expires in {} ms\n", report.stop.stopper.pid,
                report.stop.remaining.count());
   } else if (report.stop.leftover) {
@@ -222,20 +227,24 @@ int await_server(const Place& place, bool is_awaiting_end, std::chrono::millisec
   }
 }
 
-int stop_server(const Place& place, std::chrono::milliseconds grace) {
-  StopOptions options;
-  options.grace = grace;
+int stop_server(const Place& place, const StopOptions& options) {
   const auto receipt = place.guard().stop(options);
   if (!receipt) return tell(ending_of(receipt.error()));
   Ending ending{exit_ok, fmt::format("{} {}", place.name, *receipt)};
-  if (receipt->outcome == StopOutcome::refused) ending.status = exit_try_again;
+  const StopOutcome outcome = receipt->outcome;
+  if (outcome == StopOutcome::refused || outcome == StopOutcome::orphans_left) ending.status = exit_try_again;
+  const bool is_incomplete = outcome == StopOutcome::still_alive || receipt->has_left || receipt->spared_cgroup;
+  if (is_incomplete) ending.status = exit_failure;
+  if (options.stay && !receipt->stays) {
+    ending.status = exit_failure;
+    ending.text += "; that it is to stay stopped is not recorded, or was ended by an explicit start";
+  }
   if (receipt->outcome == StopOutcome::refused && receipt->evidence.whereabouts == Whereabouts::other_pid_namespace) {
     // Whoever sees its processes can enter; who doesn't has to ask what runs the containers.
     ending.text += receipt->holder_count != 0
                        ? fmt::format(" (as by nsenter --all --target {})", receipt->holders[0].pid)
                        : std::string{" (as by docker exec, or nsenter from where lsns --type pid lists that number)"};
   }
-  if (receipt->outcome == StopOutcome::still_alive) ending.status = exit_failure;
   return tell(ending);
 }
 

@@ -2,8 +2,6 @@
 #ifndef GENIE_CLI_INSPECT_HPP
 #define GENIE_CLI_INSPECT_HPP
 
-#include <chrono>
-
 #include "options.hpp"
 
 namespace genie::cli {
@@ -23,7 +21,7 @@ struct StatusStyle {
 /// Waits until the server is ready, or until nobody owns the directory any more; 0: as long as it takes.
 [[nodiscard]] int await_server(const Place& place, bool is_awaiting_end, std::chrono::milliseconds timeout);
 
-[[nodiscard]] int stop_server(const Place& place, std::chrono::milliseconds grace);
+[[nodiscard]] int stop_server(const Place& place, const StopOptions& options);
 
 }  // namespace genie::cli
 

@@ -50,6 +50,7 @@ struct Words {
   StatusStyle style;
   EndpointQuestion question;
   std::string wait = "0s";
+  StopOptions stop;
 };
 
 void add_place(CLI::App& app, Words& words) {
@@ -179,6 +180,10 @@ int run(int argc, char** argv) {
     stopping->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
         ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
         ->capture_default_str();
+  stop->add_flag("--stay", words.stop.stay, "nothing starts it on demand any more, until `genie start` or `genie run`");
+  stop->add_flag("--orphans", words.stop.orphans, "end everybody who has inherited the lock from its owner, too");
+  stop->add_flag("--cgroup", words.stop.cgroup,
+                 "it has a cgroup of its own: end what is left in that, too; refuse if it has none");
   status->add_flag("--json", words.style.json, "as one JSON object");
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
@@ -204,7 +209,10 @@ int run(int argc, char** argv) {
   if (restart->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background_anew);
   if (wait->parsed()) return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
   if (boot->parsed()) return tell(report_boot_step(words.boot));
-  if (stop->parsed()) return stop_server(words.place, *parse_span(words.grace));
+  if (stop->parsed()) {
+    words.stop.grace = *parse_span(words.grace);
+    return stop_server(words.place, words.stop);
+  }
   if (status->parsed()) return print_status(words.place, words.style);
   if (port->parsed()) return print_port(words.place);
   words.question.wait = *parse_span(words.wait);

@@ -15,8 +15,9 @@
 namespace genie::inline v0 {
 
 enum class ClaimMode : std::uint8_t {
-  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands
+  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands, and ends `stop --stay`
   automatic,       ///< started on demand: refused while a stop sentinel stands
+  restart,         ///< by who has stopped it to start it again: refused only while somebody else's sentinel stands
 };
 
 struct ClaimOptions {
@@ -545,6 +546,18 @@ class Claimant {
       if (!stopping.has_value()) return stopping.error();
       return finish(ClaimOutcome::stopping);
     }
+    Stay taken;
+    bool has_taken = false;
+    // Whoever started an heir has already done that, or was not asked for by a person.
+    if (options_.mode == ClaimMode::explicit_start && !is_heir_) {
+      const auto out = take_out_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, taken);
+      if (!out.has_value()) {
+        fill_held();
+        (void)release_held(host_, files_, held_);
+        return out.error();
+      }
+      has_taken = *out;
+    }
     // First give up the starter's byte, then announce: who waits is woken by the announcement.
     record_.phase = options_.launching ? Phase::launching : (options_.starting ? Phase::starting : Phase::running);
     if (record_.phase == Phase::running) record_.failed = 0;
@@ -556,6 +569,8 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      // This start has failed, so the intent that it was to end stands on.
+      if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
       return announced.error();
     }
@@ -571,13 +586,7 @@ class Claimant {
   Result<void> make_durable() noexcept {
     const auto synced = uninterrupted([&] { return host_.files.sync(lock_.file.get()); });
     if (!synced.ok()) return files_.error(Operation::sync, synced.error, files_.lock());
-    const auto opened =
-        uninterrupted([&] { return host_.files.open(directory_.file.get(), ".", OpenMode::read, private_file); });
-    if (!opened.ok()) return files_.error(Operation::open, opened.error, Text{});
-    const ScopedFile<H> directory{host_, opened.value};
-    const auto named = uninterrupted([&] { return host_.files.sync(opened.value); });
-    if (!named.ok()) return files_.error(Operation::sync, named.error, Text{});
-    return {};
+    return sync_directory(host_, files_, directory_.file.get());
   }
 
   void fill_held() noexcept {
@@ -610,14 +619,14 @@ class Claimant {
   /// Asked before anything is touched, and again once we own the directory: a stopper writes its sentinel first and
   /// looks for an owner then, so that one of us sees the other.
   Result<bool> refused_by_sentinel(bool owner) noexcept {
-    if (options_.mode != ClaimMode::automatic) return false;
+    if (options_.mode == ClaimMode::explicit_start) return false;
     const auto intent = read_stop_intent(host_, files_, directory_.file.get(), options_.sentinel_ttl);
     if (!intent) return intent.error();
     report_.stop = *intent;
-    if (intent->standing) {
+    if (intent->standing && !(intent->restarting && options_.mode == ClaimMode::restart)) {
       report_.evidence = Evidence{};
-      report_.evidence.reason = Reason::stop_sentinel;
-      report_.evidence.recorded = intent->stopper;
+      report_.evidence.reason = intent->stay ? Reason::stay_intent : Reason::stop_sentinel;
+      report_.evidence.recorded = intent->stay ? intent->set_by : intent->stopper;
       return true;
     }
     if (owner && intent->leftover) {

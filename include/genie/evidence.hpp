@@ -33,6 +33,9 @@ enum class Reason : std::uint8_t {
   empty_record,             ///< a record without content
   garbage_record,           ///< a record that names nobody
   stop_sentinel,            ///< a stop is in progress
+  stay_intent,              ///< it is to stay stopped until an explicit start
+  cgroup_not_own,           ///< the recorded process's cgroup holds others than it and what it started
+  cgroup_unusable,          ///< the recorded process's cgroup cannot be found, or not be killed
 };
 
 /// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.

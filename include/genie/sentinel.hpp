@@ -1,5 +1,6 @@
 // The stop sentinel: while it stands, nothing starts by itself. Several stoppers share one file; the last one to end
-// removes it, and a crashed one blocks nobody for longer than its TTL.
+// removes it, and a crashed one blocks nobody for longer than its TTL. Only the intent to stay stopped has no TTL: it
+// stands until an explicit start takes it out.
 #ifndef GENIE_SENTINEL_HPP
 #define GENIE_SENTINEL_HPP
 
@@ -17,10 +18,18 @@ inline constexpr Milliseconds longest_sentinel_ttl = Milliseconds{3'600'000};
 /// What the sentinel says now.
 struct StopIntent {
   bool standing = false;
-  Milliseconds remaining;   ///< until it expires by itself
+  Milliseconds remaining;   ///< until the last stop in progress expires; 0 where only `stay` stands
   ProcessIdentity stopper;  ///< one of those who stop; PID 0 where only an older program knows
   ProcessIdentity target;   ///< whom it stops; PID 0 where it does not say
   bool leftover = false;    ///< the file is there, but empty, malformed or expired
+  bool restarting = false;  ///< whoever stops it starts it again: worth waiting for. No other stop is in progress
+  bool stay = false;        ///< it is to stay stopped until an explicit start, whatever the clocks say
+  ProcessIdentity set_by;   ///< where `stay`: whose call that was. It need not live any more
+  std::uint64_t user = 0;   ///< where `stay`: as whom
+  Milliseconds since;       ///< where `stay`: when, by the wall clock of that moment
+
+  /// Whether somebody is at it, as opposed to having been.
+  [[nodiscard]] bool is_in_progress() const noexcept { return remaining.count() > 0; }
 };
 
 namespace detail {
@@ -48,12 +57,13 @@ template <typename H>
   return count;
 }
 
-/// Reads the sentinel and drops all entries that do not hold any more.
+/// Reads the sentinel and drops all stoppers' entries that do not hold any more.
 template <typename H>
 [[nodiscard]] Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                    Milliseconds ttl, Sentinel& sentinel) noexcept {
   StopIntent intent;
   sentinel.count = 0;
+  sentinel.has_stay = false;
   OpenStateFile<H> opened;
   if (auto ok = open_state_file(host, files, directory, files.sentinel(), OpenMode::read, opened); !ok) {
     return ok.error();
@@ -69,10 +79,12 @@ template <typename H>
   const Milliseconds wall = host.clock.wall();
   const Milliseconds monotonic = host.clock.monotonic();
   std::size_t kept = 0;
+  bool is_for_good = sentinel.has_stay;
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     const Stopper& entry = sentinel.stoppers[at];
     const Milliseconds remaining = remaining_of(entry, own, wall, monotonic, ttl);
     if (remaining.count() <= 0) continue;
+    is_for_good = is_for_good || !entry.restarting;
     if (remaining > intent.remaining) {
       intent.remaining = remaining;
       intent.stopper = entry.stopper;
@@ -81,16 +93,24 @@ template <typename H>
     sentinel.stoppers[kept++] = entry;
   }
   sentinel.count = kept;
-  intent.standing = kept > 0;
+  intent.standing = !sentinel.empty();
   intent.leftover = !intent.standing;
+  intent.restarting = kept > 0 && !is_for_good;
+  if (sentinel.has_stay) {
+    intent.stay = true;
+    intent.set_by = sentinel.stay.setter;
+    intent.user = sentinel.stay.user;
+    intent.since = sentinel.stay.since;
+  }
   return intent;
 }
 
-/// Replaces the sentinel by `sentinel`, or removes it where no stopper is left. Requires: the stopper lock.
+/// Replaces the sentinel by `sentinel`, or removes it where nothing is left in it. An intent to stay outlives a power
+/// cut. Requires: the stopper lock.
 template <typename H>
 [[nodiscard]] Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                             const Sentinel& sentinel) noexcept {
-  if (sentinel.count == 0) {
+  if (sentinel.empty()) {
     const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.sentinel().c_str()); });
     if (!removed.ok() && removed.error != ENOENT) {
       return files.error(Operation::unlink, removed.error, files.sentinel());
@@ -111,15 +131,96 @@ template <typename H>
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
       return files.error(Operation::write, written.error, temporary);
     }
+    if (sentinel.has_stay) {
+      if (const auto synced = uninterrupted([&] { return host.files.sync(created.value); }); !synced.ok()) {
+        (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+        return files.error(Operation::sync, synced.error, temporary);
+      }
+    }
     const auto renamed =
         uninterrupted([&] { return host.files.rename(directory, temporary.c_str(), files.sentinel().c_str()); });
-    if (renamed.ok()) return {};
+    if (renamed.ok()) {
+      if (sentinel.has_stay) (void)sync_directory(host, files, directory);  // not every file system can
+      return {};
+    }
     if (renamed.error != ENOENT) {
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
       return files.error(Operation::rename, renamed.error, files.sentinel());
     }
   }
   return files.refusal(ErrorKind::interrupted, Operation::rename, files.sentinel());
+}
+
+/// Lets `change(sentinel, lock)` do what it likes under the stopper lock; it gets what holds of the sentinel, and the
+/// lock file.
+/// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
+template <typename H, typename Change>
+[[nodiscard]] Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
+                                            Milliseconds ttl, Change&& change) noexcept {
+  // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
+  ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
+  OpenStateFile<H> lock;
+  do {
+    // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
+    if (!lock.file.is_open()) {
+      if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::ensure, lock); !ok) return ok;
+      if (!lock.file.is_open()) return files.error(Operation::open, ENOENT, files.lock());
+    }
+    const auto locked = uninterrupted([&] { return host.files.try_lock(lock.file.get(), stopper_byte, 1); });
+    if (!locked.ok() && locked.error != EAGAIN) return files.error(Operation::lock, locked.error, files.lock());
+    const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
+    if (!named.ok() || named.value.id != lock.info.id) {
+      lock.file.reset();
+      continue;
+    }
+    if (locked.ok()) {
+      Sentinel sentinel;
+      const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
+      if (!intent) return intent.error();
+      return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
+    }
+  } while (wait.next(files.lock_path().c_str()));
+  return files.error(Operation::lock, ETIMEDOUT, files.lock());
+}
+
+/// Records that the server is to stay stopped, unless somebody has already done so: whose intent it is stays as it is.
+template <typename H>
+[[nodiscard]] Result<void> put_up_stay(H& host, const StateFiles& files, typename H::File directory, Milliseconds ttl,
+                                       const Stay& stay) noexcept {
+  return rewrite_sentinel(host, files, directory, ttl,
+                          [&](Sentinel& sentinel, const OpenStateFile<H>&) noexcept -> Result<void> {
+                            if (sentinel.has_stay) return {};
+                            sentinel.has_stay = true;
+                            sentinel.stay = stay;
+                            return publish_sentinel(host, files, directory, sentinel);
+                          });
+}
+
+/// Takes the intent to stay stopped out, for an explicit start that owns the directory. A stop in progress keeps its
+/// own entry. Returns: whether there was one; `taken` is what it said.
+template <typename H>
+[[nodiscard]] Result<bool> take_out_stay(H& host, const StateFiles& files, typename H::File directory, Milliseconds ttl,
+                                         Stay& taken) noexcept {
+  Sentinel sentinel;
+  const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
+  // What is no regular file says nothing, and is no reason not to start what somebody asked for.
+  if (!intent && intent.error().kind == ErrorKind::not_a_regular_file) return false;
+  if (!intent) return intent.error();
+  // Whoever puts one up from here on looks for an owner then, and finds us.
+  if (!intent->stay) return false;
+  bool has_taken = false;
+  const auto rewritten = rewrite_sentinel(host, files, directory, ttl,
+                                          [&](Sentinel& now, const OpenStateFile<H>&) noexcept -> Result<void> {
+                                            if (!now.has_stay) return {};
+                                            taken = now.stay;
+                                            has_taken = true;
+                                            now.has_stay = false;
+                                            return publish_sentinel(host, files, directory, now);
+                                          });
+  if (!rewritten) return rewritten.error();
+  // A power cut must not bring back what somebody has ended.
+  if (has_taken) (void)sync_directory(host, files, directory);
+  return has_taken;
 }
 
 }  // namespace detail
@@ -156,14 +257,16 @@ template <typename H>
 template <typename H>
 class StopRegistration {
  public:
+  /// `restarting`: tells automatic starters that we start the server again.
   StopRegistration(H& host, const StateFiles& files, typename H::File directory, const ProcessIdentity& target,
-                   Milliseconds ttl) noexcept
+                   Milliseconds ttl, bool restarting = false) noexcept
       : host_{&host}, files_{&files}, directory_{directory}, ttl_{ttl} {
     entry_.stopper = own_identity(host);
     entry_.origin = host.process.origin();
     entry_.nonce = host.process.random();
     entry_.target = target;
     entry_.ttl = ttl;
+    entry_.restarting = restarting;
   }
 
   /// Enters us, or renews our entry. `under_lock(bool first)` runs before anybody else can look: `first` tells whether
@@ -171,7 +274,12 @@ class StopRegistration {
   /// Errors: lock (ETIMEDOUT where another stopper keeps the sentinel locked), create, write, rename.
   template <typename UnderLock>
   [[nodiscard]] Result<void> enter(UnderLock&& under_lock) noexcept {
-    return rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+    return enter([](Sentinel&, const OpenLock&) noexcept {}, under_lock);
+  }
+  /// The same; `prepare(sentinel, lock)` may change the sentinel before it is published. Both live until this ends.
+  template <typename Prepare, typename UnderLock>
+  [[nodiscard]] Result<void> enter(Prepare&& prepare, UnderLock&& under_lock) noexcept {
+    return rewrite([&](Sentinel& sentinel, const OpenLock& lock) noexcept -> Result<void> {
       bool first = true;
       std::size_t own = sentinel.count;
       for (std::size_t at = 0; at < sentinel.count; ++at) {
@@ -188,6 +296,7 @@ class StopRegistration {
         entry_.monotonic_until = host_->clock.monotonic() + ttl_;
         sentinel.stoppers[own] = entry_;
       }
+      prepare(sentinel, lock);
       // Where no entry is free, those of the others keep the sentinel up; they were here first.
       if (auto published = detail::publish_sentinel(*host_, *files_, directory_, sentinel); !published) {
         return published;
@@ -197,10 +306,10 @@ class StopRegistration {
     });
   }
 
-  /// Takes our entry out, and the file away if nobody else is left in it. Where the directory was removed meanwhile,
+  /// Takes our entry out, and the file away if nothing else is left in it. Where the directory was removed meanwhile,
   /// nothing is left to do.
   [[nodiscard]] Result<void> leave() noexcept {
-    auto left = rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+    auto left = rewrite([&](Sentinel& sentinel, const OpenLock&) noexcept -> Result<void> {
       std::size_t kept = 0;
       for (std::size_t at = 0; at < sentinel.count; ++at) {
         if (!is_mine(sentinel.stoppers[at])) sentinel.stoppers[kept++] = sentinel.stoppers[at];
@@ -213,43 +322,18 @@ class StopRegistration {
   }
 
  private:
+  using OpenLock = detail::OpenStateFile<H>;
+
+  template <typename Change>
+  [[nodiscard]] Result<void> rewrite(Change&& change) noexcept {
+    return detail::rewrite_sentinel(*host_, *files_, directory_, ttl_, change);
+  }
   [[nodiscard]] bool is_mine(const Stopper& other) const noexcept {
     return other.stopper == entry_.stopper && other.nonce == entry_.nonce && other.origin == entry_.origin;
   }
   [[nodiscard]] bool lives(const Stopper& other) noexcept {
     if (other.stopper.pid == 0 || !detail::is_visible_from(other.origin, entry_.origin)) return false;
     return detail::look_at(*host_, other.stopper).reason == Reason::start_matches;
-  }
-
-  template <typename Change>
-  Result<void> rewrite(Change&& change) noexcept {
-    using namespace detail;
-    // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
-    ChangeWait<H> wait{*host_, host_->clock.monotonic() + milliseconds(5000)};
-    OpenStateFile<H> lock;
-    do {
-      // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
-      if (!lock.file.is_open()) {
-        if (auto ok = open_state_file(*host_, *files_, directory_, files_->lock(), OpenMode::ensure, lock); !ok) {
-          return ok;
-        }
-        if (!lock.file.is_open()) return files_->error(Operation::open, ENOENT, files_->lock());
-      }
-      const auto locked = uninterrupted([&] { return host_->files.try_lock(lock.file.get(), stopper_byte, 1); });
-      if (!locked.ok() && locked.error != EAGAIN) return files_->error(Operation::lock, locked.error, files_->lock());
-      const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, files_->lock().c_str()); });
-      if (!named.ok() || named.value.id != lock.info.id) {
-        lock.file.reset();
-        continue;
-      }
-      if (locked.ok()) {
-        Sentinel sentinel;
-        const auto intent = evaluate_sentinel(*host_, *files_, directory_, ttl_, sentinel);
-        if (!intent) return intent.error();
-        return change(sentinel);  // closing the file drops the lock and wakes who waits for it
-      }
-    } while (wait.next(files_->lock_path().c_str()));
-    return files_->error(Operation::lock, ETIMEDOUT, files_->lock());
   }
 
   H* host_;

@@ -143,6 +143,11 @@ class ServeGuard {
   }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }
+  /// The same; `before_leaving(receipt)` may claim the directory before anybody can on demand.
+  template <typename BeforeLeaving>
+  Result<StopReceipt> stop(const StopOptions& options, BeforeLeaving&& before_leaving) noexcept {
+    return genie::stop(host_, files_, options, before_leaving);
+  }
 
   [[nodiscard]] const StateFiles& files() const noexcept { return files_; }
   [[nodiscard]] Host& host() noexcept { return host_; }

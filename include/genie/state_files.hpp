@@ -193,6 +193,17 @@ template <typename H>
   return {};
 }
 
+/// Brings the names in the directory onto stable storage; its own descriptor need not be one that can.
+template <typename H>
+[[nodiscard]] Result<void> sync_directory(H& host, const StateFiles& files, typename H::File directory) noexcept {
+  const auto opened = uninterrupted([&] { return host.files.open(directory, ".", OpenMode::read, private_file); });
+  if (!opened.ok()) return files.error(Operation::open, opened.error, Text{});
+  const ScopedFile<H> readable{host, opened.value};
+  const auto synced = uninterrupted([&] { return host.files.sync(opened.value); });
+  if (!synced.ok()) return files.error(Operation::sync, synced.error, Text{});
+  return {};
+}
+
 template <typename H>
 struct OpenStateFile {
   ScopedFile<H> file;  ///< not open where the file is absent

@@ -185,7 +185,7 @@ template <typename H>
       break;
   }
   const bool meant = report.stop.target.pid == 0 || report.stop.target == report.owner;
-  if (report.is_live() && report.stop.standing && meant) report.state = ServerState::stopping;
+  if (report.is_live() && report.stop.is_in_progress() && meant) report.state = ServerState::stopping;
   return report;
 }
 

@@ -2,6 +2,8 @@
 #ifndef GENIE_STOP_HPP
 #define GENIE_STOP_HPP
 
+#include <concepts>
+
 #include "genie/leavings.hpp"
 #include "genie/status.hpp"
 
@@ -12,6 +14,13 @@ struct StopOptions {
   Milliseconds kill_wait{5'000};                     ///< how long to wait for a killed process to be gone
   Milliseconds settle{1'000};                        ///< how long to wait for a claim in progress to name its owner
   Milliseconds sentinel_ttl = default_sentinel_ttl;  ///< renewed for as long as the stop takes
+  /// Records, before anything else and whatever becomes of the stop, that nothing is to start by itself until somebody
+  /// asks for a start. Creates the directory where it is absent.
+  bool stay = false;
+  bool restarting = false;  ///< tells automatic starters that the caller starts the server again
+  bool orphans = false;     ///< stops everybody who inherited the lock from its owner, too
+  bool cgroup = false;     ///< the server has a cgroup of its own: ends what is left in it, too. Refused if it has none
+  ProcessIdentity only{};  ///< stops nobody else than this owner; PID 0: whoever it is
 };
 
 enum class StopOutcome : std::uint8_t {
@@ -22,6 +31,8 @@ enum class StopOutcome : std::uint8_t {
   already_ended,  ///< it ended before it was signalled
   refused,        ///< nobody was signalled, because nobody could be told from a stranger: see `evidence`
   still_alive,    ///< it was killed, and is not gone yet
+  another,        ///< nobody was signalled, because the owner is not the one that was to be stopped: see `successor`
+  orphans_left,   ///< nobody was signalled: owner and command are gone, `holders` still hold the lock. See `orphans`
 };
 
 /// What was done, and to whom.
@@ -33,7 +44,12 @@ struct StopReceipt {
   bool sent_terminate = false;  ///< by this call
   bool joined = false;          ///< another stop had asked the target before; this one waited with it
   bool sent_kill = false;
-  bool killed_group = false;  ///< members of the process group that the target led were left, and were killed
+  bool killed_group = false;   ///< members of the process group that the target led were left, and were killed
+  bool killed_cgroup = false;  ///< the same of its cgroup
+  bool spared_cgroup =
+      false;                  ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
+  bool has_left = false;      ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
+  bool stays = false;         ///< for certain, nothing starts by itself until somebody asks for a start
   int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
   int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
   Milliseconds took;          ///< from the call to the target's end
@@ -43,9 +59,16 @@ struct StopReceipt {
       holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
                                  ///< `refused` because the target runs elsewhere: who holds it, as seen from here
   std::size_t holder_count = 0;
+  NamedProcess left[holder_capacity];  ///< where `has_left`: those of them that can be seen
+  std::size_t left_count = 0;
 };
 
 namespace detail {
+
+/// For a stop after which nothing more is to be done.
+struct NothingMore {
+  void operator()(const StopReceipt&) const noexcept {}
+};
 
 template <typename H>
 class StopRun {
@@ -57,23 +80,34 @@ class StopRun {
   }
   StopRun(const StopRun&) = delete;
   StopRun& operator=(const StopRun&) = delete;
-  ~StopRun() { forget_targets(); }
+  ~StopRun() {
+    forget_targets();
+    if (has_cgroup_) host_.process.close_cgroup(cgroup_);
+  }
 
-  [[nodiscard]] Result<StopReceipt> run() noexcept {
+  template <typename BeforeLeaving>
+  [[nodiscard]] Result<StopReceipt> run(BeforeLeaving&& before_leaving) noexcept {
     began_ = host_.clock.monotonic();
-    if (auto ok = open_state_directory(host_, files_, false, directory_); !ok) {
-      if (ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
+    if (auto ok = open_state_directory(host_, files_, options_.stay, directory_); !ok) {
+      if (!options_.stay && ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
       return ok.error();
     }
+    // Before anybody is looked for: of an explicit start and us, one sees the other.
+    if (options_.stay) record_stay();
     bool has_target = false;
     if (auto ok = find_target(has_target); !ok) return ok.error();
-    if (!has_target) return receipt_;
-    if (auto ok = stop_targets(); !ok) return ok.error();
+    if (has_target && options_.cgroup) find_cgroup(has_target);
+    if (!has_target) {
+      if (options_.stay) confirm_stay();
+      return receipt_;
+    }
+    if (auto ok = stop_targets(before_leaving); !ok) return ok.error();
     return receipt_;
   }
 
  private:
   using Handle = typename H::ProcessProbe::Handle;
+  using Cgroup = typename H::ProcessProbe::Cgroup;
 
   struct Target {
     ProcessIdentity identity;
@@ -84,6 +118,54 @@ class StopRun {
 
   [[nodiscard]] static bool is_elsewhere(const OwnerView& owner) noexcept {
     return owner.evidence.whereabouts != Whereabouts::here;
+  }
+  void record_stay() noexcept {
+    stay_.setter = own_identity(host_);
+    stay_.origin = host_.process.origin();
+    stay_.user = host_.process.user();
+    stay_.since = host_.clock.wall();
+    const auto recorded = put_up_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, stay_);
+    receipt_.stays = recorded.has_value();
+    if (!recorded) note_sentinel_error(recorded.error());
+  }
+  /// Where nobody was stopped: an explicit start that has come and gone since may have taken the intent out.
+  void confirm_stay() noexcept {
+    const auto confirmed =
+        rewrite_sentinel(host_, files_, directory_.file.get(), options_.sentinel_ttl,
+                         [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept -> Result<void> {
+                           if (restore_stay(sentinel)) {
+                             if (auto ok = publish_sentinel(host_, files_, directory_.file.get(), sentinel); !ok)
+                               return ok;
+                             if (auto ok = yield_stay(sentinel, lock); !ok) return ok;
+                           }
+                           receipt_.stays = sentinel.has_stay;
+                           return {};
+                         });
+    if (confirmed) return;
+    receipt_.stays = false;
+    note_sentinel_error(confirmed.error());
+  }
+  /// An explicit start may have taken the intent out since we recorded it, and then it is what we stop, or is gone.
+  /// Returns: whether the intent was missing.
+  bool restore_stay(Sentinel& sentinel) noexcept {
+    if (!options_.stay || sentinel.has_stay) return false;
+    sentinel.has_stay = true;
+    sentinel.stay = stay_;
+    return true;
+  }
+  /// Takes out again what was put up again, if there is somebody besides our target who may have looked for it before.
+  /// Whoever claims from here on finds it. Requires: the stopper lock.
+  Result<void> yield_stay(Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept {
+    const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
+    if (!view) return view.error();
+    const bool is_somebody_elses = view->standing == LockStanding::claiming ||
+                                   (view->standing == LockStanding::owned && view->record.owner != receipt_.target);
+    if (!is_somebody_elses) return {};
+    sentinel.has_stay = false;
+    return publish_sentinel(host_, files_, directory_.file.get(), sentinel);
+  }
+  void note_sentinel_error(const Error& error) noexcept {
+    receipt_.sentinel_error = error.code != 0 ? error.code : EIO;
   }
 
   /// Sets the receipt and no target where there is nobody to signal.
@@ -104,7 +186,17 @@ class StopRun {
         receipt_.outcome = StopOutcome::refused;
         return {};
       }
-      return by_lock ? choose_by_lock(found, has_target) : choose_by_record(found, has_target);
+      if (!by_lock) return choose_by_record(found, has_target);
+      const auto chosen = choose_by_lock(found, has_target);
+      // Workers that end together with their server look like orphans for a moment.
+      if (chosen && receipt_.outcome == StopOutcome::orphans_left && wait.next(files_.lock_path().c_str())) {
+        StopReceipt anew;
+        anew.stays = receipt_.stays;
+        anew.sentinel_error = receipt_.sentinel_error;
+        receipt_ = anew;
+        continue;
+      }
+      return chosen;
     }
   }
 
@@ -112,6 +204,15 @@ class StopRun {
   static bool has_heir(const OwnerView& lock) noexcept {
     return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0 &&
            lock.evidence.recorded == lock.record.heir;
+  }
+  [[nodiscard]] bool is_wanted(const ProcessIdentity& owner) const noexcept {
+    return options_.only.pid == 0 || owner == options_.only;
+  }
+  void leave_alone(const ProcessIdentity& owner) noexcept {
+    receipt_.outcome = StopOutcome::another;
+    receipt_.target = options_.only;
+    receipt_.server = ProcessIdentity{};
+    receipt_.successor = owner;
   }
 
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {
@@ -130,13 +231,11 @@ class StopRun {
       receipt_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, receipt_.holders, holder_capacity);
       return {};
     }
-    if (found.lock.standing == LockStanding::orphaned) {
-      receipt_.was_orphaned = true;
-      if (auto ok = pin_orphans(found.lock); !ok) return ok;
-      has_target = target_count_ > 0 || found.lock.holder_count > 0;
-      if (!has_target) receipt_.outcome = StopOutcome::refused;
+    if (!is_wanted(receipt_.target)) {
+      leave_alone(receipt_.target);
       return {};
     }
+    if (found.lock.standing == LockStanding::orphaned) return choose_orphans(found.lock, has_target);
     const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
     if (auto ok = pin_owner(receipt_.target, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
@@ -145,6 +244,21 @@ class StopRun {
       (void)pin(record.server, false);
     }
     return {};
+  }
+
+  /// The recorded command is the server, whoever holds the lock; others are stopped on request only.
+  Result<void> choose_orphans(const OwnerView& lock, bool& has_target) noexcept {
+    receipt_.was_orphaned = true;
+    if (auto ok = pin_orphans(lock); !ok) return ok;
+    has_target = target_count_ > 0 || (options_.orphans && lock.holder_count > 0);
+    if (has_target) return {};
+    receipt_.outcome = options_.orphans ? StopOutcome::refused : StopOutcome::orphans_left;
+    note_holders(lock);
+    return {};
+  }
+  void note_holders(const OwnerView& lock) noexcept {
+    receipt_.holder_count = lock.holder_count;
+    for (std::size_t at = 0; at < lock.holder_count; ++at) receipt_.holders[at] = lock.holders[at];
   }
 
   Result<void> choose_by_record(const FoundOwner<H>& found, bool& has_target) noexcept {
@@ -157,6 +271,10 @@ class StopRun {
       case RecordStanding::dead:
       case RecordStanding::alive: break;
     }
+    if (!is_wanted(view.record.owner)) {
+      if (view.standing == RecordStanding::alive) leave_alone(view.record.owner);
+      return {};
+    }
     if (auto ok = check_trust(host_, files_, directory_.info, view.info, files_.record()); !ok) return ok;
     if (view.standing == RecordStanding::dead) {
       return clean_up();
@@ -166,14 +284,17 @@ class StopRun {
     return {};
   }
 
-  /// Everybody who inherited a dead owner's lock, its guarded command among them.
+  /// A dead owner's guarded command, and on request everybody else who inherited its lock.
   Result<void> pin_orphans(const OwnerView& lock) noexcept {
     forget_targets();
-    for (std::size_t at = 0; at < lock.holder_count; ++at) {
+    if (receipt_.server.pid != 0) {
+      const auto pinned = pin(receipt_.server, false);
+      if (!pinned.has_value()) return pinned.error();
+    }
+    for (std::size_t at = 0; options_.orphans && at < lock.holder_count; ++at) {
       const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, false);
       if (!pinned.has_value()) return pinned.error();
     }
-    if (lock.has_record && lock.record.server.pid != 0) (void)pin(lock.record.server, false);
     primary_count_ = target_count_;
     return {};
   }
@@ -219,31 +340,71 @@ class StopRun {
     return true;
   }
 
+  /// Sets the receipt, and no target, where the cgroup is not only the server's.
+  void find_cgroup(bool& has_target) noexcept {
+    if (target_count_ == 0) return;
+    const Target& target = targets_[0];
+    const auto opened = uninterrupted([&] { return host_.process.open_cgroup(target.identity.pid); });
+    if (opened.ok()) {
+      cgroup_ = opened.value;
+      has_cgroup_ = true;
+    }
+    // Only of a process that has not ended by now was that the cgroup; else it may be that of its PID's next user.
+    const auto ended = uninterrupted([&] { return host_.process.wait(target.handle, Milliseconds{}); });
+    int error = opened.error;
+    if (error == 0) error = ended.value ? ESRCH : ended.error;
+    if (error == 0) return;
+    has_target = false;
+    receipt_.outcome = StopOutcome::refused;
+    const bool is_shared = error == EBUSY || error == EDEADLK;
+    receipt_.evidence = Evidence{};
+    receipt_.evidence.reason = is_shared ? Reason::cgroup_not_own : Reason::cgroup_unusable;
+    receipt_.evidence.recorded = target.identity;
+    receipt_.evidence.observed.error = error;
+  }
+
   void forget_targets() noexcept {
     for (std::size_t at = 0; at < target_count_; ++at) host_.process.close(targets_[at].handle);
     target_count_ = 0;
     primary_count_ = 0;
   }
 
-  Result<void> stop_targets() noexcept {
+  template <typename BeforeLeaving>
+  Result<void> stop_targets(BeforeLeaving& before_leaving) noexcept {
     for (std::size_t at = 0; at < target_count_; ++at) {
       // The first process of our own PID namespace takes us with it, and then nobody clears the sentinel.
       if (is_protected(targets_[at])) options_.sentinel_ttl = shortest_ttl;
     }
-    StopRegistration<H> registration{host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl};
+    StopRegistration<H> registration{
+        host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl, options_.restarting};
     registration_ = &registration;
     SysResult<void> signalled;
+    Result<void> yielded;
+    Sentinel* entries = nullptr;
+    const OpenStateFile<H>* locked = nullptr;
+    bool is_restored = false;
+    const auto prepare = [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept {
+      entries = &sentinel;
+      locked = &lock;
+      is_restored = restore_stay(sentinel);
+    };
     // The sentinel stands before the first signal, and both happen before another stopper can look.
-    const auto entered = registration.enter([&](bool first) noexcept {
+    const auto entered = registration.enter(prepare, [&](bool first) noexcept {
+      if (is_restored) yielded = yield_stay(*entries, *locked);
+      receipt_.stays = entries->has_stay;
       // Orphans are others than the owner that an earlier stop of the same target has asked.
       const bool asks = first || receipt_.was_orphaned;
       receipt_.joined = !asks;
       if (asks) signalled = terminate(0, primary_count_);
     });
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
-    if (!entered) {
+    if (entered) {
+      receipt_.sentinel_error = 0;
+      if (!yielded) note_sentinel_error(yielded.error());
+    } else {
       // A full disk, or a stopper that was suspended, must not keep the server running.
-      receipt_.sentinel_error = entered.error().code != 0 ? entered.error().code : EIO;
+      note_sentinel_error(entered.error());
+      receipt_.stays = false;
       signalled = terminate(0, primary_count_);
     }
     Result<void> result;
@@ -251,6 +412,13 @@ class StopRun {
       result = files_.error(Operation::signal, signalled.error, files_.lock());
     } else {
       result = end_and_clean_up();
+    }
+    if constexpr (!std::same_as<BeforeLeaving, const NothingMore>) {
+      if (result && receipt_.outcome != StopOutcome::still_alive) {
+        renew_at_ = host_.clock.monotonic();  // for as long as possible
+        renew();
+        before_leaving(static_cast<const StopReceipt&>(receipt_));
+      }
     }
     const auto left = registration.leave();
     registration_ = nullptr;
@@ -268,7 +436,7 @@ class StopRun {
         return {};
       }
       if (receipt_.outcome == StopOutcome::still_alive) return {};
-      if (!receipt_.was_orphaned || receipt_.holder_count == 0) return {};
+      if (!options_.orphans || receipt_.holder_count == 0) return {};
       OwnerView view;
       view.holder_count = receipt_.holder_count;
       for (std::size_t at = 0; at < view.holder_count; ++at) view.holders[at] = receipt_.holders[at];
@@ -308,9 +476,10 @@ class StopRun {
       if (at >= primary_count_) {
         if (auto ok = end_server(at, deadline); !ok) return ok;
       }
-      if (auto ok = end_group(targets_[at], deadline); !ok) return ok;
+      end_group(targets_[at], deadline);
     }
     if (auto ok = wait_for_the_killed(); !ok) return ok;
+    if (has_cgroup_) end_cgroup(deadline);
     if (receipt_.outcome == StopOutcome::still_alive) return {};
     if (receipt_.sent_kill) {
       receipt_.outcome = StopOutcome::killed;
@@ -352,7 +521,7 @@ class StopRun {
   void renew() noexcept {
     if (host_.clock.monotonic() < renew_at_) return;
     const auto renewed = registration_->enter([](bool) noexcept {});
-    if (!renewed) receipt_.sentinel_error = renewed.error().code != 0 ? renewed.error().code : EIO;
+    if (!renewed) note_sentinel_error(renewed.error());
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
   }
 
@@ -383,24 +552,81 @@ class StopRun {
     return {};
   }
 
-  /// What is left of the group that the target led. The kernel does not tell when a group is empty, so this polls; it
-  /// runs only where a leader left members behind.
-  Result<void> end_group(Target& target, Milliseconds deadline) noexcept {
-    if (!target.leads_group || !target.ended) return {};
-    const auto lives = [&]() noexcept { return host_.process.group_lives(target.handle, target.identity.pid); };
-    const auto send = [&](Signal signal) noexcept {
-      return uninterrupted([&] { return host_.process.signal_group(target.handle, target.identity.pid, signal); });
-    };
-    if (!lives() || !send(Signal::terminate).ok()) return {};
+  /// What is left of the group that the target led.
+  void end_group(const Target& target, Milliseconds deadline) noexcept {
+    if (!target.leads_group || !target.ended) return;
+    const Pid pid = target.identity.pid;
+    const bool killed = end_members(
+        deadline, [&]() noexcept { return host_.process.group_lives(target.handle, pid); },
+        [&](Signal signal) noexcept { return host_.process.signal_group(target.handle, pid, signal); },
+        [&](NamedProcess* out, std::size_t count) noexcept {
+          return host_.process.group_members(target.handle, pid, out, count);
+        });
+    receipt_.killed_group = killed || receipt_.killed_group;
+  }
+
+  void end_cgroup(Milliseconds deadline) noexcept {
+    const bool killed = end_members(
+        deadline, [&]() noexcept { return host_.process.cgroup_lives(cgroup_); },
+        [&](Signal signal) noexcept -> SysResult<void> {
+          receipt_.spared_cgroup = is_succeeded();
+          if (receipt_.spared_cgroup) return {ESRCH};  // nobody who is ours for sure
+          return host_.process.signal_cgroup(cgroup_, signal);
+        },
+        [&](NamedProcess* out, std::size_t count) noexcept {
+          return host_.process.cgroup_members(cgroup_, out, count);
+        });
+    receipt_.killed_cgroup = killed || receipt_.killed_cgroup;
+  }
+
+  /// Asks those that a target has left to end, kills them after the grace, and names those that are left nevertheless.
+  /// Returns: whether they were killed.
+  template <typename Live, typename Send, typename Tell>
+  bool end_members(Milliseconds deadline, const Live& live, const Send& send, const Tell& tell) noexcept {
+    if (!live()) return false;
+    const auto asked = uninterrupted([&] { return send(Signal::terminate); });
+    if (asked.error == ESRCH) return false;
+    bool killed = false;
+    if (asked.ok()) {
+      if (!outlive(live, deadline)) return false;
+      const auto sent = uninterrupted([&] { return send(Signal::kill); });
+      if (sent.error == ESRCH) return false;
+      killed = sent.ok();
+      if (killed && !outlive(live, host_.clock.monotonic() + options_.kill_wait)) return true;
+    }
+    receipt_.has_left = true;
+    NamedProcess* const out = receipt_.left + receipt_.left_count;
+    receipt_.left_count += tell(out, holder_capacity - receipt_.left_count);
+    return killed;
+  }
+  /// The kernel does not tell when a group is empty, so this polls; it runs only where a target left members behind.
+  template <typename Live>
+  bool outlive(const Live& live, Milliseconds deadline) noexcept {
     Milliseconds pause{1};
-    while (host_.clock.monotonic() < deadline) {
+    while (live()) {
+      if (host_.clock.monotonic() >= deadline) return true;
       host_.clock.sleep(pause);
-      if (!lives()) return {};
       renew();
       if (pause.count() < 50) pause = Milliseconds{pause.count() * 2};
     }
-    receipt_.killed_group = send(Signal::kill).ok() || receipt_.killed_group;
-    return {};
+    return false;
+  }
+
+  /// Whether anybody else has claimed the directory since, or that can't be told. A service manager, for example,
+  /// starts the next server in the same cgroup.
+  bool is_succeeded() noexcept {
+    ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
+    do {
+      OpenStateFile<H> lock;
+      if (!open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::read, lock)) return true;
+      if (!lock.file.is_open()) return false;
+      const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
+      if (!view) return true;
+      if (view->standing == LockStanding::free || view->standing == LockStanding::orphaned) return false;
+      if (view->standing == LockStanding::owned) return view->record.owner != receipt_.target;
+      // Another stop cleans up, or somebody is about to claim.
+    } while (wait.next(files_.lock_path().c_str()));
+    return true;
   }
 
   /// Removes what the dead owner left, if nobody else owns the directory by now.
@@ -439,8 +665,7 @@ class StopRun {
           receipt_.successor = view->record.owner;  // it has come and gone, and these are its orphans
           return {};
         }
-        receipt_.holder_count = view->holder_count;
-        for (std::size_t at = 0; at < view->holder_count; ++at) receipt_.holders[at] = view->holders[at];
+        note_holders(*view);
       }
     } while (wait.next(files_.lock_path().c_str()));
     return {};
@@ -472,7 +697,10 @@ class StopRun {
   Target targets_[target_capacity];
   std::size_t target_count_ = 0;
   std::size_t primary_count_ = 0;  ///< those that are asked first; the others are a dead owner's guarded command
+  Cgroup cgroup_{};
+  bool has_cgroup_ = false;
   Milliseconds began_;
+  Stay stay_;
   StopReceipt receipt_;
 };
 
@@ -480,12 +708,21 @@ class StopRun {
 
 /// Stops whoever owns the directory when it is called.
 /// Effects: the sentinel stands while this works. Only processes whose identity was checked after they were pinned are
-/// signalled. What the dead owner left is removed, unless somebody else owns the directory by then.
+/// signalled, and members of a group or cgroup that such a one leads or has to itself. What the dead owner left is
+/// removed, unless somebody else owns the directory by then. `before_leaving(receipt)` runs once the target has ended
+/// and what it left was removed, while the sentinel still stands for at least its TTL: what it claims explicitly,
+/// nobody claims on demand before it. It does not run where there was nobody to end; it must not throw.
 /// Returns: a receipt. "Nothing is running" and "cannot be told" are outcomes.
 /// Errors: any policy call, with its errno; a directory or record that others may write.
+template <typename H, typename BeforeLeaving>
+[[nodiscard]] Result<StopReceipt> stop(H& host, const StateFiles& files, const StopOptions& options,
+                                       BeforeLeaving&& before_leaving) noexcept {
+  return detail::StopRun<H>{host, files, options}.run(before_leaving);
+}
 template <typename H>
 [[nodiscard]] Result<StopReceipt> stop(H& host, const StateFiles& files, const StopOptions& options = {}) noexcept {
-  return detail::StopRun<H>{host, files, options}.run();
+  constexpr detail::NothingMore nothing_more{};
+  return detail::StopRun<H>{host, files, options}.run(nothing_more);
 }
 
 }  // namespace genie::inline v0

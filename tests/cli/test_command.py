@@ -1,6 +1,7 @@
 """What the genie command promises to scripts: exit statuses, messages, JSON, and what the guarded server inherits."""
 import fcntl
 import os
+import pathlib
 import resource
 import signal
 import socket
@@ -860,6 +861,158 @@ class Sentinel(GenieTest):
         self.record(self.in_ms(25), "other.stopping.lock")
         self.assertExit(self.genie("ensure", "--", *SLEEPER), OK)
         self.assertRefused(self.genie("ensure", "--name", "other", "--", *SLEEPER), "other is shutting down")
+
+
+class Stay(GenieTest):
+    """`stop --stay`: nothing starts on demand until somebody asks for a start."""
+
+    def assertStays(self, setter, since):
+        report = self.status()
+        stopping = report["stopping"]
+        self.assertTrue(stopping["stay"], report)
+        self.assertEqual((stopping["set_by_pid"], stopping["set_by_uid"]), (setter, os.geteuid()))
+        self.assertLessEqual(abs(stopping["since_ms"] - since * 1000), 60_000)
+        done = self.genie("status")
+        self.assertSays(done, "`stop --stay` by PID %d" % setter, "user %d" % os.geteuid(), "UTC")
+        done = self.genie("ensure", "--", *SLEEPER)
+        self.assertRefused(done, "serve is to stay stopped until an explicit start", "PID %d" % setter)
+        self.assertEqual(self.servers(SLEEPER), [])
+        return report
+
+    def stay(self, *options):
+        """Returns: its PID."""
+        stop = self.spawn("stop", "--stay", *options)
+        done = stop.finish()
+        self.assertExit(done, OK)
+        self.assertSays(done, "it stays stopped until an explicit start")
+        return stop.pid
+
+    def test_it_stays_stopped_until_an_explicit_start(self):
+        for words in (("start", *SLEEPER), ("run", "true")):
+            with self.subTest(words):
+                self.start()
+                since = time.time()
+                setter = self.stay()
+                self.assertStays(setter, since)
+                self.genie_ok("stop")
+                self.assertStays(setter, since)
+                self.assertExit(self.genie(words[0], "--", *words[1:]), OK)
+                self.assertFalse((self.dir / "serve.stopping.lock").exists())
+                self.genie_ok("stop")
+                self.assertExit(self.genie("ensure", "--", *SLEEPER), OK)
+                self.genie_ok("stop")
+                self.assertStopped()
+
+    def test_what_never_ran_stays_stopped_too(self):
+        since = time.time()
+        setter = self.stay()
+        self.assertEqual(self.dir.stat().st_mode & 0o777, 0o700)
+        report = self.assertStays(setter, since)
+        self.assertEqual((report["state"], report["exit"]), ("stopped", NOT_RUNNING))
+        self.assertEqual(self.genie("status", "-q").code, NOT_RUNNING)
+        self.start()
+        self.assertFalse(self.status()["stopping"]["stay"])
+
+    def test_who_wanted_it_first_is_told(self):
+        since = time.time()
+        setter = self.stay()
+        self.stay()
+        self.assertStays(setter, since)
+
+    def test_an_intent_that_cannot_be_recorded_is_a_failure(self):
+        self.make_dir()
+        (self.dir / "serve.stopping.lock").mkdir()
+        done = self.genie("stop", "--stay")
+        self.assertExit(done, FAILURE)
+        self.assertSays(done, "that it is to stay stopped is not recorded")
+        self.assertExit(self.genie("stop", "--stay", "--dir", "/proc/nowhere"), FAILURE)
+
+    def test_older_readers_find_a_time_that_never_comes(self):
+        self.stay()
+        first = (self.dir / "serve.stopping.lock").read_text().split("\n")[0]
+        self.assertGreater(int(first), (time.time() + 100 * 365 * 86400) * 1000)
+        self.assertEqual(int(float(first)), int(first))
+
+
+class Cgroup(GenieTest):
+    """`stop --cgroup`: all that is left in the server's cgroup ends with it."""
+
+    def setUp(self):
+        super().setUp()
+        self.cgroup = None
+        for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+            if os.path.exists(place + "/cgroup.procs"):
+                self.cgroup = pathlib.Path(place, "genie-test-%d" % os.getpid())
+                break
+        else:
+            self.skipTest("no unified cgroup hierarchy is mounted at its usual places")
+        try:
+            self.cgroup.mkdir()
+        except OSError as error:
+            self.skipTest("cgroups cannot be made here: %s" % error)
+        self.addCleanup(self.remove)
+        if not (self.cgroup / "cgroup.kill").exists():
+            self.skipTest("this kernel has no cgroup.kill (Linux 5.14)")
+
+    def remove(self):
+        def is_gone():
+            try:
+                self.cgroup.rmdir()
+            except OSError:
+                return False
+            return True
+
+        if (self.cgroup / "cgroup.kill").exists():
+            (self.cgroup / "cgroup.kill").write_text("1")
+        wait_until(is_gone, "the cgroup is empty")
+
+    def start_inside(self, *command):
+        """As a service manager does: whoever starts the server is the first in its cgroup."""
+        enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+        done = self.begin("sh", "-c", enter, self.cgroup, *self.arguments("start", "--", *command)).finish()
+        self.assertExit(done, OK)
+        return self.status()
+
+    def test_what_left_group_and_lock_behind_is_ended(self):
+        # Neither the group nor the lock tells of a daemon that closes what it inherited.
+        daemon = ["sleep", "3000"]
+        script = 'setsid sh -c \'for fd in $(ls /proc/self/fd); do eval "exec $fd>&-"; done; exec "$@"\' sh "$@" & exec sleep 1000'
+        status = self.start_inside("sh", "-c", script, "sh", *daemon)
+        wait_until(lambda: self.servers(daemon), "the daemon runs")
+        done = self.genie_ok("stop", "--cgroup")
+        self.assertFalse(is_alive(status["server_pid"]))
+        self.assertEqual(self.servers(daemon), [])
+        self.assertEqual((self.cgroup / "cgroup.procs").read_text(), "")
+        self.assertStopped()
+
+    def test_what_ignores_the_request_is_killed(self):
+        stubborn = server("--ignore", "SIGTERM", "--say", "stubborn")
+        self.start_inside("sh", "-c", 'setsid "$@" & exec sleep 1000', "sh", *stubborn)
+        wait_until(lambda: "stubborn" in self.log(), "the worker runs")
+        done = self.genie_ok("stop", "--cgroup", "--grace", "500ms")
+        self.assertSays(done, "with what was left in its cgroup")
+        self.assertEqual(self.servers(stubborn), [])
+        self.assertStopped()
+
+    def test_a_cgroup_that_it_shares_is_refused(self):
+        status = self.start()
+        done = self.genie("stop", "--cgroup")
+        self.assertRefused(done, "nobody was signalled", "is not its own")
+        self.assertTrue(is_alive(status["server_pid"]))
+        self.genie_ok("stop")
+        with self.subTest("somebody was there before"):
+            enter = 'echo $$ >"$0/cgroup.procs" && echo here && exec sleep 1000'
+            older = self.begin("sh", "-c", enter, self.cgroup)
+            wait_until(lambda: (self.cgroup / "cgroup.procs").read_text(), "it is in the cgroup")
+            tick = os.sysconf("SC_CLK_TCK")
+            wait_until(
+                lambda: time.clock_gettime(time.CLOCK_BOOTTIME) * tick > start_time(older.pid) + 1,
+                "whoever starts now starts later",
+            )
+            status = self.start_inside(*SLEEPER)
+            self.assertRefused(self.genie("stop", "--cgroup"), "who were there before")
+            self.assertFalse(older.has_ended)
+            self.assertTrue(is_alive(status["server_pid"]))
 
 
 if __name__ == "__main__":

@@ -339,11 +339,27 @@ class KilledServer(GenieTest):
         self.wait_for_end_of(status["pid"])
         self.assertEqual(self.status()["state"], "orphaned")
         self.assertSays(self.genie("status"), child)
-        self.assertRefused(self.genie("ensure", "--", *SLEEPER), child)
-        self.genie_ok("stop")
+        self.assertRefused(self.genie("ensure", "--", *SLEEPER), child, "`genie stop --orphans`")
+        # It may be something else by now: nobody is signalled unless somebody says so.
+        self.assertRefused(self.genie("stop"), child, "python", "`genie stop --orphans`")
+        self.assertTrue(is_alive(child))
+        self.assertFalse((self.dir / "serve.stopping.lock").exists())
+        self.genie_ok("stop", "--orphans")
         self.assertFalse(is_alive(child))
         self.assertStopped()
 
+    def test_a_child_that_left_its_group_is_named_by_the_stop_that_leaves_it_behind(self):
+        worker = server("--say", "worker")
+        for options in ((), ("--orphans",)):
+            with self.subTest(options):
+                self.start("--", "sh", "-c", 'setsid "$@" & wait', "sh", *worker)
+                child = wait_until(lambda: self.servers(worker), "the worker runs")[0]
+                done = self.genie_ok("stop", *options)
+                self.assertEqual(is_alive(child), not options)
+                if not options:
+                    self.assertSays(done, "still held by python", child, "`genie stop --orphans`")
+                    self.genie_ok("stop", "--orphans")
+                self.assertStopped()
 
     def test_all_of_its_children_that_hold_the_lock_are_ended_by_one_stop(self):
         # A PostgreSQL with some clients has more processes than this.
@@ -352,7 +368,7 @@ class KilledServer(GenieTest):
         kill(status["server_pid"])
         self.wait_for_end_of(status["pid"])
         self.assertEqual(self.status()["state"], "orphaned")
-        self.genie_ok("stop")
+        self.genie_ok("stop", "--orphans")
         self.assertEqual(self.servers(["sleep", "2000"]), [])
         self.assertStopped()
 

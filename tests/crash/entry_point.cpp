@@ -75,6 +75,8 @@ const char* name_of(StopOutcome outcome) {
     case StopOutcome::already_ended: return "already_ended";
     case StopOutcome::refused: return "refused";
     case StopOutcome::still_alive: return "still_alive";
+    case StopOutcome::another: return "another";
+    case StopOutcome::orphans_left: return "orphans_left";
   }
   return "?";
 }

@@ -95,7 +95,20 @@ class Scenarios {
       add("2 visitors, 1 crash, zombies, PIDs used again" + where, state, {program("visitor", visitor, 2)},
           {.crashes = 1, .zombies = 1, .reuses = 1});
       add_late("server, stopper, auto-starter, 1 crash, TTL runs out" + where, state, {.crashes = 1, .delays = 1});
+      add("server, stayer" + where, state, {servers(), stayers(1)}, {}).oracles.push_back(stopped_to_stay_stays());
+      add("server, stayer, auto-starter, 1 preemption, 1 crash" + where, state,
+          {servers(), stayers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
+          .preemptions = 1;
     }
+    add_staying("server, 2 stayers, 1 preemption, stale", "stale", {servers(), stayers(2)}, 1);
+    add_staying("2 servers, stayer, 1 preemption, stays stopped", "stays stopped",
+                {program("server", server, 2, catching()), stayers(1)}, 1);
+    add("starter, stayer, stopper, 1 preemption, stays stopped", "stays stopped",
+        {starters(1), stayers(1), stoppers(1)}, {})
+        .preemptions = 1;
+    add("starter, auto-starter, 1 crash, 1 failing call, 1 preemption, stays stopped", "stays stopped",
+        {starters(1), program("auto-starter", auto_starter)}, {.crashes = 1, .errors = 1})
+        .preemptions = 1;
     add("2 starters, 1 visitor, 1 crash, 1 reboot, 1 preemption, absent", "absent",
         {program("visitor", visitor), starters(2)}, {.crashes = 1, .reboots = 1})
         .preemptions = 1;
@@ -122,6 +135,11 @@ class Scenarios {
         .preemptions = 2;
     add_late("server, stopper, auto-starter, 1 crash, TTL runs out, clock set back" + where, name,
              {.crashes = 1, .delays = 1, .jumps = 1});
+    add("server, 2 stayers, auto-starter, 2 preemptions, 1 crash" + where, name,
+        {servers(), stayers(2), program("auto-starter", auto_starter)}, {.crashes = 1})
+        .preemptions = 2;
+    add_staying("2 servers, 2 stayers, 2 preemptions" + where, name,
+                {program("server", server, 2, catching()), stayers(2)}, 2);
     add_removals("2 starters, a file is removed" + where, name, {.removals = 1});
     add_removals("2 starters, 1 crash, a file is removed" + where, name, {.crashes = 1, .removals = 1});
   }
@@ -129,6 +147,13 @@ class Scenarios {
   [[nodiscard]] static Program starters(std::uint32_t copies) { return program("starter", starter, copies); }
   [[nodiscard]] static Program servers() { return program("server", server, 1, catching()); }
   [[nodiscard]] static Program stoppers(std::uint32_t copies) { return program("stopper", stopper, copies); }
+  [[nodiscard]] static Program stayers(std::uint32_t copies) { return program("stayer", stayer, copies); }
+
+  void add_staying(const std::string& name, const char* state, std::vector<Program> programs, int preemptions) {
+    Exploration& exploration = add(name, state, std::move(programs), {});
+    exploration.oracles.push_back(stopped_to_stay_stays());
+    exploration.preemptions = preemptions;
+  }
 
   void add_interrupted(const std::string& name, const char* state, std::uint32_t copies, std::uint8_t times) {
     Exploration& exploration = add(name, state, {starters(copies)}, {.errors = times});

@@ -16,13 +16,14 @@ struct Facts {
   std::uint16_t stoppers = 0;        ///< bit n: process n is named in the sentinel
   std::uint8_t recorded = 0;         ///< the live process that the record names; 0: nobody
   bool has_sentinel = false;
+  bool has_stay = false;  ///< the sentinel says that it is to stay stopped
   bool has_record = false;
   bool has_broken_record = false;  ///< it says neither what a process would write nor what was there at the start
 
   [[nodiscard]] std::uint64_t packed() const noexcept {
     return std::uint64_t{lock_holders} | std::uint64_t{record_holders} << 14U | std::uint64_t{stoppers} << 28U |
            std::uint64_t{recorded} << 42U | std::uint64_t{has_sentinel} << 50U | std::uint64_t{has_record} << 51U |
-           std::uint64_t{has_broken_record} << 52U;
+           std::uint64_t{has_broken_record} << 52U | std::uint64_t{has_stay} << 53U;
   }
   [[nodiscard]] static Facts unpacked(std::uint64_t bits) noexcept {
     Facts facts;
@@ -33,6 +34,7 @@ struct Facts {
     facts.has_sentinel = (bits >> 50U & 1U) != 0;
     facts.has_record = (bits >> 51U & 1U) != 0;
     facts.has_broken_record = (bits >> 52U & 1U) != 0;
+    facts.has_stay = (bits >> 53U & 1U) != 0;
     return facts;
   }
 };
@@ -67,6 +69,7 @@ struct Facts {
   }
   if (const auto content = machine.disk.read_file(sentinel_path)) {
     facts.has_sentinel = true;
+    facts.has_stay = content->find("\nstay ") != std::string::npos;
     genie::Sentinel sentinel;
     if (genie::parse_sentinel(*content, FakeProcesses::pid_limit, sentinel)) {
       for (std::size_t entry = 0; entry < sentinel.count; ++entry) {
@@ -84,7 +87,7 @@ struct Facts {
 /// What oracles need to know of the past, for at most eight seats.
 struct Memory {
   std::uint8_t met_owner = 0;       ///< bit s: while seat s ran, somebody else held the lock
-  std::uint8_t under_sentinel = 0;  ///< bit s: a living stopper's sentinel has stood ever since seat s began
+  std::uint8_t under_sentinel = 0;  ///< bit s: a living stopper's sentinel or an intent has stood since seat s began
   std::uint16_t held_ever = 0;      ///< bit n: process n held the lock at some time
   std::uint16_t met_by_client = 0;  ///< bit n: process n held the lock at some time while a client was asking
   std::uint8_t generation = 0;      ///< of the last owner
@@ -137,9 +140,11 @@ struct Memory {
     }
     if ((holders & ~bit_of(seat.process)) != 0) memory.met_owner = static_cast<std::uint8_t>(memory.met_owner | mask);
     const bool has_begun_now = now.step.kind == StepKind::run && now.step.seat == at && seat.calls <= 1;
-    const bool stands = facts.stoppers != 0 && before.stoppers != 0;
+    const bool stands = (facts.stoppers != 0 || facts.has_stay) && (before.stoppers != 0 || before.has_stay);
     if (has_begun_now && stands) memory.under_sentinel = static_cast<std::uint8_t>(memory.under_sentinel | mask);
-    if (has_begun_now && seat.has(automatic)) memory.begun_late = memory.sentinel_age > ttl_seconds;
+    if (has_begun_now && seat.has(automatic)) {
+      memory.begun_late = memory.sentinel_age > ttl_seconds && !facts.has_stay && !before.has_stay;
+    }
     if (!stands) memory.under_sentinel = static_cast<std::uint8_t>(memory.under_sentinel & ~mask);
     has_client = has_client || seat.program->name == "client";
     if (!seat.has(owns) || seat.process == memory.owner) continue;

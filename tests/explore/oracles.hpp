@@ -174,8 +174,34 @@ inline Oracle ttl_is_kept() {
             return "";
           }};
 }
+/// By one that owns the directory; a stop that put it up again then takes it out again.
+inline Oracle stays_end_by_explicit_starts() {
+  return {"a stay intent ends only by an explicit start", Oracle::When::step, [](const Situation& now) -> std::string {
+            const Facts facts = Facts::unpacked(now.facts);
+            if (!Facts::unpacked(now.facts_before).has_stay || facts.has_stay || now.spent.removals != 0) return "";
+            if (now.step.kind != StepKind::run && now.step.kind != StepKind::fault) return "it ended by itself";
+            for (const Seat& seat : now.seats) {
+              const bool is_owner = seat.is_alive() && (facts.lock_holders & bit_of(seat.process)) != 0;
+              if (is_owner && !seat.has(automatic) && !seat.has(is_stopper)) return "";
+            }
+            return who(now, now.step.seat) + " ended it";
+          }};
+}
+/// For schedules in which nobody but stayers ends a server.
+inline Oracle stopped_to_stay_stays() {
+  return {"what was stopped to stay so stays stopped", Oracle::When::end, [](const Situation& now) -> std::string {
+            if (!now.nothing_went_wrong() || Facts::unpacked(now.facts).has_stay) return "";
+            std::string stayer;
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (seat.is_alive() && seat.has(owns)) return "";  // started since
+              if (seat.has(did_stay)) stayer = who(now, at);
+            }
+            return stayer.empty() ? "" : "nothing runs, and what " + stayer + " wanted is forgotten";
+          }};
+}
 inline Oracle auto_start_stays_out() {
-  return {"nothing starts by itself while a stop is going on", Oracle::When::state,
+  return {"nothing starts by itself while a stop is going on, or where it is to stay stopped", Oracle::When::state,
           [](const Situation& now) -> std::string {
             const Memory memory = Memory::unpacked(now.memory);
             for (std::size_t at = 0; at < now.seats.size(); ++at) {

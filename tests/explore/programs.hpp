@@ -24,6 +24,7 @@ inline constexpr std::uint64_t is_stopper = 1U << 11U;
 inline constexpr std::uint64_t saw_endpoint = 1U << 12U;  ///< a live one, of the owner whose PID is in `pid_of`
 inline constexpr std::uint64_t saw_stale = 1U << 13U;     ///< the same, said to be of a dead one
 inline constexpr std::uint64_t has_socket = 1U << 14U;    ///< at `socket_path`, of the inode number in `pid_of`
+inline constexpr std::uint64_t did_stay = 1U << 15U;  ///< a stop says: it stays stopped
 inline constexpr unsigned generation_shift = 16;          ///< 8 bits
 inline constexpr unsigned pid_shift = 32;                 ///< 16 bits
 
@@ -109,17 +110,19 @@ inline void server(Actor& me) {
   me.doubt(owns);
   if (!guard.release()) me.believe(failed);
 }
-inline void stopper(Actor& me) {
+inline void stop_and_tell(Actor& me, bool stay) {
   me.believe(is_stopper);
   Guard guard = guard_of(me);
   genie::StopOptions options;
   options.settle = Milliseconds{4};
   options.grace = Milliseconds{100};
+  options.stay = stay;
   const auto receipt = guard.stop(options);
   if (!receipt) {
     me.believe(failed);
     return;
   }
+  if (receipt->stays) me.believe(did_stay);
   switch (receipt->outcome) {
     case genie::StopOutcome::stopped:
     case genie::StopOutcome::killed:
@@ -129,6 +132,9 @@ inline void stopper(Actor& me) {
     default: me.believe(stop_did_nothing); break;
   }
 }
+inline void stopper(Actor& me) { stop_and_tell(me, false); }
+/// Stops it for good, until an explicit start.
+inline void stayer(Actor& me) { stop_and_tell(me, true); }
 /// Asks where the server listens.
 inline void client(Actor& me) {
   Guard guard = guard_of(me);

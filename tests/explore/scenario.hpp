@@ -36,6 +36,7 @@ namespace protocol {
                          stale_is_true(),
                          sockets_stand(),
                          stopped_is_dead(),
+                         stays_end_by_explicit_starts(),
                          ttl_is_kept()};
   exploration.aftermath = {a_fresh_contender_wins()};
   return exploration;

@@ -131,6 +131,14 @@ inline const std::vector<StartState>& start_states() {
          (void)crashed_owner(machine);
          machine.disk.write_file(sentinel_path, "1\n");
        }},
+      {"stays stopped",
+       [](Machine& machine) {
+         (void)crashed_owner(machine);
+         const Contender operating = machine.spawn();
+         (void)guard_of(operating).stop({.stay = true});
+         operating.kill();
+         operating.reap();
+       }},
       {"no unnamed files",
        [](Machine& machine) {
          (void)crashed_owner(machine);

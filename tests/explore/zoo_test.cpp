@@ -218,6 +218,52 @@ void stop_that_clears_blindly(Actor& me) {
   (void)files.unlink({}, sentinel_path);
 }
 
+/// Ends the intent before it knows whether it may start.
+void start_that_ends_the_intent_first(Actor& me) {
+  ExploredFilesystem files = me.filesystem();
+  (void)files.unlink({}, sentinel_path);
+  starter(me);
+}
+/// Records the intent, and does not look whether the server that it stops has ended it since.
+void stay_recorded_once(Actor& me) {
+  me.believe(is_stopper);
+  Guard guard = guard_of(me);
+  const auto opened = guard.host().files.open_directory(directory);
+  genie::Stay stay;
+  stay.setter = genie::own_identity(guard.host());
+  if (!genie::detail::put_up_stay(guard.host(), guard.files(), opened.value, genie::default_sentinel_ttl, stay)) return;
+  guard.host().files.close(opened.value);
+  stopper(me);
+  me.believe(did_stay);
+  (void)me.clock().wall();  // what it believes is seen at its next call
+}
+/// What a program sees that knows no intents: a first line that lies too far away to be true.
+class UnknowingFilesystem : public ExploredFilesystem {
+ public:
+  explicit UnknowingFilesystem(const ExploredFilesystem& other) noexcept : ExploredFilesystem{other} {}
+
+  [[nodiscard]] genie::SysResult<std::size_t> read_at(File file, void* to, std::size_t count,
+                                                      std::uint64_t offset) noexcept {
+    const auto part = ExploredFilesystem::read_at(file, to, count, offset);
+    char* const bytes = static_cast<char*>(to);
+    for (std::size_t at = 0; part.ok() && at + 5 < part.value; ++at) {
+      if (genie::Text{bytes + at, 6} == genie::Text{"\nstay "}) bytes[at + 1] = '#';
+    }
+    return part;
+  }
+};
+void intents_unknown(Actor& me) {
+  me.believe(automatic);
+  genie::ServeGuard<ExploredClock, ExploredProcesses, UnknowingFilesystem> guard{
+      directory, {}, me.clock(), me.process(), UnknowingFilesystem{me.filesystem()}};
+  const auto report = guard.claim(impatient(ClaimMode::automatic));
+  if (report && report->owned()) {
+    me.believe(owns | did_own);
+    me.stay();
+    me.doubt(owns);
+  }
+}
+
 /// Compares the sentinel's expiry with the wall clock, as it stands there.
 void sentinel_without_clamp(Actor& me) {
   me.believe(automatic);
@@ -420,6 +466,30 @@ TEST_CASE("zoo: the sentinel is cleared blindly", "[zoo][F19]") {
   Exploration right = explored("released", {servers, program("stopper", stopper, 2)});
   right.preemptions = 2;
   must_find_nothing(right, "no stop clears");
+}
+TEST_CASE("zoo: a stop clears an intent to stay stopped", "[zoo][F19]") {
+  must_find(explored("released", {program("stayer", stayer), program("blind", stop_that_clears_blindly)}),
+            "a stay intent");
+  must_find_nothing(explored("released", {program("stayer", stayer), program("stopper", stopper)}), "a stay intent");
+}
+TEST_CASE("zoo: an intent to stay stopped ends by a start that loses", "[zoo]") {
+  must_find(explored("stays stopped", {program("starter", starter), program("rash", start_that_ends_the_intent_first)}),
+            "a stay intent");
+  must_find_nothing(explored("stays stopped", {program("starter", starter, 2)}), "a stay intent");
+}
+TEST_CASE("zoo: an intent to stay stopped is recorded once", "[zoo]") {
+  const auto with = [](const Program& program_that_stays) {
+    Exploration exploration = explored("released", {program("server", server, 1, catching()), program_that_stays});
+    exploration.oracles.push_back(stopped_to_stay_stays());
+    exploration.preemptions = 2;
+    return exploration;
+  };
+  must_find(with(program("once", stay_recorded_once)), "what was stopped");
+  must_find_nothing(with(program("stayer", stayer)), "what was stopped");
+}
+TEST_CASE("zoo: an intent to stay stopped is taken for an expired sentinel", "[zoo][F20]") {
+  must_find(explored("stays stopped", {program("unknowing", intents_unknown)}), "nothing starts by itself");
+  must_find_nothing(explored("stays stopped", {program("auto-starter", auto_starter)}), "nothing starts by itself");
 }
 TEST_CASE("zoo: the sentinel's expiry is not clamped", "[zoo][F20]") {
   const auto with = [](Program reader) {

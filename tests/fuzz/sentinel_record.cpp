@@ -1,5 +1,5 @@
 // Fuzzes the codec of `NAME.stopping.lock`: what blocks auto-start is never more, and names nobody else, than the lines
-// say, and an older program reads an expiry that no stopper of ours exceeds.
+// say, an intent to stay stopped has no expiry, and an older program reads one that no stopper of ours exceeds.
 #include <genie/record/sentinel_record.hpp>
 
 #include "fuzz/support.hpp"
@@ -11,17 +11,28 @@ using genie::Milliseconds;
 using genie::Sentinel;
 using genie::Stopper;
 
+/// What a sentinel says.
+struct Model {
+  std::vector<Stopper> stoppers;
+  std::optional<genie::Stay> stay;
+};
+
 bool same(const Stopper& left, const Stopper& right) {
   return left.stopper == right.stopper && left.nonce == right.nonce && left.origin == right.origin &&
          left.target == right.target && left.wall_until == right.wall_until &&
-         left.monotonic_until == right.monotonic_until && left.ttl == right.ttl;
+         left.monotonic_until == right.monotonic_until && left.ttl == right.ttl && left.restarting == right.restarting;
 }
-bool same(const Sentinel& left, const std::vector<Stopper>& right) {
-  if (left.count != right.size()) return false;
-  for (std::size_t at = 0; at < right.size(); ++at) {
-    if (!same(left.stoppers[at], right[at])) return false;
+bool same(const Sentinel& left, const Model& right) {
+  if (left.count != right.stoppers.size() || left.has_stay != right.stay.has_value()) return false;
+  for (std::size_t at = 0; at < right.stoppers.size(); ++at) {
+    if (!same(left.stoppers[at], right.stoppers[at])) return false;
   }
-  return true;
+  return !right.stay || left.stay == *right.stay;
+}
+
+Milliseconds span(std::uint64_t number) { return Milliseconds{static_cast<std::int64_t>(number)}; }
+genie::ProcessOrigin origin_of(std::string_view boot, std::uint64_t pid_namespace) {
+  return {boot == "-" ? genie::BootId{} : genie::BootId{boot}, pid_namespace};
 }
 
 std::optional<Stopper> stopper_of(std::string_view line, genie::Pid limit) {
@@ -37,29 +48,43 @@ std::optional<Stopper> stopper_of(std::string_view line, genie::Pid limit) {
   if (!stopper || !pid_namespace || !target || !wall || !monotonic || !ttl || !nonce) return std::nullopt;
   Stopper entry;
   entry.stopper = *stopper;
-  if (boot != "-") entry.origin.boot = genie::BootId{boot};
-  entry.origin.pid_namespace = *pid_namespace;
+  entry.origin = origin_of(boot, *pid_namespace);
   entry.target = *target;
-  entry.wall_until = Milliseconds{static_cast<std::int64_t>(*wall)};
-  entry.monotonic_until = Milliseconds{static_cast<std::int64_t>(*monotonic)};
-  entry.ttl = Milliseconds{static_cast<std::int64_t>(*ttl)};
+  entry.wall_until = span(*wall);
+  entry.monotonic_until = span(*monotonic);
+  entry.ttl = span(*ttl);
   entry.nonce = *nonce;
+  entry.restarting = (' ' + std::string{line} + ' ').find(" restarting ") != std::string::npos;
   return entry;
+}
+std::optional<genie::Stay> stay_of(std::string_view line, genie::Pid limit) {
+  if (fuzz::cut(line, ' ') != "stay") return std::nullopt;
+  const auto setter = fuzz::identity_of(fuzz::cut(line, ' '), limit);
+  const std::string_view boot = fuzz::cut(line, ' ');
+  const auto pid_namespace = fuzz::number_of(fuzz::cut(line, ' '), UINT64_MAX);
+  const auto user = fuzz::number_of(fuzz::cut(line, ' '), UINT64_MAX);
+  const auto since = fuzz::number_of(fuzz::cut(line, ' '), INT64_MAX);
+  if (!setter || !pid_namespace || !user || !since) return std::nullopt;
+  return genie::Stay{*setter, origin_of(boot, *pid_namespace), *user, span(*since)};
 }
 
 /// None where the text is no sentinel.
-std::vector<Stopper> expected_of(std::string_view text, genie::Pid limit) {
-  std::vector<Stopper> stoppers;
+std::optional<Model> expected_of(std::string_view text, genie::Pid limit) {
   const auto until = fuzz::number_of(fuzz::stripped(fuzz::cut(text, '\n')), INT64_MAX);
-  if (!until) return stoppers;
-  while (!text.empty() && stoppers.size() < genie::stopper_capacity) {
-    if (const auto entry = stopper_of(fuzz::cut(text, '\n'), limit)) stoppers.push_back(*entry);
+  if (!until) return std::nullopt;
+  Model model;
+  while (!text.empty()) {
+    const std::string_view line = fuzz::cut(text, '\n');
+    const auto entry = stopper_of(line, limit);
+    if (entry && model.stoppers.size() < genie::stopper_capacity) model.stoppers.push_back(*entry);
+    if (!model.stay) model.stay = stay_of(line, limit);
   }
-  if (stoppers.empty()) {
-    stoppers.emplace_back();
-    stoppers[0].wall_until = Milliseconds{static_cast<std::int64_t>(*until)};
+  // An expiry that is there for older readers is nobody's stop.
+  if (model.stoppers.empty() && !model.stay) {
+    model.stoppers.emplace_back();
+    model.stoppers[0].wall_until = span(*until);
   }
-  return stoppers;
+  return model;
 }
 
 void check_written(const Sentinel& sentinel, std::string_view text) {
@@ -71,31 +96,38 @@ void check_written(const Sentinel& sentinel, std::string_view text) {
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     if (sentinel.stoppers[at].wall_until > last) last = sentinel.stoppers[at].wall_until;
   }
-  require(static_cast<std::int64_t>(*until) == last.count(), "an older reader waits for the last stopper, not longer",
-          text);
+  if (sentinel.has_stay) {
+    require(*until == static_cast<std::uint64_t>(static_cast<double>(*until)) && *until > 250'000'000'000'000,
+            "an older reader stays out for longer than anybody lives, by a number that it can read", text);
+  } else {
+    require(static_cast<std::int64_t>(*until) == last.count(), "an older reader waits for the last stopper, not longer",
+            text);
+  }
   Sentinel again;
   require(genie::parse_sentinel(bytes, INT64_MAX, again), "what is written is a sentinel", text);
-  if (sentinel.count == 0) {
-    require(again.count == 1 && same(again.stoppers[0], Stopper{}), "no stopper reads as one that is over", text);
-  } else {
-    std::vector<Stopper> stoppers(sentinel.stoppers, sentinel.stoppers + sentinel.count);
-    for (Stopper& entry : stoppers) {
-      for (Milliseconds* const time : {&entry.wall_until, &entry.monotonic_until, &entry.ttl}) {
-        if (*time < Milliseconds{}) *time = Milliseconds{};
-      }
+  Model model{{sentinel.stoppers, sentinel.stoppers + sentinel.count}, std::nullopt};
+  for (Stopper& entry : model.stoppers) {
+    for (Milliseconds* const time : {&entry.wall_until, &entry.monotonic_until, &entry.ttl}) {
+      if (*time < Milliseconds{}) *time = Milliseconds{};
     }
-    require(same(again, stoppers), "a sentinel reads back", text);
   }
+  if (sentinel.has_stay) {
+    model.stay = sentinel.stay;
+    if (model.stay->since < Milliseconds{}) model.stay->since = Milliseconds{};
+  }
+  if (sentinel.empty()) model.stoppers.emplace_back();  // nothing reads as a stop that is over
+  require(same(again, model), "a sentinel reads back", text);
 }
 
 void check_text(std::string_view text) {
   for (const genie::Pid limit : fuzz::pid_limits) {
     Sentinel sentinel;
     sentinel.count = 7;  // of an earlier use
-    const std::vector<Stopper> expected = expected_of(text, limit);
-    require(genie::parse_sentinel(text, limit, sentinel) == !expected.empty(), "it begins with a time, or is none",
+    sentinel.has_stay = true;
+    const std::optional<Model> expected = expected_of(text, limit);
+    require(genie::parse_sentinel(text, limit, sentinel) == expected.has_value(), "it begins with a time, or is none",
             text);
-    require(same(sentinel, expected), "the stoppers are as documented", text);
+    require(same(sentinel, expected.value_or(Model{})), "the stoppers and the intent are as documented", text);
     for (std::size_t at = 0; at < sentinel.count; ++at) {
       const Stopper& entry = sentinel.stoppers[at];
       require(entry.stopper.pid >= 0 && entry.stopper.pid <= limit && entry.target.pid >= 0 &&
@@ -103,8 +135,20 @@ void check_text(std::string_view text) {
                   entry.monotonic_until >= Milliseconds{} && entry.ttl >= Milliseconds{},
               "PIDs and times are in their ranges", text);
     }
-    if (sentinel.count > 0 && limit == INT64_MAX) check_written(sentinel, text);
+    if (sentinel.has_stay) {
+      require(
+          sentinel.stay.setter.pid >= 0 && sentinel.stay.setter.pid <= limit && sentinel.stay.since >= Milliseconds{},
+          "the intent's are, too", text);
+    }
+    if (!sentinel.empty() && limit == INT64_MAX) check_written(sentinel, text);
   }
+}
+
+/// A boot id is a UUID: hexadecimal digits and dashes.
+genie::ProcessOrigin some_origin(fuzz::Source& source) {
+  std::string boot = source.text(40);
+  for (char& c : boot) c = "0123456789abcdef"[static_cast<unsigned char>(c) % 16];
+  return {genie::BootId{boot}, source.number()};
 }
 
 void check_value(fuzz::Source source, std::string_view text) {
@@ -114,14 +158,19 @@ void check_value(fuzz::Source source, std::string_view text) {
     Stopper& entry = sentinel.stoppers[at];
     entry.stopper = source.identity();
     entry.nonce = source.number();
-    // A boot id is a UUID: hexadecimal digits and dashes.
-    std::string boot = source.text(40);
-    for (char& c : boot) c = "0123456789abcdef"[static_cast<unsigned char>(c) % 16];
-    entry.origin = {genie::BootId{boot}, source.number()};
+    entry.origin = some_origin(source);
     entry.target = source.identity();
     entry.wall_until = Milliseconds{source.signed_number()};
     entry.monotonic_until = Milliseconds{source.signed_number()};
     entry.ttl = Milliseconds{source.signed_number()};
+    entry.restarting = source.flag();
+  }
+  sentinel.has_stay = source.flag();
+  if (sentinel.has_stay) {
+    const genie::ProcessIdentity setter = source.identity();
+    const genie::ProcessOrigin origin = some_origin(source);
+    const std::uint64_t user = source.number();
+    sentinel.stay = {setter, origin, user, Milliseconds{source.signed_number()}};
   }
   check_written(sentinel, text);
 }

@@ -151,9 +151,13 @@ struct Pair {
         }
         return answers;
       }
-      case 7:
-        return {std::to_string(real.group_lives(real_handles[other], twins[named]->identity.pid)),
-                std::to_string(fake.group_lives(fake_handles[other], fake_pid(*twins[named])))};
+      case 7: {
+        genie::NamedProcess out[slots];
+        return {std::to_string(real.group_lives(real_handles[other], twins[named]->identity.pid)) + ' ' +
+                    std::to_string(real.group_members(real_handles[other], twins[named]->identity.pid, out, slots)),
+                std::to_string(fake.group_lives(fake_handles[other], fake_pid(*twins[named]))) + ' ' +
+                    std::to_string(fake.group_members(fake_handles[other], fake_pid(*twins[named]), out, slots))};
+      }
       case 8: return {text(real.wait(real_handles[other], {})), text(fake.wait(fake_handles[other], {}))};
       case 9:
         real.close(real_handles[other]);

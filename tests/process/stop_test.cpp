@@ -541,7 +541,15 @@ TEST_CASE("the PID of a dead owner is reused while its forked worker holds the l
     REQUIRE(report.state == ServerState::orphaned);
     REQUIRE(report.holder_count == 1);
     REQUIRE(report.holders[0].pid == worker.pid());
-    const StopReceipt receipt = stop(directory);
+    StopOptions options;
+    options.settle = Milliseconds{20};
+    const StopReceipt left = stop(directory, options);
+    REQUIRE(left.outcome == StopOutcome::orphans_left);
+    REQUIRE(left.holder_count == 1);
+    REQUIRE(left.holders[0].pid == worker.pid());
+    REQUIRE(worker.alive());
+    options.orphans = true;
+    const StopReceipt receipt = stop(directory, options);
     REQUIRE(receipt.was_orphaned);
     REQUIRE(receipt.outcome == StopOutcome::stopped);
     REQUIRE(worker.wait() == 128 + SIGTERM);

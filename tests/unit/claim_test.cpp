@@ -841,6 +841,7 @@ TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
                                         "unlink pgserve.port",
                                         "open serve.endpoints",
                                         "unlink serve.stopping.tmp",
+                                        "open serve.stopping.lock",
                                         "unlock",
                                         "write_at"});
 }

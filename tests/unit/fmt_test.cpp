@@ -166,6 +166,11 @@ TEST_CASE("every reason is a sentence with the recorded PID and both values that
   CHECK(contains(elsewhere, "32"));
   CHECK(contains(fmt::format("{}", evidence_of(Reason::liveness_unknown)), "Operation not permitted (errno 1)"));
   CHECK(contains(fmt::format("{}", evidence_of(Reason::legacy_record)), "alive"));
+  CHECK(contains(fmt::format("{}", evidence_of(Reason::cgroup_unusable)), "Operation not permitted (errno 1)"));
+  Evidence shared = evidence_of(Reason::cgroup_not_own);
+  CHECK(contains(fmt::format("{}", shared), "others are in it"));
+  shared.observed.error = EDEADLK;
+  CHECK(contains(fmt::format("{}", shared), "this process is in it"));
 }
 
 TEST_CASE("a PID of elsewhere is never shown as one of here", "[fmt][F8]") {
@@ -277,10 +282,26 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
   CHECK(contains(fmt::format("{}", report), "until that is done, at most 2500 ms"));
   report.stop.stopper.pid = 4714;
   CHECK(contains(fmt::format("{}", report), "is shutting down (stopped by PID 4714);"));
+  report.stop.restarting = true;
+  CHECK(contains(fmt::format("{}", report), "is being restarted (stopped by PID 4714);"));
+  report.stop.stay = true;
+  report.stop.set_by.pid = 4715;
+  report.stop.user = 1000;
+  report.stop.since = genie::Milliseconds{1'795'611'600'999};
+  CHECK(fmt::format("{}", report) ==
+        "is to stay stopped until an explicit start, such as `genie start` (`stop --stay` by PID 4715, user 1000, "
+        "2026-11-25 13:00:00 UTC)");
 
   report.outcome = genie::ClaimOutcome::orphaned;
   report.holder_count = 2;
   CHECK(contains(fmt::format("{}", report), "still held by worker (PID 4712), other (PID 4713)"));
+  CHECK(contains(fmt::format("{}", report), "`genie stop --orphans` ends all of them"));
+  report.holder_count = 1;
+  CHECK(contains(fmt::format("{}", report), "`genie stop --orphans` ends all of them"));
+  report.server = {4712, known_start(5)};
+  CHECK(contains(fmt::format("{}", report), "`genie stop --orphans` ends all of them"));
+  report.holders[0].start = report.server.start;
+  CHECK(contains(fmt::format("{}", report), "; `genie stop` ends it"));
   report.holder_count = 0;
   CHECK(contains(fmt::format("{}", report), "still held by a process that cannot be seen from here"));
 }
@@ -295,6 +316,11 @@ TEST_CASE("a status names state and owner", "[fmt]") {
     report.owner = {4711, known_start(991)};
     CHECK(contains(fmt::format("{}", report), std::string{name} + " (PID 4711)"));
     CHECK(contains(fmt::format("{}", report), "still held by") == (state == genie::ServerState::orphaned));
+    CHECK(!contains(fmt::format("{}", report), "on demand"));
+    report.stop.stay = true;
+    report.stop.set_by.pid = 4714;
+    CHECK(contains(fmt::format("{}", report),
+                   "; not started on demand (`stop --stay` by PID 4714, user 0, 1970-01-01 00:00:00 UTC)"));
   });
 }
 
@@ -319,8 +345,56 @@ TEST_CASE("a receipt says who was stopped, how, and who was left alone", "[fmt]"
   CHECK(contains(fmt::format("{}", receipt), "process group"));
   receipt.was_orphaned = true;
   CHECK(contains(fmt::format("{}", receipt), "what was left of PID 4711"));
+  receipt.killed_cgroup = true;
+  CHECK(contains(fmt::format("{}", receipt), "what was left in its cgroup"));
+  receipt.spared_cgroup = true;
+  CHECK(contains(fmt::format("{}", receipt), "its cgroup was left alone"));
+  receipt.has_left = true;
+  CHECK(contains(fmt::format("{}", receipt), "there is still a process that cannot be seen from here"));
+  receipt.left[0] = {4712, {}, genie::FixedText<31>{"worker"}};
+  receipt.left_count = 1;
+  CHECK(contains(fmt::format("{}", receipt), "there is still worker (PID 4712)"));
+  CHECK(!contains(fmt::format("{}", receipt), "--orphans"));
+  receipt.holders[0] = {4713, {}, genie::FixedText<31>{"other"}};
+  receipt.holder_count = 1;
+  CHECK(contains(fmt::format("{}", receipt),
+                 "its lock is still held by other (PID 4713); `genie stop --orphans` ends all of them"));
+  receipt.stays = true;
+  CHECK(contains(fmt::format("{}", receipt), "; it stays stopped until an explicit start"));
   receipt.successor = {4800, known_start(1)};
   CHECK(contains(fmt::format("{}", receipt), "PID 4800 has started since and was left alone"));
+  CHECK(!contains(fmt::format("{}", receipt), "it stays stopped"));
+  receipt = {};
+  receipt.target = {4711, known_start(991)};
+  receipt.outcome = genie::StopOutcome::not_running;
+  CHECK(fmt::format("{}", receipt) == "not running");
+  receipt.stays = true;
+  CHECK(fmt::format("{}", receipt) == "not running; it stays stopped until an explicit start");
+  receipt.stays = false;
+  receipt.outcome = genie::StopOutcome::orphans_left;
+  CHECK(fmt::format("{}", receipt) ==
+        "nobody was signalled: PID 4711 and what it ran are gone; its lock is still held by a process that cannot be "
+        "seen from here");
+}
+
+TEST_CASE("a date is that of the calendar", "[fmt]") {
+  const auto date = [](std::int64_t seconds) {
+    genie::StopIntent intent;
+    intent.stay = true;
+    intent.since = genie::Milliseconds{seconds * 1000};
+    const std::string text = fmt::format("{}", intent);
+    const std::string::size_type at = text.find("user 0, ") + 8;
+    return text.substr(at, text.size() - at - 1);
+  };
+  CHECK(date(-1) == "1970-01-01 00:00:00 UTC");
+  CHECK(date(951'782'399) == "2000-02-28 23:59:59 UTC");
+  CHECK(date(951'782'400) == "2000-02-29 00:00:00 UTC");
+  CHECK(date(951'868'800) == "2000-03-01 00:00:00 UTC");
+  CHECK(date(4'107'542'399) == "2100-02-28 23:59:59 UTC");
+  CHECK(date(4'107'542'400) == "2100-03-01 00:00:00 UTC");
+  CHECK(date(1'767'225'599) == "2025-12-31 23:59:59 UTC");
+  CHECK(date(253'402'300'799) == "9999-12-31 23:59:59 UTC");
+  CHECK(date(INT64_MAX / 1000) == "292278994-08-17 07:12:55 UTC");
 }
 
 TEST_CASE("what keeps from claiming or stopping comes with what to do about it", "[fmt]") {
@@ -328,7 +402,8 @@ TEST_CASE("what keeps from claiming or stopping comes with what to do about it",
   const std::set<Reason> refusals{
       Reason::handing_over,           Reason::claim_in_progress,    Reason::empty_record,
       Reason::lock_record_unreadable, Reason::lock_held_unverified, Reason::lock_held_elsewhere,
-      Reason::record_pinned,          Reason::start_unknown,        Reason::liveness_unknown};
+      Reason::record_pinned,          Reason::start_unknown,        Reason::liveness_unknown,
+      Reason::cgroup_not_own,         Reason::cgroup_unusable};
   each_enumerator<Reason>([&](Reason reason, std::string_view name) {
     CAPTURE(std::string{name});
     const std::string_view advice = genie::advice(evidence_of(reason));

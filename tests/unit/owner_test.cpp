@@ -147,9 +147,9 @@ TEST_CASE("an owner that released, under a lock whose holder is hidden, is not s
     CHECK(machine.processes.deliveries.empty());
     CHECK(owner.is_alive());
   }
-  SECTION("visible: the child is ended, the former owner is not") {
+  SECTION("visible: the child is ended on request, the former owner is not") {
     REQUIRE(guard.release());
-    const auto receipt = guard_of(stopper).stop();
+    const auto receipt = guard_of(stopper).stop({.orphans = true});
     CHECK(receipt->outcome == StopOutcome::stopped);
     CHECK(receipt->was_orphaned);
     CHECK_FALSE(child.is_alive());

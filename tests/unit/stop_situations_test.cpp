@@ -181,19 +181,24 @@ TEST_CASE("a guarded command that its dead owner left is ended once, whether it 
   Stop stop;
   const Contender child = stop.machine.fork(stop.owner);
   const bool holds = GENERATE(false, true);
-  CAPTURE(holds);
+  const bool orphans = GENERATE(false, true);
+  CAPTURE(holds, orphans);
   const Contender command = holds ? child : server(stop.machine);
   REQUIRE(stop.guard.set_server(command.identity));
   stop.owner.kill();
   stop.owner.reap();
-  const auto receipt = stop_by(stop.stopper);
+  const auto receipt = stop_by(stop.stopper, {.orphans = orphans});
   REQUIRE(receipt);
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->was_orphaned);
   CHECK_FALSE(command.is_alive());
-  CHECK_FALSE(child.is_alive());
   CHECK(signals_to(stop.machine, command, Signal::terminate) == 1);
-  CHECK(signals_to(stop.machine, child, Signal::terminate) == 1);
+  // Others that hold the lock are none of this, unless somebody says so.
+  const bool is_stopped = holds || orphans;
+  CHECK(child.is_alive() != is_stopped);
+  CHECK(signals_to(stop.machine, child, Signal::terminate) == (is_stopped ? 1 : 0));
+  REQUIRE(receipt->holder_count == (is_stopped ? 0 : 1));
+  if (!is_stopped) CHECK(receipt->holders[0].pid == child.identity.pid);
 }
 
 TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][F10]") {
@@ -203,7 +208,7 @@ TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][
   stop.owner.kill();
   stop.owner.reap();
   SECTION("all of them") {
-    const auto receipt = stop_by(stop.stopper);
+    const auto receipt = stop_by(stop.stopper, {.orphans = true});
     REQUIRE(receipt);
     CHECK(receipt->outcome == StopOutcome::stopped);
     CHECK(receipt->holder_count == 0);
@@ -211,14 +216,14 @@ TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][
   }
   SECTION("one that cannot be pinned is an error") {
     stop.stopper.calls().fail(Call::open_process, EMFILE, 10);
-    const auto receipt = stop_by(stop.stopper);
+    const auto receipt = stop_by(stop.stopper, {.orphans = true});
     REQUIRE_FALSE(receipt);
     CHECK(receipt.error().code == EMFILE);
     CHECK(receipt.error().operation == genie::Operation::open_process);
   }
   SECTION("one that cannot be signalled is an error") {
     stop.stopper.calls().fail(Call::signal, EPERM, 10);
-    const auto receipt = stop_by(stop.stopper);
+    const auto receipt = stop_by(stop.stopper, {.orphans = true});
     REQUIRE_FALSE(receipt);
     CHECK(receipt.error().code == EPERM);
     CHECK(receipt.error().operation == genie::Operation::signal);
@@ -230,7 +235,7 @@ TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][
         orphan.reap();
       }
     });
-    const auto receipt = stop_by(stop.stopper);
+    const auto receipt = stop_by(stop.stopper, {.orphans = true});
     REQUIRE(receipt);
     CHECK(receipt->holder_count == 0);
     CHECK(stop.machine.processes.deliveries.size() == 8);
@@ -262,19 +267,57 @@ TEST_CASE("groups that outlive their leaders are killed, and the receipt says so
     CHECK(receipt->killed_group);
     CHECK_FALSE(member.is_alive());
   }
+  const auto check_left = [&](const genie::StopReceipt& receipt) {
+    CHECK(receipt.outcome == StopOutcome::stopped);
+    CHECK_FALSE(receipt.killed_group);
+    CHECK(member.is_alive());
+    CHECK(receipt.has_left);
+    REQUIRE(receipt.left_count == 1);
+    CHECK(receipt.left[0].pid == member.identity.pid);
+    CHECK(receipt.left[0].start == member.identity.start);
+    CHECK(receipt.left[0].name == genie::FixedText<31>{"server"});
+  };
   SECTION("the owner's, which nobody may kill") {
     stop.stopper.calls().fail(Call::signal_group, EPERM, 2, 100);
-    const auto receipt = stop_by(stop.stopper);
-    CHECK(receipt->outcome == StopOutcome::stopped);
-    CHECK_FALSE(receipt->killed_group);
-    CHECK(member.is_alive());
+    check_left(*stop_by(stop.stopper));
   }
   SECTION("the owner's, which nobody may ask") {
     stop.stopper.calls().fail(Call::signal_group, EPERM, 1, 100);
     const auto began = stop.machine.time.monotonic;
+    check_left(*stop_by(stop.stopper));
+    CHECK(stop.machine.time.monotonic - began < seconds(1));
+  }
+  SECTION("the owner's, of which a member is not gone in time") {
+    member.process.me().reaction.kill_takes = seconds(8);
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->killed_group);
+    CHECK(receipt->has_left);
+    REQUIRE(receipt->left_count == 1);
+    CHECK(receipt->left[0].pid == member.identity.pid);
+  }
+  SECTION("the owner's, of which a member takes its time") {
+    member.process.me().reaction.kill_takes = seconds(4);
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->killed_group);
+    CHECK_FALSE(receipt->has_left);
+    CHECK(receipt->left_count == 0);
+  }
+  SECTION("the owner's, which empties just before it is killed") {
+    stop.before(Call::signal_group, 2, [&] {
+      member.kill();
+      member.reap();
+    });
     const auto receipt = stop_by(stop.stopper);
     CHECK_FALSE(receipt->killed_group);
-    CHECK(stop.machine.time.monotonic - began < seconds(1));
+    CHECK_FALSE(receipt->has_left);
+  }
+  SECTION("the owner's, of which nobody knows whether it lives") {
+    member.kill();
+    member.reap();
+    stop.stopper.calls().fail(Call::group_lives, EMFILE);
+    const auto receipt = stop_by(stop.stopper);
+    CHECK_FALSE(receipt->killed_group);
+    CHECK_FALSE(receipt->has_left);
   }
 }
 

@@ -380,7 +380,7 @@ TEST_CASE("a newcomer that starts while an old stop cleans up is left alone", "[
   }
 }
 
-TEST_CASE("orphans that hold the lock are ended by the stop that finds them, and by no other", "[stop][F10]") {
+TEST_CASE("who inherited the lock is named by the stop that finds them, and ended on request only", "[stop][F10]") {
   Machine machine;
   const Contender owner = server(machine);
   Guard guard = guard_of(owner);
@@ -392,15 +392,32 @@ TEST_CASE("orphans that hold the lock are ended by the stop that finds them, and
     workers.push_back(worker);
   }
   const Contender operating = machine.spawn();
-  const auto first = stop_by(operating);
+  const bool at_once = GENERATE(false, true);
+  const auto first = stop_by(operating, {.orphans = at_once});
+  REQUIRE(first);
   CHECK(first->outcome == StopOutcome::stopped);
-  CHECK(first->holder_count > 0);
-  CHECK(workers[0].is_alive());
-  const auto second = stop_by(operating);
-  REQUIRE(second);
-  CHECK(second->was_orphaned);
-  CHECK(second->outcome == StopOutcome::stopped);
-  CHECK(second->holder_count == 0);
+  CHECK_FALSE(first->was_orphaned);
+  if (!at_once) {
+    CHECK(first->holder_count > 0);
+    const std::size_t before = machine.processes.deliveries.size();
+    const auto second = stop_by(operating);
+    REQUIRE(second);
+    CHECK(second->outcome == StopOutcome::orphans_left);
+    CHECK(second->was_orphaned);
+    CHECK(second->target == owner.identity);
+    CHECK(second->holder_count == genie::holder_capacity);
+    CHECK(second->holders[0].pid == workers[0].identity.pid);
+    CHECK_FALSE(machine.disk.exists(sentinel_path));
+    CHECK(machine.processes.deliveries.size() == before);
+    for (const Contender& worker : workers) CHECK(worker.is_alive());
+    const auto third = stop_by(operating, {.orphans = true});
+    REQUIRE(third);
+    CHECK(third->was_orphaned);
+    CHECK(third->outcome == StopOutcome::stopped);
+    CHECK(third->holder_count == 0);
+  } else {
+    CHECK(first->holder_count == 0);
+  }
   for (const Contender& worker : workers) CHECK_FALSE(worker.is_alive());
   check_clean(machine);
 }
@@ -415,7 +432,7 @@ TEST_CASE("orphans are asked to end even while the stop that left them is still 
   const Contender one = machine.spawn();
   const Contender two = machine.spawn();
   genie::Result<genie::StopReceipt> second = genie::StopReceipt{};
-  machine.time.after(milliseconds(100), [&] { second = stop_by(two); });
+  machine.time.after(milliseconds(100), [&] { second = stop_by(two, {.orphans = true}); });
   const auto first = stop_by(one);
   REQUIRE(first);
   REQUIRE(second);
@@ -440,7 +457,7 @@ TEST_CASE("an orphan that cannot be killed is reported once its time is over", "
   owner.kill();
   owner.reap();
   const auto began = machine.time.monotonic;
-  const auto receipt = stop_by(machine.spawn());
+  const auto receipt = stop_by(machine.spawn(), {.orphans = true});
   REQUIRE(receipt);
   CHECK(receipt->outcome == StopOutcome::still_alive);
   CHECK(machine.time.monotonic - began < seconds(20));

@@ -13,53 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/linux/cgroup.hpp"
 #include "genie/linux/descriptor.hpp"
+#include "genie/linux/process_stat.hpp"
 #include "genie/policy/process_probe.hpp"
 
 namespace genie::inline v0 {
-
-/// What `/proc/PID/stat` says, as far as genie asks. Source: `proc_pid_stat(5)`.
-struct LinuxProcessStat {
-  char state = '?';
-  std::uint64_t parent = 0;
-  std::uint64_t group = 0;
-  std::uint64_t session = 0;
-  std::uint64_t threads = 0;
-  StartToken start;
-};
-
-/// A leader that ended before its other threads looks like a zombie, and is none.
-[[nodiscard]] constexpr bool has_ended(const LinuxProcessStat& stat) noexcept {
-  return (stat.state == 'Z' || stat.state == 'X' || stat.state == 'x') && stat.threads <= 1;
-}
-
-/// Reads a line of `/proc/PID/stat`. The command name may contain anything, so parsing begins after the last `)`.
-/// Returns: whether state (field 3), ppid (4), pgrp (5), session (6), num_threads (20) and starttime (22) were all
-/// there.
-[[nodiscard]] constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
-  std::size_t after_name = line.size();
-  while (after_name > 0 && line[after_name - 1] != ')') --after_name;
-  if (after_name == 0) return false;
-  Text rest = trimmed(line.after(after_name));
-  LinuxProcessStat parsed;
-  for (int field = 3; field <= 22; ++field) {
-    const Text value = take_field(rest, ' ');
-    if (field == 3) {
-      if (value.size() != 1) return false;
-      parsed.state = value[0];
-    } else if (field == 4 || field == 5 || field == 6) {
-      std::uint64_t& number = field == 4 ? parsed.parent : (field == 5 ? parsed.group : parsed.session);
-      if (!parse_decimal(value, INT32_MAX, number)) return false;
-    } else if (field == 20) {
-      if (!parse_decimal(value, UINT64_MAX, parsed.threads)) return false;
-    } else if (field == 22) {
-      if (!parse_decimal(value, UINT64_MAX, parsed.start.value)) return false;
-      parsed.start.known = true;
-    }
-  }
-  result = parsed;
-  return true;
-}
 
 /// Whether `/proc/PID/status` gives more than one number of the process: then that /proc belongs to a PID namespace
 /// above the process's own. Kernels before 4.1 don't say. Source: `proc_pid_status(5)`, NSpid.
@@ -83,6 +42,9 @@ class LinuxProcessProbe {
   struct Handle {
     int descriptor = -1;
   };
+  struct Cgroup {
+    int directory = -1;
+  };
 
   /// Source: `getpid(2)`.
   [[nodiscard]] Pid self() noexcept { return ::getpid(); }
@@ -98,7 +60,7 @@ class LinuxProcessProbe {
     int proc_error = ENOENT;
     if (proc_is_ours_) {
       LinuxProcessStat stat;
-      proc_error = read_stat(pid, stat);
+      proc_error = linux_detail::read_stat(pid, stat);
       if (proc_error == 0) {
         seen.zombie = has_ended(stat);
         seen.liveness = seen.zombie ? Liveness::gone : Liveness::alive;
@@ -182,18 +144,103 @@ class LinuxProcessProbe {
     if (asked.error == EINVAL && ::kill(-static_cast<pid_t>(pid), 0) != 0) asked.error = errno;
     if (asked.error == ESRCH) return false;
     learn_origin();
-    if (!proc_is_ours_) return asked.ok();
-    const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!proc.is_open()) return asked.ok();
+    if (!proc_is_ours_) return true;
     bool lives = false;
-    (void)linux_detail::for_each_entry(proc.get(), [&](Text name) noexcept {
-      std::uint64_t member = 0;
-      LinuxProcessStat stat;
-      if (lives || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), member)) return;
-      if (read_stat(static_cast<Pid>(member), stat) != 0) return;
-      lives = stat.group == static_cast<std::uint64_t>(pid) && !has_ended(stat);
+    const auto listed = for_each_in_group(pid, [&](Pid, const StartToken&) noexcept {
+      lives = true;
+      return false;
     });
-    return lives;
+    return lives || !listed.ok();
+  }
+  /// Source: `proc_pid_stat(5)`.
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (count == 0 || !group_lives(handle, pid)) return 0;
+    (void)for_each_in_group(pid, [&](Pid member, const StartToken& start) noexcept {
+      out[found++] = linux_detail::named_process(member, start);
+      return found < count;
+    });
+    return found;
+  }
+
+  /// Its own is one in which nobody is who was there before it, so that what else is in it was started by it or by
+  /// those that it started. The path that /proc tells is believed only where the process is found there: it may be told
+  /// as another cgroup namespace sees it. Source: `cgroups(7)`, `cgroup_namespaces(7)`.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid pid) noexcept {
+    using namespace linux_detail;
+    if (pid <= 0 || pid > pid_limit) return SysResult<Cgroup>::failure(EINVAL);
+    learn_origin();
+    if (!proc_is_ours_) return SysResult<Cgroup>::failure(EOPNOTSUPP);
+    LinuxProcessStat leader;
+    int error = linux_detail::read_stat(pid, leader);
+    CgroupPath path;
+    CgroupPath own;
+    if (error == 0) error = read_cgroup_path(pid, path);
+    if (error == 0) error = read_cgroup_path(self(), own);
+    if (error != 0) return SysResult<Cgroup>::failure(says_gone(error) ? ESRCH : error);
+    if (lies_in(own, path)) return SysResult<Cgroup>::failure(EDEADLK);
+    const auto opened = open_cgroup_directory(path);
+    if (!opened.ok()) return SysResult<Cgroup>::failure(opened.error);
+    bool is_in_it = false;
+    bool is_its_own = true;
+    const auto listed = for_each_in_cgroup(opened.value, [&](Pid member) noexcept {
+      LinuxProcessStat stat;
+      const int unseen = member == 0 ? EPERM : linux_detail::read_stat(member, stat);
+      if (member == pid) {
+        is_in_it = true;
+      } else if (!says_gone(unseen) && (unseen != 0 || stat.start.value < leader.start.value)) {
+        is_its_own = false;
+      }
+    });
+    error = listed.error;
+    if (error == 0 && !is_in_it) error = EXDEV;
+    if (error == 0 && !is_its_own) error = EBUSY;
+    // Older kernels have no such file.
+    if (error == 0 && ::faccessat(opened.value, "cgroup.kill", W_OK, AT_EACCESS) != 0) {
+      error = errno == ENOENT ? EOPNOTSUPP : errno;
+    }
+    if (error == 0) return {Cgroup{opened.value}, 0};
+    ::close(opened.value);
+    return SysResult<Cgroup>::failure(error);
+  }
+
+  /// Source: `cgroups(7)`, cgroup.kill (Linux 5.14); `pidfd_send_signal(2)`.
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup& cgroup, Signal signal) noexcept {
+    if (signal == Signal::kill) {
+      const int error = linux_detail::kill_cgroup(cgroup.directory);
+      return {linux_detail::says_gone(error) ? ESRCH : error};
+    }
+    SysResult<void> result = SysResult<void>::failure(ESRCH);
+    (void)linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+      const auto opened = open(member);
+      if (!opened.ok()) return;
+      // Whoever has the number still is in it, so it was in it when it was pinned, or has ended since.
+      bool is_still_there = false;
+      (void)linux_detail::for_each_in_cgroup(
+          cgroup.directory, [&](Pid again) noexcept { is_still_there = is_still_there || again == member; });
+      if (is_still_there && member != self()) {
+        const auto sent = this->signal(opened.value, signal);
+        if (sent.ok() || (!result.ok() && sent.error != ESRCH)) result = sent;
+      }
+      close(opened.value);
+    });
+    return result;
+  }
+
+  /// Source: `cgroups(7)`, cgroup.events.
+  [[nodiscard]] bool cgroup_lives(const Cgroup& cgroup) noexcept {
+    return linux_detail::is_populated(cgroup.directory);
+  }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup& cgroup, NamedProcess* out, std::size_t count) noexcept {
+    std::size_t found = 0;
+    (void)linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+      if (member != 0 && found < count) out[found++] = linux_detail::named_process(member, look(member).start);
+    });
+    return found;
+  }
+  void close_cgroup(const Cgroup& cgroup) noexcept {
+    if (cgroup.directory >= 0) ::close(cgroup.directory);
   }
 
   /// A pidfd becomes readable when its process ends. Source: `pidfd_open(2)`, `poll(2)`.
@@ -241,14 +288,7 @@ class LinuxProcessProbe {
       const StartToken start = look(static_cast<Pid>(pid)).start;
       // Asked again: if its PID was reused meanwhile, this start is a stranger's.
       if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
-      LockHolder& holder = out[found++];
-      holder = LockHolder{};
-      holder.pid = static_cast<Pid>(pid);
-      holder.start = start;
-      FixedText<64> path{"/proc/"};
-      path.append(name).append("/comm");
-      FixedText<64> command;
-      if (linux_detail::read_small_file(path.c_str(), command).ok()) holder.name.append(trimmed(command));
+      out[found++] = linux_detail::named_process(static_cast<Pid>(pid), start);
     });
     return found;
   }
@@ -278,15 +318,21 @@ class LinuxProcessProbe {
     return result == 0 ? SysResult<void>{} : SysResult<void>::failure(errno);
   }
 
-  /// The file below task/ costs the same however many threads there are. Returns: 0, or errno.
-  static int read_stat(Pid pid, LinuxProcessStat& stat) noexcept {
-    FixedText<64> path{"/proc/"};
-    path.append_number(static_cast<std::uint64_t>(pid)).append("/task/");
-    path.append_number(static_cast<std::uint64_t>(pid)).append("/stat");
-    FixedText<1024> line;
-    const auto count = linux_detail::read_small_file(path.c_str(), line);
-    if (!count.ok()) return count.error;
-    return parse_process_stat(line, stat) ? 0 : EBADMSG;
+  /// Calls `visit(pid, start)` for each member of the group that runs, or may: whose state cannot be read.
+  template <typename Visit>
+  static SysResult<void> for_each_in_group(Pid group, Visit&& visit) noexcept {
+    const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!proc.is_open()) return SysResult<void>::failure(errno);
+    bool goes_on = true;
+    return linux_detail::for_each_entry(proc.get(), [&](Text name) noexcept {
+      std::uint64_t member = 0;
+      if (!goes_on || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), member)) return;
+      LinuxProcessStat stat;
+      const bool is_known = linux_detail::read_stat(static_cast<Pid>(member), stat) == 0;
+      if (is_known && (stat.group != static_cast<std::uint64_t>(group) || has_ended(stat))) return;
+      if (!is_known && ::getpgid(static_cast<pid_t>(member)) != static_cast<pid_t>(group)) return;
+      goes_on = visit(static_cast<Pid>(member), stat.start);
+    });
   }
 
   void learn_origin() noexcept {

@@ -30,12 +30,14 @@ enum class Signal : std::uint8_t {
   kill,       ///< end now (SIGKILL)
 };
 
-/// A process that has a locked descriptor of a file.
-struct LockHolder {
+/// A process that somebody is told about.
+struct NamedProcess {
   Pid pid = 0;
   StartToken start;
   FixedText<31> name;  ///< what the system calls it; for people, never compared
 };
+/// One that has a locked descriptor of a file.
+using LockHolder = NamedProcess;
 
 /// | expression                          | returns               | what it must do                                       |
 /// |-------------------------------------|-----------------------|-------------------------------------------------------|
@@ -50,7 +52,14 @@ struct LockHolder {
 /// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone      |
 /// | `process.leads_group(pid)`          | `bool`                | whether `pid` leads its process group, and the caller is not in it |
 /// | `process.signal_group(handle, pid, s)` | `SysResult<void>`  | signals the group that the pinned process `pid` leads; ESRCH if empty; ENOSYS where it can't be told from another |
-/// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group still runs; zombies do not |
+/// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group may still run; zombies do not, whoever cannot be looked at may |
+/// | `process.group_members(handle, pid, out, n)` | `std::size_t` | writes at most `n` members that run; how many were written |
+/// | `P::Cgroup`                         | a trivial type        | names one cgroup, never its path's next user          |
+/// | `process.open_cgroup(pid)`          | `SysResult<Cgroup>`   | pins the cgroup of `pid`, if it is its own: EBUSY where somebody is in it or below it who is older or cannot be seen, EDEADLK where the caller is, or it is the root; EOPNOTSUPP where it cannot be killed |
+/// | `process.signal_cgroup(cgroup, s)`  | `SysResult<void>`     | terminate: signals each process in it or below it that may be, ESRCH if there is none; kill: ends all of them at once |
+/// | `process.cgroup_lives(cgroup)`      | `bool`                | whether any process in it or below it may still run   |
+/// | `process.cgroup_members(cgroup, out, n)` | `std::size_t`    | writes at most `n` such processes; how many were written |
+/// | `process.close_cgroup(cgroup)`      | (ignored)             | forgets it                                            |
 /// | `process.wait(handle, span)`        | `SysResult<bool>`     | blocks until that process ended (true) or `span` has passed (false); a zombie has ended |
 /// | `process.close(handle)`             | (ignored)             | forgets the handle                                    |
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
@@ -58,11 +67,12 @@ struct LockHolder {
 ///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that
-/// the handle names the process that was recorded.
+/// the handle names the process that was recorded. A cgroup is that process's if the handle, asked after the cgroup was
+/// opened, says that the process has not ended.
 template <typename P>
 concept ProcessProbePolicy =
-    requires(P& process, Pid pid, const typename P::Handle& handle, Signal signal, Milliseconds span, FileIdentity file,
-             std::uint64_t offset, LockHolder* out, std::size_t count) {
+    requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
+             Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
       { P::pid_limit } -> std::convertible_to<Pid>;
       { process.self() } noexcept -> std::same_as<Pid>;
       { process.look(pid) } noexcept -> std::same_as<Observation>;
@@ -74,6 +84,12 @@ concept ProcessProbePolicy =
       { process.leads_group(pid) } noexcept -> std::same_as<bool>;
       { process.signal_group(handle, pid, signal) } noexcept -> std::same_as<SysResult<void>>;
       { process.group_lives(handle, pid) } noexcept -> std::same_as<bool>;
+      { process.group_members(handle, pid, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.open_cgroup(pid) } noexcept -> std::same_as<SysResult<typename P::Cgroup>>;
+      { process.signal_cgroup(cgroup, signal) } noexcept -> std::same_as<SysResult<void>>;
+      { process.cgroup_lives(cgroup) } noexcept -> std::same_as<bool>;
+      { process.cgroup_members(cgroup, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.close_cgroup(cgroup) } noexcept;
       { process.wait(handle, span) } noexcept -> std::same_as<SysResult<bool>>;
       { process.close(handle) } noexcept;
       { process.holds_lock(pid, file, offset) } noexcept -> std::same_as<bool>;

@@ -1,5 +1,5 @@
 // The codec of `NAME.stopping.lock`, the stop sentinel: when it expires on the first line, as older readers expect it,
-// and below it a line for each stopper that is at work.
+// and below it a line for the intent that nothing starts by itself, and one for each stopper that is at work.
 #ifndef GENIE_RECORD_SENTINEL_RECORD_HPP
 #define GENIE_RECORD_SENTINEL_RECORD_HPP
 
@@ -21,7 +21,19 @@ struct Stopper {
   ProcessIdentity target;  ///< whom it stops; PID 0 where it does not say
   Milliseconds wall_until;
   Milliseconds monotonic_until;
-  Milliseconds ttl;  ///< the span from writing to expiry: more than this can never remain
+  Milliseconds ttl;         ///< the span from writing to expiry: more than this can never remain
+  bool restarting = false;  ///< the stopper starts the server again itself
+};
+
+/// The intent that the server stays stopped until somebody asks for a start. It has no expiry, whatever became of the
+/// process that set it.
+struct Stay {
+  ProcessIdentity setter;  ///< whose call it was; it need not live any more
+  ProcessOrigin origin;
+  std::uint64_t user = 0;  ///< as whom that was
+  Milliseconds since;      ///< when, by the wall clock of that moment
+
+  friend constexpr bool operator==(const Stay&, const Stay&) noexcept = default;
 };
 
 inline constexpr std::size_t stopper_capacity = 32;
@@ -29,65 +41,111 @@ inline constexpr std::size_t stopper_capacity = 32;
 struct Sentinel {
   Stopper stoppers[stopper_capacity];
   std::size_t count = 0;
+  bool has_stay = false;
+  Stay stay;
+
+  [[nodiscard]] constexpr bool empty() const noexcept { return count == 0 && !has_stay; }
 };
 
-/// Room for the first line and all stoppers.
-using SentinelBytes = FixedText<stopper_capacity * 260 + 32>;
+/// The first line of a sentinel with an intent to stay, for readers that know of no such thing: the last second of the
+/// year 9999, which is a date and an exact number everywhere.
+inline constexpr Milliseconds stay_until{253'402'300'799'000};
+
+/// Room for the first line, the intent to stay, and all stoppers.
+using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
 [[nodiscard]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));
   };
+  constexpr auto origin = [](SentinelBytes& bytes, const ProcessOrigin& from) noexcept {
+    bytes.append(' ').append(from.boot.empty() ? Text{"-"} : Text{from.boot});
+    bytes.append(' ').append_number(from.pid_namespace).append(' ');
+  };
   Milliseconds last;
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     if (sentinel.stoppers[at].wall_until > last) last = sentinel.stoppers[at].wall_until;
   }
+  if (sentinel.has_stay) last = stay_until;
   SentinelBytes bytes;
   bytes.append_number(static_cast<std::uint64_t>(last.count())).append('\n');
+  if (sentinel.has_stay) {
+    bytes.append("stay ");
+    append_identity(bytes, sentinel.stay.setter);
+    origin(bytes, sentinel.stay.origin);
+    bytes.append_number(sentinel.stay.user);
+    number(bytes, sentinel.stay.since);
+    bytes.append('\n');
+  }
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     const Stopper& entry = sentinel.stoppers[at];
     bytes.append("stopper ");
     append_identity(bytes, entry.stopper);
-    bytes.append(' ').append(entry.origin.boot.empty() ? Text{"-"} : Text{entry.origin.boot});
-    bytes.append(' ').append_number(entry.origin.pid_namespace).append(' ');
+    origin(bytes, entry.origin);
     append_identity(bytes, entry.target);
     number(bytes, entry.wall_until);
     number(bytes, entry.monotonic_until);
     number(bytes, entry.ttl);
-    bytes.append(' ').append_number(entry.nonce).append('\n');
+    bytes.append(' ').append_number(entry.nonce).append(entry.restarting ? " restarting\n" : "\n");
   }
   return bytes;
 }
 
-/// Total. Returns: whether the first line is a time; further lines that are no stopper's are passed over. A sentinel
-/// that names no stopper gets one without identity, which holds until the time of the first line.
+namespace detail {
+
+[[nodiscard]] constexpr bool take_time(Text& rest, Milliseconds& time) noexcept {
+  std::uint64_t value = 0;
+  if (!parse_decimal(take_field(rest, ' '), INT64_MAX, value)) return false;
+  time = Milliseconds{static_cast<std::int64_t>(value)};
+  return true;
+}
+[[nodiscard]] constexpr bool take_origin(Text& rest, ProcessOrigin& origin) noexcept {
+  const Text boot = take_field(rest, ' ');
+  origin.boot = boot == Text{"-"} ? BootId{} : BootId{boot};
+  return parse_decimal(take_field(rest, ' '), UINT64_MAX, origin.pid_namespace);
+}
+/// What follows "stopper ". Words behind the fields are marks; those that we don't know are passed over.
+[[nodiscard]] constexpr bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
+  if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) return false;
+  if (!take_origin(line, entry.origin)) return false;
+  if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) return false;
+  if (!take_time(line, entry.wall_until) || !take_time(line, entry.monotonic_until) || !take_time(line, entry.ttl)) {
+    return false;
+  }
+  if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.nonce)) return false;
+  while (!line.empty()) entry.restarting = take_field(line, ' ') == Text{"restarting"} || entry.restarting;
+  return true;
+}
+/// What follows "stay ".
+[[nodiscard]] constexpr bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
+  return parse_identity(take_field(line, ' '), pid_limit, stay.setter) && take_origin(line, stay.origin) &&
+         parse_decimal(take_field(line, ' '), UINT64_MAX, stay.user) && take_time(line, stay.since);
+}
+
+}  // namespace detail
+
+/// Total. Returns: whether the first line is a time; further lines that are neither an intent's nor a stopper's are
+/// passed over, and so is a second intent. A sentinel that names neither gets a stopper without identity, which holds
+/// until the time of the first line.
 [[nodiscard]] constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
-  constexpr auto take_time = [](Text& rest, Milliseconds& time) noexcept {
-    std::uint64_t value = 0;
-    if (!parse_decimal(take_field(rest, ' '), INT64_MAX, value)) return false;
-    time = Milliseconds{static_cast<std::int64_t>(value)};
-    return true;
-  };
   sentinel.count = 0;
+  sentinel.has_stay = false;
   Text rest = bytes;
   std::uint64_t first = 0;
   if (!parse_decimal(trimmed(take_line(rest)), INT64_MAX, first)) return false;
-  while (!rest.empty() && sentinel.count < stopper_capacity) {
+  while (!rest.empty()) {
     Text line = take_line(rest);
-    if (take_field(line, ' ') != Text{"stopper"}) continue;
-    Stopper entry;
-    if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) continue;
-    const Text boot = take_field(line, ' ');
-    if (boot != Text{"-"}) entry.origin.boot = BootId{boot};
-    if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.origin.pid_namespace)) continue;
-    if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) continue;
-    if (!take_time(line, entry.wall_until) || !take_time(line, entry.monotonic_until) || !take_time(line, entry.ttl)) {
-      continue;
+    const Text kind = take_field(line, ' ');
+    if (kind == Text{"stay"} && !sentinel.has_stay) {
+      Stay stay;
+      sentinel.has_stay = detail::parse_stay(line, pid_limit, stay);
+      if (sentinel.has_stay) sentinel.stay = stay;
+    } else if (kind == Text{"stopper"} && sentinel.count < stopper_capacity) {
+      Stopper entry;
+      if (detail::parse_stopper(line, pid_limit, entry)) sentinel.stoppers[sentinel.count++] = entry;
     }
-    if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.nonce)) continue;
-    sentinel.stoppers[sentinel.count++] = entry;
   }
-  if (sentinel.count == 0) {
+  if (sentinel.empty()) {
     Stopper older;
     older.wall_until = Milliseconds{static_cast<std::int64_t>(first)};
     sentinel.stoppers[sentinel.count++] = older;

@@ -97,6 +97,7 @@ class ExploredProcesses : public detail::GateView {
  public:
   static constexpr Pid pid_limit = FakeProcesses::pid_limit;
   using Handle = FakeProcesses::Handle;
+  using Cgroup = FakeProcesses::Cgroup;
   using GateView::GateView;
 
   [[nodiscard]] Pid self() noexcept { return static_cast<Pid>(ask(Call::self).number); }
@@ -137,7 +138,46 @@ class ExploredProcesses : public detail::GateView {
       request.file = static_cast<int>(handle.number);
       request.first = static_cast<std::uint64_t>(pid);
     });
-    return response.error == 0 && response.number != 0;
+    return response.error != 0 || response.number != 0;
+  }
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    return told(ask(Call::group_members,
+                    [&](Request& request) {
+                      request.file = static_cast<int>(handle.number);
+                      request.first = static_cast<std::uint64_t>(pid);
+                      request.third = count;
+                    }),
+                out);
+  }
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid pid) noexcept {
+    const Response& response =
+        ask(Call::open_cgroup, [&](Request& request) { request.first = static_cast<std::uint64_t>(pid); });
+    if (response.error != 0) return SysResult<Cgroup>::failure(response.error);
+    return {Cgroup{static_cast<std::uint32_t>(response.number)}, 0};
+  }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup& cgroup, Signal signal) noexcept {
+    const Response& response = ask(Call::signal_cgroup, [&](Request& request) {
+      request.file = static_cast<int>(cgroup.number);
+      request.signal = signal;
+    });
+    return {response.error};
+  }
+  [[nodiscard]] bool cgroup_lives(const Cgroup& cgroup) noexcept {
+    const Response& response =
+        ask(Call::cgroup_lives, [&](Request& request) { request.file = static_cast<int>(cgroup.number); });
+    return response.error != 0 || response.number != 0;
+  }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup& cgroup, NamedProcess* out, std::size_t count) noexcept {
+    return told(ask(Call::cgroup_members,
+                    [&](Request& request) {
+                      request.file = static_cast<int>(cgroup.number);
+                      request.third = count;
+                    }),
+                out);
+  }
+  void close_cgroup(const Cgroup& cgroup) noexcept {
+    (void)ask(Call::close_cgroup, [&](Request& request) { request.file = static_cast<int>(cgroup.number); });
   }
   [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
     const Response& response = ask(Call::wait_process, [&](Request& request) {
@@ -160,11 +200,17 @@ class ExploredProcesses : public detail::GateView {
   }
   [[nodiscard]] std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
                                          std::size_t count) noexcept {
-    const Response& response = ask(Call::lock_holders, [&](Request& request) {
-      request.first = file.inode;
-      request.second = offset;
-      request.third = count;
-    });
+    return told(ask(Call::lock_holders,
+                    [&](Request& request) {
+                      request.first = file.inode;
+                      request.second = offset;
+                      request.third = count;
+                    }),
+                out);
+  }
+
+ private:
+  [[nodiscard]] static std::size_t told(const Response& response, NamedProcess* out) noexcept {
     for (std::size_t at = 0; at < response.holders.size(); ++at) out[at] = response.holders[at];
     return response.holders.size();
   }

@@ -1,11 +1,11 @@
 // The processes of a simulated machine, and the process-probe policy as one of them.
 //
-// Models: PIDs used again on request, start tokens, users, PID namespaces side by side, process groups, zombies,
+// Models: PIDs used again on request, start tokens, users, PID namespaces side by side, process groups, cgroups, zombies,
 // stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, every signal
 // delivered, descent: orphans are adopted, by an ancestor that wants them or by init.
 //
 // Does not model: threads, a namespace that sees into another, the init of a namespace as a parent (0 is seen there),
-// capabilities other than "user 0 may signal everybody", what a process does by itself (a test's hooks do it).
+// capabilities other than "user 0 may signal everybody", cgroups that are removed, what a process does by itself (a test's hooks do it).
 #ifndef GENIE_TESTING_FAKE_PROCESSES_HPP
 #define GENIE_TESTING_FAKE_PROCESSES_HPP
 
@@ -50,6 +50,7 @@ struct ProcessOptions {
   std::uint64_t user = 1000;
   std::uint64_t pid_namespace = 0;  ///< 0: the host's
   ProcessIndex leader = 0;          ///< of its process group; 0: itself
+  std::string cgroup{};             ///< path of its cgroup, beginning with '/'; empty: the root
   std::string name = "server";
   Visibility visibility = Visibility::full;
   Reaction reaction{};
@@ -86,6 +87,7 @@ struct Process {
   ProcessExit exit{true, 9};             ///< how it ended; means nothing while it is alive
   std::shared_ptr<const Launch> launch;  ///< null unless a launcher started it
   bool has_handle = false;               ///< its launcher has not closed it
+  std::string cgroup{};
 };
 
 /// A signal that reached a process.
@@ -103,14 +105,20 @@ struct ProcessTable {
     ProcessIndex owner = 0;
     ProcessIndex target = 0;
   };
+  struct CgroupPin {
+    ProcessIndex owner = 0;
+    std::string path;
+  };
   static constexpr std::uint64_t host_namespace = 4026531836;
 
   std::string boot = "11111111-1111-4111-8111-000000000001";
   bool has_proc = true;           ///< false: as if everybody were `start_unreadable`
   bool has_group_handles = true;  ///< Linux 6.9; false: groups by number, ENOSYS once the leader is gone
+  bool has_cgroups = true;        ///< false: they cannot be found, or not be killed
   std::vector<Process> processes;
   std::vector<Delivery> deliveries;
-  std::map<std::uint32_t, Pin> pins;  ///< open handles
+  std::map<std::uint32_t, Pin> pins;             ///< open handles
+  std::map<std::uint32_t, CgroupPin> cgroups{};  ///< open ones
   std::map<std::uint64_t, Pid> next_pid;
   std::uint64_t next_start = 100;
   std::uint64_t boots = 1;
@@ -138,6 +146,7 @@ struct ProcessTable {
                     {true, 9},
                     nullptr,
                     false};
+    process.cgroup = options.cgroup;
     ProcessIndex other = 0;
     if (process.pid == 0) {
       Pid& next = next_pid.try_emplace(pid_namespace, pid_namespace == host_namespace ? 1000 : 1).first->second;
@@ -210,6 +219,7 @@ struct ProcessTable {
     }
     pins.clear();
     time.held.clear();
+    cgroups.clear();
     next_pid.clear();
     next_start = 100;
     ++boots;
@@ -266,6 +276,9 @@ class FakeProcesses : public detail::View {
 
   /// Names a pin of the table; 0 is none.
   struct Handle {
+    std::uint32_t number = 0;
+  };
+  struct Cgroup {
     std::uint32_t number = 0;
   };
 
@@ -368,12 +381,63 @@ class FakeProcesses : public detail::View {
   /// Without /proc, a zombie cannot be told from a member that runs.
   [[nodiscard]] bool group_lives(const Handle& handle, Pid pid) noexcept {
     const CallOutcome gate = enter(Call::group_lives);
+    if (gate.error != 0) return true;
     ProcessIndex pin = 0;
     if (pinned(gate, handle, pin) != 0 || pid <= 1 || pid > pid_limit) return false;
     for (const ProcessIndex member : members(pin, pid)) {
       if (state(member) == ProcessState::alive || !table_->has_proc) return true;
     }
     return false;
+  }
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    const CallOutcome gate = enter(Call::group_members);
+    ProcessIndex pin = 0;
+    if (pinned(gate, handle, pin) != 0 || pid <= 1 || pid > pid_limit) return 0;
+    return tell(members(pin, pid), out, count);
+  }
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid pid) noexcept {
+    const CallOutcome gate = enter(Call::open_cgroup);
+    ProcessIndex index = 0;
+    int error = gate.error;
+    if (error == 0 && (pid <= 0 || pid > pid_limit)) error = EINVAL;
+    if (error == 0 && (!table_->has_cgroups || !table_->has_proc)) error = EOPNOTSUPP;
+    if (error == 0 && (!find(pid, index) || state(index) != ProcessState::alive)) error = ESRCH;
+    if (error != 0) return SysResult<Cgroup>::failure(error);
+    const Process& process = table_->processes[index];
+    if (process.cgroup.empty() || lies_in(me().cgroup, process.cgroup)) return SysResult<Cgroup>::failure(EDEADLK);
+    for (const ProcessIndex member : members_of(process.cgroup)) {
+      const Process& other = table_->processes[member];
+      const bool is_visible = other.pid_namespace == me().pid_namespace && other.visibility == Visibility::full;
+      if (!is_visible || other.start < process.start) return SysResult<Cgroup>::failure(EBUSY);
+    }
+    const std::uint32_t number = MemoryDisk::lowest_free(table_->cgroups, this->process() * 1024U + 1);
+    table_->cgroups[number] = {this->process(), process.cgroup};
+    return {Cgroup{number}, 0};
+  }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup& cgroup, Signal signal) noexcept {
+    const CallOutcome gate = enter(Call::signal_cgroup);
+    if (gate.error != 0) return {gate.error};
+    const std::vector<ProcessIndex> inside = members_of(cgroup);
+    bool allowed = false;
+    for (const ProcessIndex member : inside) {
+      if (signal == Signal::terminate && !may_signal(member)) continue;
+      allowed = true;
+      table_->deliver(time(), process(), member, signal, true);
+    }
+    settle();
+    if (signal == Signal::kill) return {};
+    return {inside.empty() ? ESRCH : allowed ? 0 : EPERM};
+  }
+  [[nodiscard]] bool cgroup_lives(const Cgroup& cgroup) noexcept {
+    return enter(Call::cgroup_lives).error != 0 || !members_of(cgroup).empty();
+  }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup& cgroup, NamedProcess* out, std::size_t count) noexcept {
+    if (enter(Call::cgroup_members).error != 0) return 0;
+    return tell(members_of(cgroup), out, count);
+  }
+  void close_cgroup(const Cgroup& cgroup) noexcept {
+    if (enter(Call::close_cgroup).error != ghost_error) table_->cgroups.erase(cgroup.number);
   }
   [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
     const CallOutcome gate = enter(Call::wait_process);
@@ -400,18 +464,16 @@ class FakeProcesses : public detail::View {
                                          std::size_t count) noexcept {
     const CallOutcome gate = enter(Call::lock_holders);
     if (gate.error != 0) return 0;
-    std::size_t found = 0;
-    for (const ProcessIndex index : visible_holders(file, offset)) {
-      const Process& holder = table_->processes[index];
-      if (found < count) out[found++] = {holder.pid, known_start(holder.start), FixedText<31>{Text{holder.name}}};
-    }
-    return found;
+    return tell(visible_holders(file, offset), out, count);
   }
 
-  /// Handles that this process has open.
+  /// Handles and cgroups that this process has open.
   [[nodiscard]] std::size_t open_count() const {
     std::size_t count = 0;
     for (const auto& [number, pin] : table_->pins) {
+      if (pin.owner == process()) ++count;
+    }
+    for (const auto& [number, pin] : table_->cgroups) {
       if (pin.owner == process()) ++count;
     }
     return count;
@@ -465,6 +527,32 @@ class FakeProcesses : public detail::View {
       if (belongs && state(at) != ProcessState::gone) result.push_back(at);
     }
     return result;
+  }
+  /// Whether cgroup `inner` is `outer` or below it.
+  [[nodiscard]] static bool lies_in(const std::string& inner, const std::string& outer) {
+    return inner == outer || inner.compare(0, outer.size() + 1, outer + '/') == 0;
+  }
+  /// Returns: who runs in the cgroup or below it. Zombies are in none.
+  [[nodiscard]] std::vector<ProcessIndex> members_of(const std::string& path) const {
+    std::vector<ProcessIndex> result;
+    for (ProcessIndex at = 0; at < table_->processes.size(); ++at) {
+      if (lies_in(table_->processes[at].cgroup, path) && state(at) == ProcessState::alive) result.push_back(at);
+    }
+    return result;
+  }
+  [[nodiscard]] std::vector<ProcessIndex> members_of(const Cgroup& cgroup) const {
+    const auto pin = table_->cgroups.find(cgroup.number);
+    return pin == table_->cgroups.end() ? std::vector<ProcessIndex>{} : members_of(pin->second.path);
+  }
+  /// Names those that run. Returns: how many.
+  [[nodiscard]] std::size_t tell(const std::vector<ProcessIndex>& all, NamedProcess* out, std::size_t count) const {
+    std::size_t found = 0;
+    for (const ProcessIndex index : all) {
+      const Process& process = table_->processes[index];
+      if (found == count || state(index) != ProcessState::alive) continue;
+      out[found++] = {process.pid, known_start(process.start), FixedText<31>{Text{process.name}}};
+    }
+    return found;
   }
   [[nodiscard]] int pinned(const CallOutcome& gate, const Handle& handle, ProcessIndex& target) const {
     if (gate.error != 0) return gate.error;

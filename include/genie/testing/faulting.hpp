@@ -9,7 +9,8 @@
 //
 // A failing call has no effect, with one exception: `close` closes, as Linux does when it reports an error. What can't
 // report an error answers that it knows nothing: `look` with liveness unknown and the error, `origin` with an empty
-// one, `leads_group`, `group_lives` and `holds_lock` with false, `lock_holders` with 0; `sleep` returns at once.
+// one, `leads_group` and `holds_lock` with false, `group_lives` and `cgroup_lives` with true, `lock_holders`,
+// `group_members` and `cgroup_members` with 0; `sleep` returns at once.
 // `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A
 // launcher's `pid` asks nobody, and is not counted.
 //
@@ -167,6 +168,7 @@ template <ProcessProbePolicy P>
 class Faulting<P> {
  public:
   using Handle = typename P::Handle;
+  using Cgroup = typename P::Cgroup;
   static constexpr Pid pid_limit = P::pid_limit;
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
@@ -210,7 +212,30 @@ class Faulting<P> {
     return policy_.signal_group(handle, pid, signal);
   }
   [[nodiscard]] bool group_lives(const Handle& handle, Pid pid) noexcept {
-    return plan_->enter(Call::group_lives).error == 0 && policy_.group_lives(handle, pid);
+    return plan_->enter(Call::group_lives).error != 0 || policy_.group_lives(handle, pid);
+  }
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    if (plan_->enter(Call::group_members).error != 0) return 0;
+    return policy_.group_members(handle, pid, out, count);
+  }
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid pid) noexcept {
+    if (const int error = plan_->enter(Call::open_cgroup).error; error != 0) return SysResult<Cgroup>::failure(error);
+    return policy_.open_cgroup(pid);
+  }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup& cgroup, Signal signal) noexcept {
+    if (const int error = plan_->enter(Call::signal_cgroup).error; error != 0) return {error};
+    return policy_.signal_cgroup(cgroup, signal);
+  }
+  [[nodiscard]] bool cgroup_lives(const Cgroup& cgroup) noexcept {
+    return plan_->enter(Call::cgroup_lives).error != 0 || policy_.cgroup_lives(cgroup);
+  }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup& cgroup, NamedProcess* out, std::size_t count) noexcept {
+    if (plan_->enter(Call::cgroup_members).error != 0) return 0;
+    return policy_.cgroup_members(cgroup, out, count);
+  }
+  void close_cgroup(const Cgroup& cgroup) noexcept {
+    if (plan_->enter(Call::close_cgroup).error != ghost_error) (void)policy_.close_cgroup(cgroup);
   }
   [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
     if (const int error = plan_->enter(Call::wait_process).error; error != 0) return SysResult<bool>::failure(error);

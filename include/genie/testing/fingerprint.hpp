@@ -106,6 +106,7 @@ class Fingerprinter {
         print.add(std::uint64_t{process.exit.is_by_signal} << 32U | static_cast<std::uint32_t>(process.exit.value));
       }
     }
+    if (!process.cgroup.empty()) print.add(process.cgroup);
     const Reaction& reaction = process.reaction;
     print.add(std::uint64_t{reaction.ignores_terminate} | std::uint64_t{reaction.catches_terminate} << 1U |
               std::uint64_t{reaction.leaves_zombie} << 2U);
@@ -118,6 +119,12 @@ class Fingerprinter {
     if (time.ended(pin.owner)) continue;
     print.add(std::uint64_t{number});
     print.add(std::uint64_t{pin.target} << 2U | static_cast<std::uint64_t>(table.state(time, pin.target)));
+  }
+
+  for (const auto& [number, cgroup] : table.cgroups) {
+    if (time.ended(cgroup.owner)) continue;
+    print.add(std::uint64_t{number});
+    print.add(cgroup.path);
   }
 
   const MemoryDisk& disk = machine.disk;

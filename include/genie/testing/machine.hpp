@@ -52,6 +52,7 @@ class Machine {
     options.leader = original.leader;
     options.session = original.session;
     options.parent = parent.index();
+    options.cgroup = original.cgroup;
     options.name = original.name;
     Contender child = spawn(options);
     MemoryFilesystem{parent.filesystem}.fork_into(child.filesystem);

@@ -15,13 +15,13 @@ namespace genie::inline v0::testing {
 struct Request {
   Call call = Call::any;
   ProcessIndex as = 0;  ///< a forked child that makes the call; 0: the process itself
-  int file = -1;        ///< descriptor, number of a watch, of a handle or of a child
+  int file = -1;        ///< descriptor, number of a watch, of a handle, a child or a cgroup
   int directory = -1;
   std::string one;           ///< name, path, or bytes to write
   std::string two;           ///< second name; of a launch the directory and, after a NUL, the log
   std::uint64_t first = 0;   ///< offset, PID or inode number
   std::uint64_t second = 0;  ///< length, count, permissions or the place of a lock
-  std::uint64_t third = 0;   ///< PID or count, where both others are taken
+  std::uint64_t third = 0;   ///< PID; or a count, where others are taken
   OpenMode mode = OpenMode::read;
   Signal signal = Signal::terminate;
   Milliseconds span;
@@ -61,6 +61,9 @@ struct Request {
       case Call::random:
       case Call::leads_group:
       case Call::group_lives:
+      case Call::group_members:
+      case Call::cgroup_lives:
+      case Call::cgroup_members:
       case Call::wait_process:
       case Call::holds_lock:
       case Call::lock_holders:
@@ -211,6 +214,12 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
 inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, const Request& request,
                                  Response& response) {
   const FakeProcesses::Handle handle{static_cast<std::uint32_t>(request.file)};
+  const FakeProcesses::Cgroup cgroup{static_cast<std::uint32_t>(request.file)};
+  // `named(out, count)` fills in whom it names, and returns how many.
+  const auto told = [&](auto&& named) {
+    response.holders.resize(request.third);
+    response.holders.resize(named(response.holders.data(), response.holders.size()));
+  };
   switch (request.call) {
     case Call::self: response.number = static_cast<std::uint64_t>(processes.self()); break;
     case Call::look: response.seen = processes.look(static_cast<Pid>(request.first)); break;
@@ -230,6 +239,23 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
     case Call::group_lives:
       response.number = processes.group_lives(handle, static_cast<Pid>(request.first)) ? 1 : 0;
       break;
+    case Call::group_members:
+      told([&](NamedProcess* out, std::size_t count) {
+        return processes.group_members(handle, static_cast<Pid>(request.first), out, count);
+      });
+      break;
+    case Call::open_cgroup: {
+      const auto result = processes.open_cgroup(static_cast<Pid>(request.first));
+      response.error = result.error;
+      if (result.ok()) response.number = result.value.number;
+      break;
+    }
+    case Call::signal_cgroup: response.error = processes.signal_cgroup(cgroup, request.signal).error; break;
+    case Call::cgroup_lives: response.number = processes.cgroup_lives(cgroup) ? 1 : 0; break;
+    case Call::cgroup_members:
+      told([&](NamedProcess* out, std::size_t count) { return processes.cgroup_members(cgroup, out, count); });
+      break;
+    case Call::close_cgroup: processes.close_cgroup(cgroup); break;
     case Call::wait_process: {
       const auto result = processes.wait(handle, Milliseconds{});
       response.error = result.error;
@@ -241,9 +267,9 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
       response.number = processes.holds_lock(static_cast<Pid>(request.third), locked, request.second) ? 1 : 0;
       break;
     case Call::lock_holders:
-      response.holders.resize(request.third);
-      response.holders.resize(
-          processes.lock_holders(locked, request.second, response.holders.data(), response.holders.size()));
+      told([&](NamedProcess* out, std::size_t count) {
+        return processes.lock_holders(locked, request.second, out, count);
+      });
       break;
     default: break;
   }
@@ -320,6 +346,12 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
     case Call::leads_group:
     case Call::signal_group:
     case Call::group_lives:
+    case Call::group_members:
+    case Call::open_cgroup:
+    case Call::signal_cgroup:
+    case Call::cgroup_lives:
+    case Call::cgroup_members:
+    case Call::close_cgroup:
     case Call::wait_process:
     case Call::close_process:
     case Call::holds_lock:
@@ -375,7 +407,7 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
                                        {EINVAL, "EINVAL"},     {ENFILE, "ENFILE"},
                                        {EMFILE, "EMFILE"},     {ENOSPC, "ENOSPC"},
                                        {EROFS, "EROFS"},       {ENOSYS, "ENOSYS"},
-                                       {ELOOP, "ELOOP"},       {EOPNOTSUPP, "EOPNOTSUPP"},
+                                       {EDEADLK, "EDEADLK"},   {ELOOP, "ELOOP"},       {EOPNOTSUPP, "EOPNOTSUPP"},
                                        {ENOLCK, "ENOLCK"},     {ENOTEMPTY, "ENOTEMPTY"},
                                        {ECHILD, "ECHILD"},     {ENAMETOOLONG, "ENAMETOOLONG"},
                                        {ghost_error, "(dead)"}};
@@ -424,10 +456,12 @@ namespace detail {
     case Call::watch: text += ' ' + request.one; break;
     case Call::write_at: text += ' ' + std::to_string(request.file) + ' ' + detail::shown(request.one); break;
     case Call::look:
-    case Call::open_process: text += ' ' + std::to_string(request.first); break;
+    case Call::open_process:
+    case Call::open_cgroup: text += ' ' + std::to_string(request.first); break;
     case Call::holds_lock: text += ' ' + std::to_string(request.third); break;
     case Call::signal:
-    case Call::signal_group: text += request.signal == Signal::kill ? " KILL" : " TERM"; break;
+    case Call::signal_group:
+    case Call::signal_cgroup: text += request.signal == Signal::kill ? " KILL" : " TERM"; break;
     case Call::try_lock:
     case Call::unlock:
     case Call::query_lock: {
@@ -453,7 +487,8 @@ namespace detail {
     case Call::sync:
     case Call::close:
     case Call::close_watch:
-    case Call::close_process: text += ' ' + std::to_string(request.file); break;
+    case Call::close_process:
+    case Call::close_cgroup: text += ' ' + std::to_string(request.file); break;
     default: break;
   }
   return text;
@@ -468,7 +503,8 @@ namespace detail {
     case Call::inherited:
     case Call::create_unnamed:
     case Call::watch:
-    case Call::open_process: return "= " + std::to_string(response.number);
+    case Call::open_process:
+    case Call::open_cgroup: return "= " + std::to_string(response.number);
     case Call::write_at: return std::to_string(response.number) + " bytes";
     case Call::read_at: return detail::shown(response.bytes);
     case Call::stat:
@@ -496,8 +532,11 @@ namespace detail {
       return ((response.number & 1U) != 0 ? "signal " : "status ") + std::to_string(response.number >> 1U);
     case Call::holds_lock:
     case Call::leads_group:
-    case Call::group_lives: return response.number != 0 ? "yes" : "no";
-    case Call::lock_holders: return std::to_string(response.holders.size());
+    case Call::group_lives:
+    case Call::cgroup_lives: return response.number != 0 ? "yes" : "no";
+    case Call::lock_holders:
+    case Call::group_members:
+    case Call::cgroup_members: return std::to_string(response.holders.size());
     case Call::for_each_name: return std::to_string(response.names.size()) + " names";
     case Call::wall:
     case Call::monotonic:

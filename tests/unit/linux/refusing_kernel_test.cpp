@@ -242,15 +242,34 @@ TEST_CASE("a file that would take a standard stream's place, and cannot be moved
   CHECK(is_free);
 }
 
-TEST_CASE("a group of which no member's state can be read seems to have ended", "[process_probe]") {
+TEST_CASE("a group of which a member's state cannot be read may still live", "[process_probe]") {
   const Child child;
   LinuxProcessProbe probe;
   const auto handle = probe.open(child.pid());
   REQUIRE(handle.ok());
   CHECK(probe.group_lives(handle.value, child.pid()));
-  bool lives = true;
-  refusing({{SYS_openat, EACCES, 2, O_NOCTTY}}, [&] { lives = probe.group_lives(handle.value, child.pid()); });
-  CHECK_FALSE(lives);
+  const auto asked_where = [&](const std::vector<Refusal>& refusals) {
+    bool lives = false;
+    refusing(refusals, [&] { lives = probe.group_lives(handle.value, child.pid()); });
+    return lives;
+  };
+  const Refusal no_states{SYS_openat, EMFILE, 2, O_NOCTTY};
+  CHECK(asked_where({no_states}));
+  genie::NamedProcess members[2];
+  std::size_t count = 0;
+  refusing({no_states}, [&] { count = probe.group_members(handle.value, child.pid(), members, 2); });
+  REQUIRE(count == 1);
+  CHECK(members[0].pid == child.pid());
+  CHECK_FALSE(members[0].start.known);
+  CHECK(members[0].name.empty());
+  // Nor where the kernel says that there are some whom we may not signal, or where nobody can be listed.
+  CHECK(asked_where({{SYS_pidfd_send_signal, EPERM}, {SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}));
+  child.end();
+  CHECK_FALSE(probe.group_lives(handle.value, child.pid()));
+  CHECK(asked_where({no_states}));
+  CHECK(asked_where({{SYS_getdents64, EIO}}));
+  // Those of other groups need not be readable.
+  CHECK_FALSE(asked_where({no_states, {SYS_getpgid, ESRCH}}));
   probe.close(handle.value);
 }
 

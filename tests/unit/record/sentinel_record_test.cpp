@@ -45,10 +45,11 @@ Sentinel sentinel_of(const std::vector<Stopper>& stoppers) {
 bool same(const Stopper& left, const Stopper& right) {
   return left.stopper == right.stopper && left.nonce == right.nonce && left.origin == right.origin &&
          left.target == right.target && left.wall_until == right.wall_until &&
-         left.monotonic_until == right.monotonic_until && left.ttl == right.ttl;
+         left.monotonic_until == right.monotonic_until && left.ttl == right.ttl && left.restarting == right.restarting;
 }
 bool same(const Sentinel& left, const Sentinel& right) {
-  bool equal = left.count == right.count;
+  bool equal = left.count == right.count && left.has_stay == right.has_stay;
+  if (left.has_stay) equal = equal && left.stay == right.stay;
   for (std::size_t at = 0; equal && at < left.count; ++at) equal = same(left.stoppers[at], right.stoppers[at]);
   return equal;
 }
@@ -81,7 +82,10 @@ TEST_CASE("a full sentinel of the largest stoppers fits and reads back", "[senti
     entry.nonce = UINT64_MAX;
     entry.origin = {BootId{std::string(40, 'b')}, UINT64_MAX};
     entry.wall_until = entry.monotonic_until = entry.ttl = most;
+    entry.restarting = true;
   }
+  full.has_stay = true;
+  full.stay = {somebody, full.stoppers[0].origin, UINT64_MAX, most};
   CHECK(reads_back(full));
 
   const std::string bytes = string(encode_sentinel(full));
@@ -160,6 +164,83 @@ TEST_CASE("a stopper line with more fields than we know is still read", "[sentin
   CHECK(sentinel.stoppers[0].ttl == Milliseconds{7});
 }
 
+TEST_CASE("a stopper that starts the server again says so with a last word", "[sentinel_record]") {
+  Stopper entry = stopper(100, 1'700'000'030'000);
+  entry.restarting = true;
+  const Sentinel sentinel = sentinel_of({entry, stopper(200, 1)});
+  CHECK(string(encode_sentinel(sentinel)) ==
+        "1700000030000\n"
+        "stopper 100:815 3b1c 4026531836 4711:991 1700000030000 850000015000 30000 77 restarting\n"
+        "stopper 200:815 3b1c 4026531836 4711:991 1 0 30000 77\n");
+  CHECK(reads_back(sentinel));
+  Sentinel again;
+  for (const auto& [words, restarts] : {std::pair{" restarting", true},
+                                        {" future restarting more", true},
+                                        {" restarting ", true},
+                                        {" restartings", false},
+                                        {" future", false}}) {
+    CAPTURE(words);
+    REQUIRE(parse_sentinel(std::string{"9\nstopper 100:815 3b1c 1 4711:991 5 6 7 8"} + words, limit, again));
+    REQUIRE(again.count == 1);
+    CHECK(again.stoppers[0].restarting == restarts);
+  }
+}
+
+TEST_CASE("an intent to stay stopped has a line of its own, and a first line that lies far away", "[sentinel_record]") {
+  Sentinel sentinel;
+  sentinel.has_stay = true;
+  sentinel.stay = {{100, known_start(815)}, {BootId{"3b1c"}, 4026531836}, 1000, Milliseconds{1'700'000'000'000}};
+  CHECK(string(encode_sentinel(sentinel)) ==
+        "253402300799000\n"
+        "stay 100:815 3b1c 4026531836 1000 1700000000000\n");
+  CHECK(reads_back(sentinel));
+  sentinel.stoppers[sentinel.count++] = stopper(100, INT64_MAX);
+  CHECK(string(encode_sentinel(sentinel)).substr(0, 16) == "253402300799000\n");
+  CHECK(reads_back(sentinel));
+  // A double has it exactly, and it is a date.
+  static_assert(genie::stay_until.count() < std::int64_t{1} << 53U && genie::stay_until.count() % 1000 == 0);
+}
+
+TEST_CASE("an expiry beside an intent is nobody's stop", "[sentinel_record]") {
+  Sentinel sentinel;
+  REQUIRE(parse_sentinel("1700000000000\nstay 100:815 3b1c 1 1000 5", limit, sentinel));
+  CHECK(sentinel.count == 0);
+  CHECK(sentinel.has_stay);
+  CHECK_FALSE(sentinel.empty());
+}
+
+TEST_CASE("the first valid intent counts, wherever it stands", "[sentinel_record]") {
+  const std::string line = "stopper 100:815 3b1c 1 4711:991 5 6 7 8\n";
+  Sentinel sentinel;
+  REQUIRE(parse_sentinel(
+      "9\nstay 1 3b1c 1 1000 5\n" + line + "stay 100:815 3b1c 1 1000 5 future words\nstay 200:815 - 1 0 6\n", limit,
+      sentinel));
+  CHECK(sentinel.count == 1);
+  REQUIRE(sentinel.has_stay);
+  CHECK(sentinel.stay == genie::Stay{{100, known_start(815)}, {BootId{"3b1c"}, 1}, 1000, Milliseconds{5}});
+  REQUIRE(parse_sentinel("9\nstay 0:unknown - 0 0 0\n", limit, sentinel));
+  CHECK(sentinel.has_stay);
+  CHECK(sentinel.stay == genie::Stay{});
+}
+
+TEST_CASE("a malformed intent is none", "[sentinel_record]") {
+  for (const char* const stay :
+       {"stay", "stay ", "stay 100 3b1c 1 1000 5", "stay 100:815 3b1c 1 1000", "stay 100:815 3b1c 1 -1 5",
+        "stay 100:815 3b1c 1 1000 -5", "stay 100:815 3b1c -1 1000 5", "stays 100:815 3b1c 1 1000 5",
+        "stay 2147483648:5 3b1c 1 1000 5", "Stay 100:815 3b1c 1 1000 5"}) {
+    CAPTURE(stay);
+    Sentinel sentinel;
+    sentinel.has_stay = true;
+    REQUIRE(parse_sentinel(std::string{"253402300799000\n"} + stay, limit, sentinel));
+    CHECK_FALSE(sentinel.has_stay);
+    REQUIRE(sentinel.count == 1);
+    CHECK(sentinel.stoppers[0].stopper == ProcessIdentity{});
+    // It is as if an older program's clock had run away: it blocks nobody.
+    CHECK(genie::detail::remaining_of(sentinel.stoppers[0], {}, Milliseconds{1'700'000'000'000}, {},
+                                      Milliseconds{30'000}) == Milliseconds{});
+  }
+}
+
 TEST_CASE("a sentinel never holds longer than its TTL, whatever happened to the clocks", "[sentinel_record]") {
   const genie::ProcessOrigin here{BootId{"3b1c"}, 1};
   const genie::ProcessOrigin other_boot{BootId{"77aa"}, 1};
@@ -207,11 +288,12 @@ TEST_CASE("mutated sentinels never crash the reader, and what it accepts reads b
   unit_tests::Noise noise{6};
   const std::vector<std::string> seeds{
       "1700000000000", "", "5\nstopper 0:unknown - 0 0:unknown 5 0 0 0\n",
-      string(encode_sentinel(sentinel_of({stopper(100, 1'700'000'030'000), stopper(200, 1'700'000'020'000)})))};
+      string(encode_sentinel(sentinel_of({stopper(100, 1'700'000'030'000), stopper(200, 1'700'000'020'000)}))),
+      "253402300799000\nstay 100:815 3b1c 1 1000 1700000000000\nstopper 100:815 3b1c 1 4711:991 5 6 7 8 restarting\n"};
   Sentinel sentinel;
   const auto check = [&](const std::string& text) {
     const bool good = parse_sentinel(text, limit, sentinel);
-    if (good != (sentinel.count > 0) || sentinel.count > genie::stopper_capacity) FAIL(text);
+    if (good == sentinel.empty() || sentinel.count > genie::stopper_capacity) FAIL(text);
     for (std::size_t at = 0; at < sentinel.count; ++at) {
       const Stopper& entry = sentinel.stoppers[at];
       if (entry.stopper.pid < 0 || entry.stopper.pid > limit || entry.target.pid < 0 || entry.target.pid > limit ||
@@ -222,5 +304,5 @@ TEST_CASE("mutated sentinels never crash the reader, and what it accepts reads b
     if (good && !reads_back(sentinel)) FAIL(text);
   };
   unit_tests::each_text(unit_tests::every_byte(), 2, check);
-  for (int round = 0; round < 200'000; ++round) check(noise.mutated(seeds, "0123456789: \nstopper-unkw"));
+  for (int round = 0; round < 200'000; ++round) check(noise.mutated(seeds, "0123456789: \nstopper-unkwaying"));
 }

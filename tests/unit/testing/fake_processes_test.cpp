@@ -183,6 +183,119 @@ TEST_CASE_METHOD(Fixture, "a group is its leader's, also after the leader has go
   }
 }
 
+TEST_CASE_METHOD(Fixture, "a group's members are named while they run") {
+  const ProcessIndex server = spawn(with_pid(4711));
+  ProcessOptions options;
+  options.leader = server;
+  options.name = "worker";
+  const ProcessIndex child = spawn(options);
+  options.reaction.leaves_zombie = true;
+  time.end(spawn(options));
+  const auto handle = open(server);
+  genie::NamedProcess members[3];
+  CHECK(process.group_members(handle, 4711, members, 3) == 2);
+  CHECK(members[1].pid == table.identity(child).pid);
+  CHECK(members[1].start == table.identity(child).start);
+  CHECK(members[1].name == genie::FixedText<31>{"worker"});
+  CHECK(process.group_members(handle, 4711, members, 1) == 1);
+  CHECK(process.group_members(handle, 1, members, 3) == 0);
+  process.calls().fail(Call::group_members, EIO);
+  CHECK(process.group_members(handle, 4711, members, 3) == 0);
+  process.calls().fail(Call::group_lives, EIO);
+  time.end(server);
+  time.end(child);
+  CHECK(process.group_lives(handle, 4711));
+  CHECK_FALSE(process.group_lives(handle, 4711));
+}
+
+TEST_CASE_METHOD(Fixture, "a cgroup is its own to a process before which nobody was in it") {
+  const auto spawn_in = [&](const char* cgroup) {
+    ProcessOptions options;
+    options.cgroup = cgroup;
+    return spawn(options);
+  };
+  const auto open_cgroup = [&](ProcessIndex index) { return process.open_cgroup(table.identity(index).pid); };
+  const ProcessIndex server = spawn_in("/a");
+  const ProcessIndex child = spawn_in("/a/b");
+  const ProcessIndex stranger = spawn_in("/ab");
+  const auto cgroup = open_cgroup(server);
+  REQUIRE(cgroup.ok());
+  CHECK(process.open_count() == 1);
+  SECTION("who is in it or below it is named, and ended") {
+    genie::NamedProcess members[3];
+    REQUIRE(process.cgroup_members(cgroup.value, members, 3) == 2);
+    CHECK(members[0].pid == table.identity(server).pid);
+    CHECK(members[1].pid == table.identity(child).pid);
+    CHECK(process.cgroup_members(cgroup.value, members, 1) == 1);
+    CHECK(process.cgroup_lives(cgroup.value));
+    const Signal signal = GENERATE(Signal::terminate, Signal::kill);
+    CHECK(process.signal_cgroup(cgroup.value, signal).ok());
+    CHECK_FALSE(process.cgroup_lives(cgroup.value));
+    CHECK(table.state(time, stranger) == ProcessState::alive);
+    CHECK(table.deliveries.size() == 2);
+    CHECK(process.signal_cgroup(cgroup.value, Signal::terminate).error == ESRCH);
+    CHECK(process.signal_cgroup(cgroup.value, Signal::kill).ok());
+  }
+  SECTION("a zombie is in none") {
+    table.crash(time, server);
+    CHECK(process.cgroup_lives(cgroup.value));
+    table.crash(time, child);
+    CHECK_FALSE(process.cgroup_lives(cgroup.value));
+    CHECK(open_cgroup(server).error == ESRCH);
+  }
+  SECTION("another user's process is not asked, but killed") {
+    table.processes[server].user = table.processes[child].user = 2000;
+    CHECK(process.signal_cgroup(cgroup.value, Signal::terminate).error == EPERM);
+    CHECK(process.signal_cgroup(cgroup.value, Signal::kill).ok());
+    CHECK(table.deliveries.size() == 2);
+  }
+  SECTION("not where it was not the first") {
+    CHECK(open_cgroup(spawn_in("/a")).error == EBUSY);
+    CHECK(open_cgroup(child).ok());
+    CHECK(process.open_count() == 2);
+  }
+  SECTION("not where somebody cannot be seen") {
+    table.processes[child].visibility = Visibility::hidden;
+    CHECK(open_cgroup(server).error == EBUSY);
+    table.processes[child].visibility = Visibility::full;
+    table.processes[child].pid_namespace = 7;
+    CHECK(open_cgroup(server).error == EBUSY);
+  }
+  SECTION("not the caller's, one above it, or the root") {
+    table.processes[self].cgroup = "/a/b/c";
+    CHECK(open_cgroup(server).error == EDEADLK);
+    CHECK(open_cgroup(stranger).ok());
+    table.processes[self].cgroup = "/a";
+    CHECK(open_cgroup(server).error == EDEADLK);
+    CHECK(open_cgroup(spawn()).error == EDEADLK);
+  }
+  SECTION("not where there are none") {
+    CHECK(process.open_cgroup(0).error == EINVAL);
+    table.has_proc = false;
+    CHECK(open_cgroup(server).error == EOPNOTSUPP);
+    table.has_proc = true;
+    table.has_cgroups = false;
+    CHECK(open_cgroup(server).error == EOPNOTSUPP);
+  }
+  SECTION("not knowing is not evidence of its end") {
+    for (const auto call : {Call::open_cgroup, Call::signal_cgroup, Call::cgroup_lives, Call::cgroup_members}) {
+      process.calls().fail(call, EIO);
+    }
+    genie::NamedProcess members[1];
+    CHECK(open_cgroup(server).error == EIO);
+    CHECK(process.signal_cgroup(cgroup.value, Signal::kill).error == EIO);
+    CHECK(process.cgroup_members(cgroup.value, members, 1) == 0);
+    time.end(server);
+    time.end(child);
+    CHECK(process.cgroup_lives(cgroup.value));
+    CHECK_FALSE(process.cgroup_lives(cgroup.value));
+  }
+  process.close_cgroup(cgroup.value);
+  CHECK_FALSE(process.cgroup_lives(cgroup.value));
+  table.reboot(time);
+  CHECK(table.cgroups.empty());
+}
+
 TEST_CASE_METHOD(Fixture, "PID namespaces do not see one another, and number from 1") {
   ProcessOptions options;
   options.pid_namespace = 7;
