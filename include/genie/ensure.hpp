@@ -10,9 +10,17 @@
 #include "genie/log_file.hpp"
 #include "genie/role.hpp"
 #include "genie/status.hpp"
+#include "genie/stop.hpp"
 #include "genie/system_launcher.hpp"
+#include "genie/version_order.hpp"
 
 namespace genie::inline v0 {
+
+/// What to do with a server that runs, and is not of the version that the caller would start.
+enum class UpgradePolicy : std::uint8_t {
+  use_running,    ///< use it
+  replace_older,  ///< stop an older one, once in a call, and start anew; a newer one, or of no known version, is used
+};
 
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
@@ -22,8 +30,10 @@ struct EnsureOptions {
   Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
-  Text build{};                                 ///< what is said of the server until it speaks for itself
-  Text version{};                               ///< the same, to be compared
+  UpgradePolicy upgrade = UpgradePolicy::use_running;
+  Milliseconds stop_grace{10'000};  ///< how long a server that is replaced may take to end
+  Text build{};                     ///< what is said of the server until it speaks for itself
+  Text version{};                   ///< the same, to be compared
 };
 
 enum class EnsureOutcome : std::uint8_t {
@@ -41,6 +51,8 @@ struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call
   bool has_joined = false;   ///< waited for somebody else's start
+  ProcessIdentity replaced;  ///< an older server that this call has stopped; PID 0: none
+  VersionText replaced_version;
   ProcessIdentity owner;
   ProcessIdentity server;  ///< the command that the owner guards, where there is one
   std::uint64_t generation = 0;
@@ -161,8 +173,13 @@ class Ensurer {
     }
     if (failed_meanwhile(view.failure)) return finish(EnsureOutcome::failed);
     if (view.stop.standing) {
-      if (options_.mode == ClaimMode::automatic) return finish(EnsureOutcome::stopping);
+      if (options_.mode == ClaimMode::automatic) {
+        // Whoever restarts it starts it, too, and all that come meanwhile join.
+        return view.stop.restarting ? wait_until(progress_at_ + options_.stall + options_.grace)
+                                    : finish(EnsureOutcome::stopping);
+      }
       if (view.is_being_stopped) return wait_until(deadline_);
+      // What is left is an intent to stay stopped, which this start ends, or of somebody who is dead.
     }
     switch (lock.standing) {
       case LockStanding::owned: return lock.record.phase == Phase::running ? use() : join(view);
@@ -228,7 +245,57 @@ class Ensurer {
     return true;
   }
 
-  Result<Step> use() noexcept { return finish(EnsureOutcome::running); }
+  Result<Step> use() noexcept {
+    const bool is_older = options_.upgrade == UpgradePolicy::replace_older && !has_replaced_ &&
+                          compare_versions(report_.version, options_.version) == VersionOrder::older;
+    return is_older ? replace(report_.owner) : finish(EnsureOutcome::running);
+  }
+
+  /// Stops an older server, and claims the directory before anybody who starts on demand may. Once in a call: where an
+  /// older client was faster, its server is used.
+  Result<Step> replace(const ProcessIdentity& older) noexcept {
+    has_replaced_ = true;
+    StopOptions stopping;
+    stopping.only = older;
+    stopping.restarting = true;
+    stopping.grace = options_.stop_grace;
+    stopping.sentinel_ttl = options_.sentinel_ttl;
+    const VersionText version = report_.version;
+    Result<ClaimReport> claimed = ClaimReport{};
+    const auto receipt = stop(host_, files_, stopping, [&](const StopReceipt&) noexcept {
+      claimed = claim(host_, files_, claiming(ClaimMode::restart), held_);
+    });
+    if (!receipt) return receipt.error();
+    switch (receipt->outcome) {
+      case StopOutcome::stopped:
+      case StopOutcome::killed:
+      case StopOutcome::already_ended: break;
+      case StopOutcome::not_running:
+      case StopOutcome::cleaned:
+      case StopOutcome::another:
+      case StopOutcome::orphans_left: return Step::again;
+      case StopOutcome::refused:
+      case StopOutcome::still_alive:
+        // It can't be replaced, so it is used; the evidence says why.
+        report_.evidence = receipt->evidence;
+        return finish(EnsureOutcome::running);
+    }
+    report_.replaced = older;
+    report_.replaced_version = version;
+    if (!claimed) return claimed.error();
+    return claimed->owned() ? start_under_claim() : Step::again;
+  }
+
+  [[nodiscard]] ClaimOptions claiming(ClaimMode mode) const noexcept {
+    ClaimOptions result;
+    result.mode = mode;
+    result.launching = true;
+    result.settle = options_.settle;
+    result.sentinel_ttl = options_.sentinel_ttl;
+    result.build = options_.build;
+    result.version = options_.version;
+    return result;
+  }
 
   Result<Step> wait_until(Milliseconds deadline) noexcept {
     wait_.set_deadline(deadline < deadline_ ? deadline : deadline_);
@@ -280,14 +347,7 @@ class Ensurer {
         return finish(EnsureOutcome::backing_off);
       }
     }
-    ClaimOptions claiming;
-    claiming.mode = options_.mode;
-    claiming.launching = true;
-    claiming.settle = options_.settle;
-    claiming.sentinel_ttl = options_.sentinel_ttl;
-    claiming.build = options_.build;
-    claiming.version = options_.version;
-    const auto claimed = claim(host_, files_, claiming, held_);
+    const auto claimed = claim(host_, files_, claiming(options_.mode), held_);
     if (!claimed) return claimed.error();
     report_.evidence = claimed->evidence;
     switch (claimed->outcome) {
@@ -481,6 +541,7 @@ class Ensurer {
   std::uint64_t log_from_ = 0;
   std::uint64_t seen_generation_ = 0;
   bool has_looked_ = false;
+  bool has_replaced_ = false;
   EnsureReport report_;
 };
 

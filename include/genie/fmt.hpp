@@ -737,7 +737,8 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
           out, "{}",
           receipt.outcome == StopOutcome::refused ? "; from here it is seen as " : "; its lock is still held by ");
       out = genie::fmt_detail::format_holders(out, receipt.holders, receipt.holder_count);
-      if (receipt.holder_count != 0) out = fmt::format_to(out, "; `genie stop --orphans` ends all of them");
+      const bool are_orphans = receipt.holder_count != 0 && receipt.outcome != StopOutcome::refused;
+      if (are_orphans) out = fmt::format_to(out, "; `genie stop --orphans` ends all of them");
     }
     if (receipt.sentinel_error != 0) {
       out = fmt::format_to(out, "; no stop sentinel could be written ({}, errno {}), so something may start it again",

@@ -231,8 +231,9 @@ class StopRun {
       receipt_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, receipt_.holders, holder_capacity);
       return {};
     }
-    if (!is_wanted(receipt_.target)) {
-      leave_alone(receipt_.target);
+    const ProcessIdentity owner = receipt_.target;
+    if (!is_wanted(owner)) {
+      leave_alone(owner);
       return {};
     }
     if (found.lock.standing == LockStanding::orphaned) return choose_orphans(found.lock, has_target);

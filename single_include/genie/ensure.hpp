@@ -805,8 +805,94 @@ static_assert(LauncherPolicy<SystemLauncher, SystemFilesystem>);
 }  // namespace genie::inline v0
 
 #endif  // GENIE_SYSTEM_LAUNCHER_HPP
+// Which of two versions is the later one: for servers that a newer client may replace, and an older one never.
+#ifndef GENIE_VERSION_ORDER_HPP
+#define GENIE_VERSION_ORDER_HPP
 
 namespace genie::inline v0 {
+
+enum class VersionOrder : std::uint8_t {
+  same,
+  older,    ///< the first is older than the second
+  newer,    ///< the first is newer than the second
+  unknown,  ///< one of them is no version
+};
+
+namespace version_detail {
+
+[[nodiscard]] constexpr VersionOrder order_of(std::uint64_t one, std::uint64_t other) noexcept {
+  if (one == other) return VersionOrder::same;
+  return one < other ? VersionOrder::older : VersionOrder::newer;
+}
+
+[[nodiscard]] constexpr VersionOrder order_of(Text one, Text other) noexcept {
+  for (std::size_t at = 0; at < one.size() && at < other.size(); ++at) {
+    const auto left = static_cast<unsigned char>(one[at]);
+    const auto right = static_cast<unsigned char>(other[at]);
+    if (left != right) return left < right ? VersionOrder::older : VersionOrder::newer;
+  }
+  return order_of(std::uint64_t{one.size()}, std::uint64_t{other.size()});
+}
+
+/// Numbers of a release: what is missing at the end is 0.
+[[nodiscard]] constexpr VersionOrder order_of_releases(Text one, Text other) noexcept {
+  if (one.empty() || other.empty()) return VersionOrder::unknown;
+  VersionOrder order = VersionOrder::same;
+  while (!one.empty() || !other.empty()) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    if (!one.empty() && !parse_decimal(take_field(one, '.'), UINT64_MAX, left)) return VersionOrder::unknown;
+    if (!other.empty() && !parse_decimal(take_field(other, '.'), UINT64_MAX, right)) return VersionOrder::unknown;
+    if (order == VersionOrder::same) order = order_of(left, right);
+  }
+  return order;
+}
+
+/// What follows the hyphen. A release comes after all that lead to it; numbers come before words, and a longer list
+/// after the one that it begins with.
+[[nodiscard]] constexpr VersionOrder order_of_previews(Text one, Text other) noexcept {
+  if (one.empty() || other.empty()) return order_of(std::uint64_t{one.empty()}, std::uint64_t{other.empty()});
+  while (!one.empty() && !other.empty()) {
+    const Text left = take_field(one, '.');
+    const Text right = take_field(other, '.');
+    std::uint64_t left_number = 0;
+    std::uint64_t right_number = 0;
+    const bool left_counts = parse_decimal(left, UINT64_MAX, left_number);
+    const bool right_counts = parse_decimal(right, UINT64_MAX, right_number);
+    VersionOrder order = order_of(std::uint64_t{!left_counts}, std::uint64_t{!right_counts});
+    if (left_counts && right_counts) order = order_of(left_number, right_number);
+    if (!left_counts && !right_counts) order = order_of(left, right);
+    if (order != VersionOrder::same) return order;
+  }
+  return order_of(std::uint64_t{!one.empty()}, std::uint64_t{!other.empty()});
+}
+
+}  // namespace version_detail
+
+/// Compares versions as "Semantic Versioning 2.0.0", section 11, does, with any count of numbers and an optional `v` in
+/// front. What follows a `+` says nothing.
+[[nodiscard]] constexpr VersionOrder compare_versions(Text one, Text other) noexcept {
+  if (one.starts_with("v")) one = one.after(1);
+  if (other.starts_with("v")) other = other.after(1);
+  one = take_field(one, '+');
+  other = take_field(other, '+');
+  const Text one_release = take_field(one, '-');
+  const Text other_release = take_field(other, '-');
+  const VersionOrder order = version_detail::order_of_releases(one_release, other_release);
+  return order == VersionOrder::same ? version_detail::order_of_previews(one, other) : order;
+}
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_VERSION_ORDER_HPP
+
+namespace genie::inline v0 {
+
+/// What to do with a server that runs, and is not of the version that the caller would start.
+enum class UpgradePolicy : std::uint8_t {
+  use_running,    ///< use it
+  replace_older,  ///< stop an older one, once in a call, and start anew; a newer one, or of no known version, is used
+};
 
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
@@ -816,8 +902,10 @@ struct EnsureOptions {
   Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
-  Text build{};                                 ///< what is said of the server until it speaks for itself
-  Text version{};                               ///< the same, to be compared
+  UpgradePolicy upgrade = UpgradePolicy::use_running;
+  Milliseconds stop_grace{10'000};  ///< how long a server that is replaced may take to end
+  Text build{};                     ///< what is said of the server until it speaks for itself
+  Text version{};                   ///< the same, to be compared
 };
 
 enum class EnsureOutcome : std::uint8_t {
@@ -835,6 +923,8 @@ struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call
   bool has_joined = false;   ///< waited for somebody else's start
+  ProcessIdentity replaced;  ///< an older server that this call has stopped; PID 0: none
+  VersionText replaced_version;
   ProcessIdentity owner;
   ProcessIdentity server;  ///< the command that the owner guards, where there is one
   std::uint64_t generation = 0;
@@ -955,8 +1045,13 @@ class Ensurer {
     }
     if (failed_meanwhile(view.failure)) return finish(EnsureOutcome::failed);
     if (view.stop.standing) {
-      if (options_.mode == ClaimMode::automatic) return finish(EnsureOutcome::stopping);
+      if (options_.mode == ClaimMode::automatic) {
+        // Whoever restarts it starts it, too, and all that come meanwhile join.
+        return view.stop.restarting ? wait_until(progress_at_ + options_.stall + options_.grace)
+                                    : finish(EnsureOutcome::stopping);
+      }
       if (view.is_being_stopped) return wait_until(deadline_);
+      // What is left is an intent to stay stopped, which this start ends, or of somebody who is dead.
     }
     switch (lock.standing) {
       case LockStanding::owned: return lock.record.phase == Phase::running ? use() : join(view);
@@ -1022,7 +1117,57 @@ class Ensurer {
     return true;
   }
 
-  Result<Step> use() noexcept { return finish(EnsureOutcome::running); }
+  Result<Step> use() noexcept {
+    const bool is_older = options_.upgrade == UpgradePolicy::replace_older && !has_replaced_ &&
+                          compare_versions(report_.version, options_.version) == VersionOrder::older;
+    return is_older ? replace(report_.owner) : finish(EnsureOutcome::running);
+  }
+
+  /// Stops an older server, and claims the directory before anybody who starts on demand may. Once in a call: where an
+  /// older client was faster, its server is used.
+  Result<Step> replace(const ProcessIdentity& older) noexcept {
+    has_replaced_ = true;
+    StopOptions stopping;
+    stopping.only = older;
+    stopping.restarting = true;
+    stopping.grace = options_.stop_grace;
+    stopping.sentinel_ttl = options_.sentinel_ttl;
+    const VersionText version = report_.version;
+    Result<ClaimReport> claimed = ClaimReport{};
+    const auto receipt = stop(host_, files_, stopping, [&](const StopReceipt&) noexcept {
+      claimed = claim(host_, files_, claiming(ClaimMode::restart), held_);
+    });
+    if (!receipt) return receipt.error();
+    switch (receipt->outcome) {
+      case StopOutcome::stopped:
+      case StopOutcome::killed:
+      case StopOutcome::already_ended: break;
+      case StopOutcome::not_running:
+      case StopOutcome::cleaned:
+      case StopOutcome::another:
+      case StopOutcome::orphans_left: return Step::again;
+      case StopOutcome::refused:
+      case StopOutcome::still_alive:
+        // It can't be replaced, so it is used; the evidence says why.
+        report_.evidence = receipt->evidence;
+        return finish(EnsureOutcome::running);
+    }
+    report_.replaced = older;
+    report_.replaced_version = version;
+    if (!claimed) return claimed.error();
+    return claimed->owned() ? start_under_claim() : Step::again;
+  }
+
+  [[nodiscard]] ClaimOptions claiming(ClaimMode mode) const noexcept {
+    ClaimOptions result;
+    result.mode = mode;
+    result.launching = true;
+    result.settle = options_.settle;
+    result.sentinel_ttl = options_.sentinel_ttl;
+    result.build = options_.build;
+    result.version = options_.version;
+    return result;
+  }
 
   Result<Step> wait_until(Milliseconds deadline) noexcept {
     wait_.set_deadline(deadline < deadline_ ? deadline : deadline_);
@@ -1074,14 +1219,7 @@ class Ensurer {
         return finish(EnsureOutcome::backing_off);
       }
     }
-    ClaimOptions claiming;
-    claiming.mode = options_.mode;
-    claiming.launching = true;
-    claiming.settle = options_.settle;
-    claiming.sentinel_ttl = options_.sentinel_ttl;
-    claiming.build = options_.build;
-    claiming.version = options_.version;
-    const auto claimed = claim(host_, files_, claiming, held_);
+    const auto claimed = claim(host_, files_, claiming(options_.mode), held_);
     if (!claimed) return claimed.error();
     report_.evidence = claimed->evidence;
     switch (claimed->outcome) {
@@ -1275,6 +1413,7 @@ class Ensurer {
   std::uint64_t log_from_ = 0;
   std::uint64_t seen_generation_ = 0;
   bool has_looked_ = false;
+  bool has_replaced_ = false;
   EnsureReport report_;
 };
 

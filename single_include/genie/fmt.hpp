@@ -102,6 +102,8 @@ namespace genie::inline v0 {
     case StopOutcome::already_ended: return "already_ended";
     case StopOutcome::refused: return "refused";
     case StopOutcome::still_alive: return "still_alive";
+    case StopOutcome::another: return "another";
+    case StopOutcome::orphans_left: return "orphans_left";
   }
   return "refused";
 }
@@ -184,6 +186,9 @@ namespace genie::inline v0 {
     case Reason::empty_record: return "empty_record";
     case Reason::garbage_record: return "garbage_record";
     case Reason::stop_sentinel: return "stop_sentinel";
+    case Reason::stay_intent: return "stay_intent";
+    case Reason::cgroup_not_own: return "cgroup_not_own";
+    case Reason::cgroup_unusable: return "cgroup_unusable";
   }
   return "none";
 }
@@ -228,6 +233,8 @@ namespace genie::inline v0 {
     case Reason::record_pinned: return "end the process that has it locked, or wait until it ends";
     case Reason::start_unknown:
     case Reason::liveness_unknown: return "if that is not the server, remove the record";
+    case Reason::cgroup_not_own: return "stop it without --cgroup, or run it in a cgroup of its own";
+    case Reason::cgroup_unusable: return "stop it without --cgroup";
     default: return {};
   }
 }
@@ -292,6 +299,36 @@ Out format_elsewhere(Out out, const Evidence& evidence) {
   }
   return fmt::format_to(out, "PID {} of a PID namespace that can't be compared with this one, for want of a /proc",
                         pid);
+}
+
+/// `2026-11-25 13:00:00 UTC`.
+template <typename Out>
+Out format_date(Out out, Milliseconds since_epoch) {
+  const std::int64_t seconds = since_epoch.count() < 0 ? 0 : since_epoch.count() / 1000;
+  const std::int64_t of_day = seconds % 86'400;
+  // Days from 1 March of the year 0, so that a leap day ends its year; 146,097 of them are 400 years.
+  const std::int64_t days = seconds / 86'400 + 719'468;
+  const std::int64_t of_era = days % 146'097;
+  const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
+  const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t from_march = (5 * of_year + 2) / 153;
+  const std::int64_t day = of_year - (153 * from_march + 2) / 5 + 1;
+  const std::int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+  const std::int64_t year = days / 146'097 * 400 + year_of_era + (month <= 2 ? 1 : 0);
+  return fmt::format_to(out, "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", year, month, day, of_day / 3600,
+                        of_day / 60 % 60, of_day % 60);
+}
+
+/// `by PID 4711, user 1000, 2026-11-25 13:00:00 UTC`: who wants it to stay stopped.
+template <typename Out>
+Out format_stay(Out out, const StopIntent& intent) {
+  out = fmt::format_to(out, "by PID {}, user {}, ", intent.set_by.pid, intent.user);
+  return format_date(out, intent.since);
+}
+
+/// Whether the guarded command is the only one that holds a dead owner's lock; then `genie stop` is enough.
+inline bool is_only_server(const ProcessIdentity& server, const LockHolder* holders, std::size_t count) noexcept {
+  return count == 1 && server.pid != 0 && holders[0].pid == server.pid && holders[0].start == server.start;
 }
 
 template <typename Out>
@@ -378,6 +415,20 @@ struct fmt::formatter<genie::PublishedEndpoint> : genie::fmt_detail::PlainFormat
   }
 };
 
+/// `live (PID 4711, generation 7): http tcp 8080, admin unix run/admin.sock`.
+template <>
+struct fmt::formatter<genie::EndpointsView> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::EndpointsView& view, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{}", view.standing);
+    if (view.owner.pid != 0) out = fmt::format_to(out, " (PID {}, generation {})", view.owner.pid, view.generation);
+    for (std::size_t at = 0; at < view.count; ++at) {
+      out = fmt::format_to(out, "{}{}", at == 0 ? ": " : ", ", view.endpoints[at]);
+    }
+    return out;
+  }
+};
+
 /// One sentence with both values that were compared.
 template <>
 struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
@@ -451,8 +502,35 @@ struct fmt::formatter<genie::Evidence> : genie::fmt_detail::PlainFormatter {
         return fmt::format_to(out, "the record is empty: a claim in progress, or one that died");
       case Reason::garbage_record: return fmt::format_to(out, "stale: the record names nobody");
       case Reason::stop_sentinel: return fmt::format_to(out, "a stop is in progress (by PID {})", pid);
+      case Reason::stay_intent:
+        return fmt::format_to(out, "it is to stay stopped until an explicit start (as PID {} has asked)", pid);
+      case Reason::cgroup_not_own:
+        return fmt::format_to(out, "the cgroup of PID {} is not its own: {}", pid,
+                              evidence.observed.error == EDEADLK
+                                  ? "this process is in it"
+                                  : "others are in it who were there before, or who cannot be seen");
+      case Reason::cgroup_unusable:
+        return fmt::format_to(out, "the cgroup of PID {} cannot be ended: {} (errno {})", pid,
+                              std::generic_category().message(evidence.observed.error), evidence.observed.error);
     }
     return out;
+  }
+};
+
+/// `is shutting down (stopped by PID 4711); …`: reads on from the server's name. Requires: it stands.
+template <>
+struct fmt::formatter<genie::StopIntent> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::StopIntent& intent, Context& context) const {
+    auto out = context.out();
+    if (intent.stay) {
+      out = fmt::format_to(out, "is to stay stopped until an explicit start, such as `genie start` (`stop --stay` ");
+      return fmt::format_to(genie::fmt_detail::format_stay(out, intent), ")");
+    }
+    out = fmt::format_to(out, "{}", intent.restarting ? "is being restarted" : "is shutting down");
+    if (intent.stopper.pid != 0) out = fmt::format_to(out, " (stopped by PID {})", intent.stopper.pid);
+    return fmt::format_to(out, "; starts on demand stay out until that is done, at most {} ms",
+                          intent.remaining.count());
   }
 };
 
@@ -477,11 +555,7 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
       case ClaimOutcome::already_running:
         return genie::fmt_detail::format_owner(fmt::format_to(out, "already running"), report.owner.pid,
                                                report.evidence.whereabouts);
-      case ClaimOutcome::stopping:
-        out = fmt::format_to(out, "is shutting down");
-        if (report.stop.stopper.pid != 0) out = fmt::format_to(out, " (stopped by PID {})", report.stop.stopper.pid);
-        return fmt::format_to(out, "; starts on demand stay out until that is done, at most {} ms",
-                              report.stop.remaining.count());
+      case ClaimOutcome::stopping: return fmt::format_to(out, "{}", report.stop);
       case ClaimOutcome::contended:
         out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
         if (report.holder_count != 0) {
@@ -493,9 +567,11 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
         out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
         out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
         return fmt::format_to(out, "{}",
-                              report.evidence.whereabouts == genie::Whereabouts::here
+                              report.evidence.whereabouts != genie::Whereabouts::here
+                                  ? "; `genie stop` ends it from where it runs"
+                              : genie::fmt_detail::is_only_server(report.server, report.holders, report.holder_count)
                                   ? "; `genie stop` ends it"
-                                  : "; `genie stop` ends it from where it runs");
+                                  : "; `genie stop --orphans` ends all of them");
     }
     return out;
   }
@@ -610,6 +686,10 @@ struct fmt::formatter<genie::StatusReport> : genie::fmt_detail::PlainFormatter {
       out = fmt::format_to(out, ", still held by ");
       out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
     }
+    if (report.stop.stay) {
+      out = fmt::format_to(out, "; not started on demand (`stop --stay` ");
+      out = fmt::format_to(genie::fmt_detail::format_stay(out, report.stop), ")");
+    }
     return out;
   }
 };
@@ -624,7 +704,7 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
     const auto pid = receipt.target.pid;
     const std::string_view orphans = receipt.was_orphaned ? "what was left of " : "";
     switch (receipt.outcome) {
-      case StopOutcome::not_running: return fmt::format_to(out, "not running");
+      case StopOutcome::not_running: out = fmt::format_to(out, "not running"); break;
       case StopOutcome::cleaned:
         out = fmt::format_to(out, "not running; removed what was left behind ({})", receipt.evidence);
         break;
@@ -642,13 +722,27 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
         out = genie::fmt_detail::format_advice(out, genie::advice(receipt.evidence));
         break;
       case StopOutcome::still_alive: out = fmt::format_to(out, "PID {} was killed, but is not gone yet", pid); break;
+      case StopOutcome::another: out = fmt::format_to(out, "nobody was signalled: PID {} does not own it", pid); break;
+      case StopOutcome::orphans_left:
+        out = fmt::format_to(out, "nobody was signalled: PID {} and what it ran are gone", pid);
+        break;
     }
     if (receipt.killed_group) out = fmt::format_to(out, ", with members of its process group");
-    if (receipt.holder_count != 0) {
+    if (receipt.killed_cgroup) out = fmt::format_to(out, ", with what was left in its cgroup");
+    if (receipt.spared_cgroup) {
+      out = fmt::format_to(out, "; its cgroup was left alone, because somebody else owns the directory by now");
+    }
+    if (receipt.has_left) {
+      out = fmt::format_to(out, "; of its process group or cgroup there is still ");
+      out = genie::fmt_detail::format_holders(out, receipt.left, receipt.left_count);
+    }
+    if (receipt.holder_count != 0 || receipt.outcome == StopOutcome::orphans_left) {
       out = fmt::format_to(
           out, "{}",
           receipt.outcome == StopOutcome::refused ? "; from here it is seen as " : "; its lock is still held by ");
       out = genie::fmt_detail::format_holders(out, receipt.holders, receipt.holder_count);
+      const bool are_orphans = receipt.holder_count != 0 && receipt.outcome != StopOutcome::refused;
+      if (are_orphans) out = fmt::format_to(out, "; `genie stop --orphans` ends all of them");
     }
     if (receipt.sentinel_error != 0) {
       out = fmt::format_to(out, "; no stop sentinel could be written ({}, errno {}), so something may start it again",
@@ -660,6 +754,8 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
     }
     if (receipt.successor.pid != 0) {
       out = fmt::format_to(out, "; PID {} has started since and was left alone", receipt.successor.pid);
+    } else if (receipt.stays) {
+      out = fmt::format_to(out, "; it stays stopped until an explicit start");
     }
     return out;
   }

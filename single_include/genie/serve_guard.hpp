@@ -652,12 +652,14 @@ enum class Signal : std::uint8_t {
   kill,       ///< end now (SIGKILL)
 };
 
-/// A process that has a locked descriptor of a file.
-struct LockHolder {
+/// A process that somebody is told about.
+struct NamedProcess {
   Pid pid = 0;
   StartToken start;
   FixedText<31> name;  ///< what the system calls it; for people, never compared
 };
+/// One that has a locked descriptor of a file.
+using LockHolder = NamedProcess;
 
 /// | expression                          | returns               | what it must do                                       |
 /// |-------------------------------------|-----------------------|-------------------------------------------------------|
@@ -672,7 +674,14 @@ struct LockHolder {
 /// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone      |
 /// | `process.leads_group(pid)`          | `bool`                | whether `pid` leads its process group, and the caller is not in it |
 /// | `process.signal_group(handle, pid, s)` | `SysResult<void>`  | signals the group that the pinned process `pid` leads; ESRCH if empty; ENOSYS where it can't be told from another |
-/// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group still runs; zombies do not |
+/// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group may still run; zombies do not, whoever cannot be looked at may |
+/// | `process.group_members(handle, pid, out, n)` | `std::size_t` | writes at most `n` members that run; how many were written |
+/// | `P::Cgroup`                         | a trivial type        | names one cgroup, never its path's next user          |
+/// | `process.open_cgroup(pid)`          | `SysResult<Cgroup>`   | pins the cgroup of `pid`, if it is its own: EBUSY where somebody is in it or below it who is older or cannot be seen, EDEADLK where the caller is, or it is the root; EOPNOTSUPP where it cannot be killed |
+/// | `process.signal_cgroup(cgroup, s)`  | `SysResult<void>`     | terminate: signals each process in it or below it that may be, ESRCH if there is none; kill: ends all of them at once |
+/// | `process.cgroup_lives(cgroup)`      | `bool`                | whether any process in it or below it may still run   |
+/// | `process.cgroup_members(cgroup, out, n)` | `std::size_t`    | writes at most `n` such processes; how many were written |
+/// | `process.close_cgroup(cgroup)`      | (ignored)             | forgets it                                            |
 /// | `process.wait(handle, span)`        | `SysResult<bool>`     | blocks until that process ended (true) or `span` has passed (false); a zombie has ended |
 /// | `process.close(handle)`             | (ignored)             | forgets the handle                                    |
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
@@ -680,11 +689,12 @@ struct LockHolder {
 ///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that
-/// the handle names the process that was recorded.
+/// the handle names the process that was recorded. A cgroup is that process's if the handle, asked after the cgroup was
+/// opened, says that the process has not ended.
 template <typename P>
 concept ProcessProbePolicy =
-    requires(P& process, Pid pid, const typename P::Handle& handle, Signal signal, Milliseconds span, FileIdentity file,
-             std::uint64_t offset, LockHolder* out, std::size_t count) {
+    requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
+             Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
       { P::pid_limit } -> std::convertible_to<Pid>;
       { process.self() } noexcept -> std::same_as<Pid>;
       { process.look(pid) } noexcept -> std::same_as<Observation>;
@@ -696,6 +706,12 @@ concept ProcessProbePolicy =
       { process.leads_group(pid) } noexcept -> std::same_as<bool>;
       { process.signal_group(handle, pid, signal) } noexcept -> std::same_as<SysResult<void>>;
       { process.group_lives(handle, pid) } noexcept -> std::same_as<bool>;
+      { process.group_members(handle, pid, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.open_cgroup(pid) } noexcept -> std::same_as<SysResult<typename P::Cgroup>>;
+      { process.signal_cgroup(cgroup, signal) } noexcept -> std::same_as<SysResult<void>>;
+      { process.cgroup_lives(cgroup) } noexcept -> std::same_as<bool>;
+      { process.cgroup_members(cgroup, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.close_cgroup(cgroup) } noexcept;
       { process.wait(handle, span) } noexcept -> std::same_as<SysResult<bool>>;
       { process.close(handle) } noexcept;
       { process.holds_lock(pid, file, offset) } noexcept -> std::same_as<bool>;
@@ -1610,6 +1626,17 @@ template <typename H>
   return {};
 }
 
+/// Brings the names in the directory onto stable storage; its own descriptor need not be one that can.
+template <typename H>
+[[nodiscard]] Result<void> sync_directory(H& host, const StateFiles& files, typename H::File directory) noexcept {
+  const auto opened = uninterrupted([&] { return host.files.open(directory, ".", OpenMode::read, private_file); });
+  if (!opened.ok()) return files.error(Operation::open, opened.error, Text{});
+  const ScopedFile<H> readable{host, opened.value};
+  const auto synced = uninterrupted([&] { return host.files.sync(opened.value); });
+  if (!synced.ok()) return files.error(Operation::sync, synced.error, Text{});
+  return {};
+}
+
 template <typename H>
 struct OpenStateFile {
   ScopedFile<H> file;  ///< not open where the file is absent
@@ -1865,6 +1892,9 @@ enum class Reason : std::uint8_t {
   empty_record,             ///< a record without content
   garbage_record,           ///< a record that names nobody
   stop_sentinel,            ///< a stop is in progress
+  stay_intent,              ///< it is to stay stopped until an explicit start
+  cgroup_not_own,           ///< the recorded process's cgroup holds others than it and what it started
+  cgroup_unusable,          ///< the recorded process's cgroup cannot be found, or not be killed
 };
 
 /// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.
@@ -2443,12 +2473,13 @@ using PortRecordBytes = FixedText<255>;
 
 #endif  // GENIE_RECORD_PORT_RECORD_HPP
 // The stop sentinel: while it stands, nothing starts by itself. Several stoppers share one file; the last one to end
-// removes it, and a crashed one blocks nobody for longer than its TTL.
+// removes it, and a crashed one blocks nobody for longer than its TTL. Only the intent to stay stopped has no TTL: it
+// stands until an explicit start takes it out.
 #ifndef GENIE_SENTINEL_HPP
 #define GENIE_SENTINEL_HPP
 
 // The codec of `NAME.stopping.lock`, the stop sentinel: when it expires on the first line, as older readers expect it,
-// and below it a line for each stopper that is at work.
+// and below it a line for the intent that nothing starts by itself, and one for each stopper that is at work.
 #ifndef GENIE_RECORD_SENTINEL_RECORD_HPP
 #define GENIE_RECORD_SENTINEL_RECORD_HPP
 
@@ -2463,7 +2494,19 @@ struct Stopper {
   ProcessIdentity target;  ///< whom it stops; PID 0 where it does not say
   Milliseconds wall_until;
   Milliseconds monotonic_until;
-  Milliseconds ttl;  ///< the span from writing to expiry: more than this can never remain
+  Milliseconds ttl;         ///< the span from writing to expiry: more than this can never remain
+  bool restarting = false;  ///< the stopper starts the server again itself
+};
+
+/// The intent that the server stays stopped until somebody asks for a start. It has no expiry, whatever became of the
+/// process that set it.
+struct Stay {
+  ProcessIdentity setter;  ///< whose call it was; it need not live any more
+  ProcessOrigin origin;
+  std::uint64_t user = 0;  ///< as whom that was
+  Milliseconds since;      ///< when, by the wall clock of that moment
+
+  friend constexpr bool operator==(const Stay&, const Stay&) noexcept = default;
 };
 
 inline constexpr std::size_t stopper_capacity = 32;
@@ -2471,65 +2514,111 @@ inline constexpr std::size_t stopper_capacity = 32;
 struct Sentinel {
   Stopper stoppers[stopper_capacity];
   std::size_t count = 0;
+  bool has_stay = false;
+  Stay stay;
+
+  [[nodiscard]] constexpr bool empty() const noexcept { return count == 0 && !has_stay; }
 };
 
-/// Room for the first line and all stoppers.
-using SentinelBytes = FixedText<stopper_capacity * 260 + 32>;
+/// The first line of a sentinel with an intent to stay, for readers that know of no such thing: the last second of the
+/// year 9999, which is a date and an exact number everywhere.
+inline constexpr Milliseconds stay_until{253'402'300'799'000};
+
+/// Room for the first line, the intent to stay, and all stoppers.
+using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
 [[nodiscard]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));
   };
+  constexpr auto origin = [](SentinelBytes& bytes, const ProcessOrigin& from) noexcept {
+    bytes.append(' ').append(from.boot.empty() ? Text{"-"} : Text{from.boot});
+    bytes.append(' ').append_number(from.pid_namespace).append(' ');
+  };
   Milliseconds last;
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     if (sentinel.stoppers[at].wall_until > last) last = sentinel.stoppers[at].wall_until;
   }
+  if (sentinel.has_stay) last = stay_until;
   SentinelBytes bytes;
   bytes.append_number(static_cast<std::uint64_t>(last.count())).append('\n');
+  if (sentinel.has_stay) {
+    bytes.append("stay ");
+    append_identity(bytes, sentinel.stay.setter);
+    origin(bytes, sentinel.stay.origin);
+    bytes.append_number(sentinel.stay.user);
+    number(bytes, sentinel.stay.since);
+    bytes.append('\n');
+  }
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     const Stopper& entry = sentinel.stoppers[at];
     bytes.append("stopper ");
     append_identity(bytes, entry.stopper);
-    bytes.append(' ').append(entry.origin.boot.empty() ? Text{"-"} : Text{entry.origin.boot});
-    bytes.append(' ').append_number(entry.origin.pid_namespace).append(' ');
+    origin(bytes, entry.origin);
     append_identity(bytes, entry.target);
     number(bytes, entry.wall_until);
     number(bytes, entry.monotonic_until);
     number(bytes, entry.ttl);
-    bytes.append(' ').append_number(entry.nonce).append('\n');
+    bytes.append(' ').append_number(entry.nonce).append(entry.restarting ? " restarting\n" : "\n");
   }
   return bytes;
 }
 
-/// Total. Returns: whether the first line is a time; further lines that are no stopper's are passed over. A sentinel
-/// that names no stopper gets one without identity, which holds until the time of the first line.
+namespace detail {
+
+[[nodiscard]] constexpr bool take_time(Text& rest, Milliseconds& time) noexcept {
+  std::uint64_t value = 0;
+  if (!parse_decimal(take_field(rest, ' '), INT64_MAX, value)) return false;
+  time = Milliseconds{static_cast<std::int64_t>(value)};
+  return true;
+}
+[[nodiscard]] constexpr bool take_origin(Text& rest, ProcessOrigin& origin) noexcept {
+  const Text boot = take_field(rest, ' ');
+  origin.boot = boot == Text{"-"} ? BootId{} : BootId{boot};
+  return parse_decimal(take_field(rest, ' '), UINT64_MAX, origin.pid_namespace);
+}
+/// What follows "stopper ". Words behind the fields are marks; those that we don't know are passed over.
+[[nodiscard]] constexpr bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
+  if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) return false;
+  if (!take_origin(line, entry.origin)) return false;
+  if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) return false;
+  if (!take_time(line, entry.wall_until) || !take_time(line, entry.monotonic_until) || !take_time(line, entry.ttl)) {
+    return false;
+  }
+  if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.nonce)) return false;
+  while (!line.empty()) entry.restarting = take_field(line, ' ') == Text{"restarting"} || entry.restarting;
+  return true;
+}
+/// What follows "stay ".
+[[nodiscard]] constexpr bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
+  return parse_identity(take_field(line, ' '), pid_limit, stay.setter) && take_origin(line, stay.origin) &&
+         parse_decimal(take_field(line, ' '), UINT64_MAX, stay.user) && take_time(line, stay.since);
+}
+
+}  // namespace detail
+
+/// Total. Returns: whether the first line is a time; further lines that are neither an intent's nor a stopper's are
+/// passed over, and so is a second intent. A sentinel that names neither gets a stopper without identity, which holds
+/// until the time of the first line.
 [[nodiscard]] constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
-  constexpr auto take_time = [](Text& rest, Milliseconds& time) noexcept {
-    std::uint64_t value = 0;
-    if (!parse_decimal(take_field(rest, ' '), INT64_MAX, value)) return false;
-    time = Milliseconds{static_cast<std::int64_t>(value)};
-    return true;
-  };
   sentinel.count = 0;
+  sentinel.has_stay = false;
   Text rest = bytes;
   std::uint64_t first = 0;
   if (!parse_decimal(trimmed(take_line(rest)), INT64_MAX, first)) return false;
-  while (!rest.empty() && sentinel.count < stopper_capacity) {
+  while (!rest.empty()) {
     Text line = take_line(rest);
-    if (take_field(line, ' ') != Text{"stopper"}) continue;
-    Stopper entry;
-    if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) continue;
-    const Text boot = take_field(line, ' ');
-    if (boot != Text{"-"}) entry.origin.boot = BootId{boot};
-    if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.origin.pid_namespace)) continue;
-    if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) continue;
-    if (!take_time(line, entry.wall_until) || !take_time(line, entry.monotonic_until) || !take_time(line, entry.ttl)) {
-      continue;
+    const Text kind = take_field(line, ' ');
+    if (kind == Text{"stay"} && !sentinel.has_stay) {
+      Stay stay;
+      sentinel.has_stay = detail::parse_stay(line, pid_limit, stay);
+      if (sentinel.has_stay) sentinel.stay = stay;
+    } else if (kind == Text{"stopper"} && sentinel.count < stopper_capacity) {
+      Stopper entry;
+      if (detail::parse_stopper(line, pid_limit, entry)) sentinel.stoppers[sentinel.count++] = entry;
     }
-    if (!parse_decimal(take_field(line, ' '), UINT64_MAX, entry.nonce)) continue;
-    sentinel.stoppers[sentinel.count++] = entry;
   }
-  if (sentinel.count == 0) {
+  if (sentinel.empty()) {
     Stopper older;
     older.wall_until = Milliseconds{static_cast<std::int64_t>(first)};
     sentinel.stoppers[sentinel.count++] = older;
@@ -2550,10 +2639,18 @@ inline constexpr Milliseconds longest_sentinel_ttl = Milliseconds{3'600'000};
 /// What the sentinel says now.
 struct StopIntent {
   bool standing = false;
-  Milliseconds remaining;   ///< until it expires by itself
+  Milliseconds remaining;   ///< until the last stop in progress expires; 0 where only `stay` stands
   ProcessIdentity stopper;  ///< one of those who stop; PID 0 where only an older program knows
   ProcessIdentity target;   ///< whom it stops; PID 0 where it does not say
   bool leftover = false;    ///< the file is there, but empty, malformed or expired
+  bool restarting = false;  ///< whoever stops it starts it again: worth waiting for. No other stop is in progress
+  bool stay = false;        ///< it is to stay stopped until an explicit start, whatever the clocks say
+  ProcessIdentity set_by;   ///< where `stay`: whose call that was. It need not live any more
+  std::uint64_t user = 0;   ///< where `stay`: as whom
+  Milliseconds since;       ///< where `stay`: when, by the wall clock of that moment
+
+  /// Whether somebody is at it, as opposed to having been.
+  [[nodiscard]] bool is_in_progress() const noexcept { return remaining.count() > 0; }
 };
 
 namespace detail {
@@ -2581,12 +2678,13 @@ template <typename H>
   return count;
 }
 
-/// Reads the sentinel and drops all entries that do not hold any more.
+/// Reads the sentinel and drops all stoppers' entries that do not hold any more.
 template <typename H>
 [[nodiscard]] Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                    Milliseconds ttl, Sentinel& sentinel) noexcept {
   StopIntent intent;
   sentinel.count = 0;
+  sentinel.has_stay = false;
   OpenStateFile<H> opened;
   if (auto ok = open_state_file(host, files, directory, files.sentinel(), OpenMode::read, opened); !ok) {
     return ok.error();
@@ -2602,10 +2700,12 @@ template <typename H>
   const Milliseconds wall = host.clock.wall();
   const Milliseconds monotonic = host.clock.monotonic();
   std::size_t kept = 0;
+  bool is_for_good = sentinel.has_stay;
   for (std::size_t at = 0; at < sentinel.count; ++at) {
     const Stopper& entry = sentinel.stoppers[at];
     const Milliseconds remaining = remaining_of(entry, own, wall, monotonic, ttl);
     if (remaining.count() <= 0) continue;
+    is_for_good = is_for_good || !entry.restarting;
     if (remaining > intent.remaining) {
       intent.remaining = remaining;
       intent.stopper = entry.stopper;
@@ -2614,16 +2714,24 @@ template <typename H>
     sentinel.stoppers[kept++] = entry;
   }
   sentinel.count = kept;
-  intent.standing = kept > 0;
+  intent.standing = !sentinel.empty();
   intent.leftover = !intent.standing;
+  intent.restarting = kept > 0 && !is_for_good;
+  if (sentinel.has_stay) {
+    intent.stay = true;
+    intent.set_by = sentinel.stay.setter;
+    intent.user = sentinel.stay.user;
+    intent.since = sentinel.stay.since;
+  }
   return intent;
 }
 
-/// Replaces the sentinel by `sentinel`, or removes it where no stopper is left. Requires: the stopper lock.
+/// Replaces the sentinel by `sentinel`, or removes it where nothing is left in it. An intent to stay outlives a power
+/// cut. Requires: the stopper lock.
 template <typename H>
 [[nodiscard]] Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                             const Sentinel& sentinel) noexcept {
-  if (sentinel.count == 0) {
+  if (sentinel.empty()) {
     const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.sentinel().c_str()); });
     if (!removed.ok() && removed.error != ENOENT) {
       return files.error(Operation::unlink, removed.error, files.sentinel());
@@ -2644,15 +2752,96 @@ template <typename H>
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
       return files.error(Operation::write, written.error, temporary);
     }
+    if (sentinel.has_stay) {
+      if (const auto synced = uninterrupted([&] { return host.files.sync(created.value); }); !synced.ok()) {
+        (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
+        return files.error(Operation::sync, synced.error, temporary);
+      }
+    }
     const auto renamed =
         uninterrupted([&] { return host.files.rename(directory, temporary.c_str(), files.sentinel().c_str()); });
-    if (renamed.ok()) return {};
+    if (renamed.ok()) {
+      if (sentinel.has_stay) (void)sync_directory(host, files, directory);  // not every file system can
+      return {};
+    }
     if (renamed.error != ENOENT) {
       (void)uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
       return files.error(Operation::rename, renamed.error, files.sentinel());
     }
   }
   return files.refusal(ErrorKind::interrupted, Operation::rename, files.sentinel());
+}
+
+/// Lets `change(sentinel, lock)` do what it likes under the stopper lock; it gets what holds of the sentinel, and the
+/// lock file.
+/// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
+template <typename H, typename Change>
+[[nodiscard]] Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
+                                            Milliseconds ttl, Change&& change) noexcept {
+  // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
+  ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
+  OpenStateFile<H> lock;
+  do {
+    // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
+    if (!lock.file.is_open()) {
+      if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::ensure, lock); !ok) return ok;
+      if (!lock.file.is_open()) return files.error(Operation::open, ENOENT, files.lock());
+    }
+    const auto locked = uninterrupted([&] { return host.files.try_lock(lock.file.get(), stopper_byte, 1); });
+    if (!locked.ok() && locked.error != EAGAIN) return files.error(Operation::lock, locked.error, files.lock());
+    const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
+    if (!named.ok() || named.value.id != lock.info.id) {
+      lock.file.reset();
+      continue;
+    }
+    if (locked.ok()) {
+      Sentinel sentinel;
+      const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
+      if (!intent) return intent.error();
+      return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
+    }
+  } while (wait.next(files.lock_path().c_str()));
+  return files.error(Operation::lock, ETIMEDOUT, files.lock());
+}
+
+/// Records that the server is to stay stopped, unless somebody has already done so: whose intent it is stays as it is.
+template <typename H>
+[[nodiscard]] Result<void> put_up_stay(H& host, const StateFiles& files, typename H::File directory, Milliseconds ttl,
+                                       const Stay& stay) noexcept {
+  return rewrite_sentinel(host, files, directory, ttl,
+                          [&](Sentinel& sentinel, const OpenStateFile<H>&) noexcept -> Result<void> {
+                            if (sentinel.has_stay) return {};
+                            sentinel.has_stay = true;
+                            sentinel.stay = stay;
+                            return publish_sentinel(host, files, directory, sentinel);
+                          });
+}
+
+/// Takes the intent to stay stopped out, for an explicit start that owns the directory. A stop in progress keeps its
+/// own entry. Returns: whether there was one; `taken` is what it said.
+template <typename H>
+[[nodiscard]] Result<bool> take_out_stay(H& host, const StateFiles& files, typename H::File directory, Milliseconds ttl,
+                                         Stay& taken) noexcept {
+  Sentinel sentinel;
+  const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
+  // What is no regular file says nothing, and is no reason not to start what somebody asked for.
+  if (!intent && intent.error().kind == ErrorKind::not_a_regular_file) return false;
+  if (!intent) return intent.error();
+  // Whoever puts one up from here on looks for an owner then, and finds us.
+  if (!intent->stay) return false;
+  bool has_taken = false;
+  const auto rewritten = rewrite_sentinel(host, files, directory, ttl,
+                                          [&](Sentinel& now, const OpenStateFile<H>&) noexcept -> Result<void> {
+                                            if (!now.has_stay) return {};
+                                            taken = now.stay;
+                                            has_taken = true;
+                                            now.has_stay = false;
+                                            return publish_sentinel(host, files, directory, now);
+                                          });
+  if (!rewritten) return rewritten.error();
+  // A power cut must not bring back what somebody has ended.
+  if (has_taken) (void)sync_directory(host, files, directory);
+  return has_taken;
 }
 
 }  // namespace detail
@@ -2689,14 +2878,16 @@ template <typename H>
 template <typename H>
 class StopRegistration {
  public:
+  /// `restarting`: tells automatic starters that we start the server again.
   StopRegistration(H& host, const StateFiles& files, typename H::File directory, const ProcessIdentity& target,
-                   Milliseconds ttl) noexcept
+                   Milliseconds ttl, bool restarting = false) noexcept
       : host_{&host}, files_{&files}, directory_{directory}, ttl_{ttl} {
     entry_.stopper = own_identity(host);
     entry_.origin = host.process.origin();
     entry_.nonce = host.process.random();
     entry_.target = target;
     entry_.ttl = ttl;
+    entry_.restarting = restarting;
   }
 
   /// Enters us, or renews our entry. `under_lock(bool first)` runs before anybody else can look: `first` tells whether
@@ -2704,7 +2895,12 @@ class StopRegistration {
   /// Errors: lock (ETIMEDOUT where another stopper keeps the sentinel locked), create, write, rename.
   template <typename UnderLock>
   [[nodiscard]] Result<void> enter(UnderLock&& under_lock) noexcept {
-    return rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+    return enter([](Sentinel&, const OpenLock&) noexcept {}, under_lock);
+  }
+  /// The same; `prepare(sentinel, lock)` may change the sentinel before it is published. Both live until this ends.
+  template <typename Prepare, typename UnderLock>
+  [[nodiscard]] Result<void> enter(Prepare&& prepare, UnderLock&& under_lock) noexcept {
+    return rewrite([&](Sentinel& sentinel, const OpenLock& lock) noexcept -> Result<void> {
       bool first = true;
       std::size_t own = sentinel.count;
       for (std::size_t at = 0; at < sentinel.count; ++at) {
@@ -2721,6 +2917,7 @@ class StopRegistration {
         entry_.monotonic_until = host_->clock.monotonic() + ttl_;
         sentinel.stoppers[own] = entry_;
       }
+      prepare(sentinel, lock);
       // Where no entry is free, those of the others keep the sentinel up; they were here first.
       if (auto published = detail::publish_sentinel(*host_, *files_, directory_, sentinel); !published) {
         return published;
@@ -2730,10 +2927,10 @@ class StopRegistration {
     });
   }
 
-  /// Takes our entry out, and the file away if nobody else is left in it. Where the directory was removed meanwhile,
+  /// Takes our entry out, and the file away if nothing else is left in it. Where the directory was removed meanwhile,
   /// nothing is left to do.
   [[nodiscard]] Result<void> leave() noexcept {
-    auto left = rewrite([&](Sentinel& sentinel) noexcept -> Result<void> {
+    auto left = rewrite([&](Sentinel& sentinel, const OpenLock&) noexcept -> Result<void> {
       std::size_t kept = 0;
       for (std::size_t at = 0; at < sentinel.count; ++at) {
         if (!is_mine(sentinel.stoppers[at])) sentinel.stoppers[kept++] = sentinel.stoppers[at];
@@ -2746,43 +2943,18 @@ class StopRegistration {
   }
 
  private:
+  using OpenLock = detail::OpenStateFile<H>;
+
+  template <typename Change>
+  [[nodiscard]] Result<void> rewrite(Change&& change) noexcept {
+    return detail::rewrite_sentinel(*host_, *files_, directory_, ttl_, change);
+  }
   [[nodiscard]] bool is_mine(const Stopper& other) const noexcept {
     return other.stopper == entry_.stopper && other.nonce == entry_.nonce && other.origin == entry_.origin;
   }
   [[nodiscard]] bool lives(const Stopper& other) noexcept {
     if (other.stopper.pid == 0 || !detail::is_visible_from(other.origin, entry_.origin)) return false;
     return detail::look_at(*host_, other.stopper).reason == Reason::start_matches;
-  }
-
-  template <typename Change>
-  Result<void> rewrite(Change&& change) noexcept {
-    using namespace detail;
-    // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
-    ChangeWait<H> wait{*host_, host_->clock.monotonic() + milliseconds(5000)};
-    OpenStateFile<H> lock;
-    do {
-      // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
-      if (!lock.file.is_open()) {
-        if (auto ok = open_state_file(*host_, *files_, directory_, files_->lock(), OpenMode::ensure, lock); !ok) {
-          return ok;
-        }
-        if (!lock.file.is_open()) return files_->error(Operation::open, ENOENT, files_->lock());
-      }
-      const auto locked = uninterrupted([&] { return host_->files.try_lock(lock.file.get(), stopper_byte, 1); });
-      if (!locked.ok() && locked.error != EAGAIN) return files_->error(Operation::lock, locked.error, files_->lock());
-      const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, files_->lock().c_str()); });
-      if (!named.ok() || named.value.id != lock.info.id) {
-        lock.file.reset();
-        continue;
-      }
-      if (locked.ok()) {
-        Sentinel sentinel;
-        const auto intent = evaluate_sentinel(*host_, *files_, directory_, ttl_, sentinel);
-        if (!intent) return intent.error();
-        return change(sentinel);  // closing the file drops the lock and wakes who waits for it
-      }
-    } while (wait.next(files_->lock_path().c_str()));
-    return files_->error(Operation::lock, ETIMEDOUT, files_->lock());
   }
 
   H* host_;
@@ -2799,8 +2971,9 @@ class StopRegistration {
 namespace genie::inline v0 {
 
 enum class ClaimMode : std::uint8_t {
-  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands
+  explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands, and ends `stop --stay`
   automatic,       ///< started on demand: refused while a stop sentinel stands
+  restart,         ///< by who has stopped it to start it again: refused only while somebody else's sentinel stands
 };
 
 struct ClaimOptions {
@@ -3329,6 +3502,18 @@ class Claimant {
       if (!stopping.has_value()) return stopping.error();
       return finish(ClaimOutcome::stopping);
     }
+    Stay taken;
+    bool has_taken = false;
+    // Whoever started an heir has already done that, or was not asked for by a person.
+    if (options_.mode == ClaimMode::explicit_start && !is_heir_) {
+      const auto out = take_out_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, taken);
+      if (!out.has_value()) {
+        fill_held();
+        (void)release_held(host_, files_, held_);
+        return out.error();
+      }
+      has_taken = *out;
+    }
     // First give up the starter's byte, then announce: who waits is woken by the announcement.
     record_.phase = options_.launching ? Phase::launching : (options_.starting ? Phase::starting : Phase::running);
     if (record_.phase == Phase::running) record_.failed = 0;
@@ -3340,6 +3525,8 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      // This start has failed, so the intent that it was to end stands on.
+      if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
       return announced.error();
     }
@@ -3355,13 +3542,7 @@ class Claimant {
   Result<void> make_durable() noexcept {
     const auto synced = uninterrupted([&] { return host_.files.sync(lock_.file.get()); });
     if (!synced.ok()) return files_.error(Operation::sync, synced.error, files_.lock());
-    const auto opened =
-        uninterrupted([&] { return host_.files.open(directory_.file.get(), ".", OpenMode::read, private_file); });
-    if (!opened.ok()) return files_.error(Operation::open, opened.error, Text{});
-    const ScopedFile<H> directory{host_, opened.value};
-    const auto named = uninterrupted([&] { return host_.files.sync(opened.value); });
-    if (!named.ok()) return files_.error(Operation::sync, named.error, Text{});
-    return {};
+    return sync_directory(host_, files_, directory_.file.get());
   }
 
   void fill_held() noexcept {
@@ -3394,14 +3575,14 @@ class Claimant {
   /// Asked before anything is touched, and again once we own the directory: a stopper writes its sentinel first and
   /// looks for an owner then, so that one of us sees the other.
   Result<bool> refused_by_sentinel(bool owner) noexcept {
-    if (options_.mode != ClaimMode::automatic) return false;
+    if (options_.mode == ClaimMode::explicit_start) return false;
     const auto intent = read_stop_intent(host_, files_, directory_.file.get(), options_.sentinel_ttl);
     if (!intent) return intent.error();
     report_.stop = *intent;
-    if (intent->standing) {
+    if (intent->standing && !(intent->restarting && options_.mode == ClaimMode::restart)) {
       report_.evidence = Evidence{};
-      report_.evidence.reason = Reason::stop_sentinel;
-      report_.evidence.recorded = intent->stopper;
+      report_.evidence.reason = intent->stay ? Reason::stay_intent : Reason::stop_sentinel;
+      report_.evidence.recorded = intent->stay ? intent->set_by : intent->stopper;
       return true;
     }
     if (owner && intent->leftover) {
@@ -3950,8 +4131,8 @@ template <typename H>
     const bool is_socket = endpoint.kind == EndpointKind::unix_socket;
     if (is_socket) {
       const PathText path = socket_path(files, endpoint.value);
-      constexpr std::size_t platforms = H::Filesystem::socket_path_limit;
-      constexpr std::size_t limit = platforms < EndpointText::capacity() ? platforms : EndpointText::capacity();
+      constexpr std::size_t limit = H::Filesystem::socket_path_limit;
+      static_assert(limit <= EndpointText::capacity(), "the record has room for every path");
       if (path.overflowed() || path.size() > limit) return refused(ErrorKind::socket_path_too_long, path, limit);
     } else if (endpoint.value.size() > EndpointText::capacity()) {
       return refused(ErrorKind::endpoint_text_too_long, endpoint.value, EndpointText::capacity());
@@ -4623,7 +4804,7 @@ template <typename H>
       break;
   }
   const bool meant = report.stop.target.pid == 0 || report.stop.target == report.owner;
-  if (report.is_live() && report.stop.standing && meant) report.state = ServerState::stopping;
+  if (report.is_live() && report.stop.is_in_progress() && meant) report.state = ServerState::stopping;
   return report;
 }
 
@@ -4740,6 +4921,13 @@ struct StopOptions {
   Milliseconds kill_wait{5'000};                     ///< how long to wait for a killed process to be gone
   Milliseconds settle{1'000};                        ///< how long to wait for a claim in progress to name its owner
   Milliseconds sentinel_ttl = default_sentinel_ttl;  ///< renewed for as long as the stop takes
+  /// Records, before anything else and whatever becomes of the stop, that nothing is to start by itself until somebody
+  /// asks for a start. Creates the directory where it is absent.
+  bool stay = false;
+  bool restarting = false;  ///< tells automatic starters that the caller starts the server again
+  bool orphans = false;     ///< stops everybody who inherited the lock from its owner, too
+  bool cgroup = false;     ///< the server has a cgroup of its own: ends what is left in it, too. Refused if it has none
+  ProcessIdentity only{};  ///< stops nobody else than this owner; PID 0: whoever it is
 };
 
 enum class StopOutcome : std::uint8_t {
@@ -4750,6 +4938,8 @@ enum class StopOutcome : std::uint8_t {
   already_ended,  ///< it ended before it was signalled
   refused,        ///< nobody was signalled, because nobody could be told from a stranger: see `evidence`
   still_alive,    ///< it was killed, and is not gone yet
+  another,        ///< nobody was signalled, because the owner is not the one that was to be stopped: see `successor`
+  orphans_left,   ///< nobody was signalled: owner and command are gone, `holders` still hold the lock. See `orphans`
 };
 
 /// What was done, and to whom.
@@ -4761,7 +4951,12 @@ struct StopReceipt {
   bool sent_terminate = false;  ///< by this call
   bool joined = false;          ///< another stop had asked the target before; this one waited with it
   bool sent_kill = false;
-  bool killed_group = false;  ///< members of the process group that the target led were left, and were killed
+  bool killed_group = false;   ///< members of the process group that the target led were left, and were killed
+  bool killed_cgroup = false;  ///< the same of its cgroup
+  bool spared_cgroup =
+      false;                  ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
+  bool has_left = false;      ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
+  bool stays = false;         ///< for certain, nothing starts by itself until somebody asks for a start
   int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
   int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
   Milliseconds took;          ///< from the call to the target's end
@@ -4771,9 +4966,16 @@ struct StopReceipt {
       holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
                                  ///< `refused` because the target runs elsewhere: who holds it, as seen from here
   std::size_t holder_count = 0;
+  NamedProcess left[holder_capacity];  ///< where `has_left`: those of them that can be seen
+  std::size_t left_count = 0;
 };
 
 namespace detail {
+
+/// For a stop after which nothing more is to be done.
+struct NothingMore {
+  void operator()(const StopReceipt&) const noexcept {}
+};
 
 template <typename H>
 class StopRun {
@@ -4785,23 +4987,34 @@ class StopRun {
   }
   StopRun(const StopRun&) = delete;
   StopRun& operator=(const StopRun&) = delete;
-  ~StopRun() { forget_targets(); }
+  ~StopRun() {
+    forget_targets();
+    if (has_cgroup_) host_.process.close_cgroup(cgroup_);
+  }
 
-  [[nodiscard]] Result<StopReceipt> run() noexcept {
+  template <typename BeforeLeaving>
+  [[nodiscard]] Result<StopReceipt> run(BeforeLeaving&& before_leaving) noexcept {
     began_ = host_.clock.monotonic();
-    if (auto ok = open_state_directory(host_, files_, false, directory_); !ok) {
-      if (ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
+    if (auto ok = open_state_directory(host_, files_, options_.stay, directory_); !ok) {
+      if (!options_.stay && ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
       return ok.error();
     }
+    // Before anybody is looked for: of an explicit start and us, one sees the other.
+    if (options_.stay) record_stay();
     bool has_target = false;
     if (auto ok = find_target(has_target); !ok) return ok.error();
-    if (!has_target) return receipt_;
-    if (auto ok = stop_targets(); !ok) return ok.error();
+    if (has_target && options_.cgroup) find_cgroup(has_target);
+    if (!has_target) {
+      if (options_.stay) confirm_stay();
+      return receipt_;
+    }
+    if (auto ok = stop_targets(before_leaving); !ok) return ok.error();
     return receipt_;
   }
 
  private:
   using Handle = typename H::ProcessProbe::Handle;
+  using Cgroup = typename H::ProcessProbe::Cgroup;
 
   struct Target {
     ProcessIdentity identity;
@@ -4812,6 +5025,54 @@ class StopRun {
 
   [[nodiscard]] static bool is_elsewhere(const OwnerView& owner) noexcept {
     return owner.evidence.whereabouts != Whereabouts::here;
+  }
+  void record_stay() noexcept {
+    stay_.setter = own_identity(host_);
+    stay_.origin = host_.process.origin();
+    stay_.user = host_.process.user();
+    stay_.since = host_.clock.wall();
+    const auto recorded = put_up_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, stay_);
+    receipt_.stays = recorded.has_value();
+    if (!recorded) note_sentinel_error(recorded.error());
+  }
+  /// Where nobody was stopped: an explicit start that has come and gone since may have taken the intent out.
+  void confirm_stay() noexcept {
+    const auto confirmed =
+        rewrite_sentinel(host_, files_, directory_.file.get(), options_.sentinel_ttl,
+                         [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept -> Result<void> {
+                           if (restore_stay(sentinel)) {
+                             if (auto ok = publish_sentinel(host_, files_, directory_.file.get(), sentinel); !ok)
+                               return ok;
+                             if (auto ok = yield_stay(sentinel, lock); !ok) return ok;
+                           }
+                           receipt_.stays = sentinel.has_stay;
+                           return {};
+                         });
+    if (confirmed) return;
+    receipt_.stays = false;
+    note_sentinel_error(confirmed.error());
+  }
+  /// An explicit start may have taken the intent out since we recorded it, and then it is what we stop, or is gone.
+  /// Returns: whether the intent was missing.
+  bool restore_stay(Sentinel& sentinel) noexcept {
+    if (!options_.stay || sentinel.has_stay) return false;
+    sentinel.has_stay = true;
+    sentinel.stay = stay_;
+    return true;
+  }
+  /// Takes out again what was put up again, if there is somebody besides our target who may have looked for it before.
+  /// Whoever claims from here on finds it. Requires: the stopper lock.
+  Result<void> yield_stay(Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept {
+    const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
+    if (!view) return view.error();
+    const bool is_somebody_elses = view->standing == LockStanding::claiming ||
+                                   (view->standing == LockStanding::owned && view->record.owner != receipt_.target);
+    if (!is_somebody_elses) return {};
+    sentinel.has_stay = false;
+    return publish_sentinel(host_, files_, directory_.file.get(), sentinel);
+  }
+  void note_sentinel_error(const Error& error) noexcept {
+    receipt_.sentinel_error = error.code != 0 ? error.code : EIO;
   }
 
   /// Sets the receipt and no target where there is nobody to signal.
@@ -4832,7 +5093,17 @@ class StopRun {
         receipt_.outcome = StopOutcome::refused;
         return {};
       }
-      return by_lock ? choose_by_lock(found, has_target) : choose_by_record(found, has_target);
+      if (!by_lock) return choose_by_record(found, has_target);
+      const auto chosen = choose_by_lock(found, has_target);
+      // Workers that end together with their server look like orphans for a moment.
+      if (chosen && receipt_.outcome == StopOutcome::orphans_left && wait.next(files_.lock_path().c_str())) {
+        StopReceipt anew;
+        anew.stays = receipt_.stays;
+        anew.sentinel_error = receipt_.sentinel_error;
+        receipt_ = anew;
+        continue;
+      }
+      return chosen;
     }
   }
 
@@ -4840,6 +5111,15 @@ class StopRun {
   static bool has_heir(const OwnerView& lock) noexcept {
     return lock.evidence.reason == Reason::handing_over && lock.record.heir.pid != 0 &&
            lock.evidence.recorded == lock.record.heir;
+  }
+  [[nodiscard]] bool is_wanted(const ProcessIdentity& owner) const noexcept {
+    return options_.only.pid == 0 || owner == options_.only;
+  }
+  void leave_alone(const ProcessIdentity& owner) noexcept {
+    receipt_.outcome = StopOutcome::another;
+    receipt_.target = options_.only;
+    receipt_.server = ProcessIdentity{};
+    receipt_.successor = owner;
   }
 
   Result<void> choose_by_lock(const FoundOwner<H>& found, bool& has_target) noexcept {
@@ -4858,13 +5138,12 @@ class StopRun {
       receipt_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, receipt_.holders, holder_capacity);
       return {};
     }
-    if (found.lock.standing == LockStanding::orphaned) {
-      receipt_.was_orphaned = true;
-      if (auto ok = pin_orphans(found.lock); !ok) return ok;
-      has_target = target_count_ > 0 || found.lock.holder_count > 0;
-      if (!has_target) receipt_.outcome = StopOutcome::refused;
+    const ProcessIdentity owner = receipt_.target;
+    if (!is_wanted(owner)) {
+      leave_alone(owner);
       return {};
     }
+    if (found.lock.standing == LockStanding::orphaned) return choose_orphans(found.lock, has_target);
     const bool is_shifted = found.lock.evidence.reason == Reason::lock_held_start_shifted;
     if (auto ok = pin_owner(receipt_.target, is_shifted, has_target); !ok || !has_target) return ok;
     primary_count_ = target_count_;
@@ -4873,6 +5152,21 @@ class StopRun {
       (void)pin(record.server, false);
     }
     return {};
+  }
+
+  /// The recorded command is the server, whoever holds the lock; others are stopped on request only.
+  Result<void> choose_orphans(const OwnerView& lock, bool& has_target) noexcept {
+    receipt_.was_orphaned = true;
+    if (auto ok = pin_orphans(lock); !ok) return ok;
+    has_target = target_count_ > 0 || (options_.orphans && lock.holder_count > 0);
+    if (has_target) return {};
+    receipt_.outcome = options_.orphans ? StopOutcome::refused : StopOutcome::orphans_left;
+    note_holders(lock);
+    return {};
+  }
+  void note_holders(const OwnerView& lock) noexcept {
+    receipt_.holder_count = lock.holder_count;
+    for (std::size_t at = 0; at < lock.holder_count; ++at) receipt_.holders[at] = lock.holders[at];
   }
 
   Result<void> choose_by_record(const FoundOwner<H>& found, bool& has_target) noexcept {
@@ -4885,6 +5179,10 @@ class StopRun {
       case RecordStanding::dead:
       case RecordStanding::alive: break;
     }
+    if (!is_wanted(view.record.owner)) {
+      if (view.standing == RecordStanding::alive) leave_alone(view.record.owner);
+      return {};
+    }
     if (auto ok = check_trust(host_, files_, directory_.info, view.info, files_.record()); !ok) return ok;
     if (view.standing == RecordStanding::dead) {
       return clean_up();
@@ -4894,14 +5192,17 @@ class StopRun {
     return {};
   }
 
-  /// Everybody who inherited a dead owner's lock, its guarded command among them.
+  /// A dead owner's guarded command, and on request everybody else who inherited its lock.
   Result<void> pin_orphans(const OwnerView& lock) noexcept {
     forget_targets();
-    for (std::size_t at = 0; at < lock.holder_count; ++at) {
+    if (receipt_.server.pid != 0) {
+      const auto pinned = pin(receipt_.server, false);
+      if (!pinned.has_value()) return pinned.error();
+    }
+    for (std::size_t at = 0; options_.orphans && at < lock.holder_count; ++at) {
       const auto pinned = pin({lock.holders[at].pid, lock.holders[at].start}, false);
       if (!pinned.has_value()) return pinned.error();
     }
-    if (lock.has_record && lock.record.server.pid != 0) (void)pin(lock.record.server, false);
     primary_count_ = target_count_;
     return {};
   }
@@ -4947,31 +5248,71 @@ class StopRun {
     return true;
   }
 
+  /// Sets the receipt, and no target, where the cgroup is not only the server's.
+  void find_cgroup(bool& has_target) noexcept {
+    if (target_count_ == 0) return;
+    const Target& target = targets_[0];
+    const auto opened = uninterrupted([&] { return host_.process.open_cgroup(target.identity.pid); });
+    if (opened.ok()) {
+      cgroup_ = opened.value;
+      has_cgroup_ = true;
+    }
+    // Only of a process that has not ended by now was that the cgroup; else it may be that of its PID's next user.
+    const auto ended = uninterrupted([&] { return host_.process.wait(target.handle, Milliseconds{}); });
+    int error = opened.error;
+    if (error == 0) error = ended.value ? ESRCH : ended.error;
+    if (error == 0) return;
+    has_target = false;
+    receipt_.outcome = StopOutcome::refused;
+    const bool is_shared = error == EBUSY || error == EDEADLK;
+    receipt_.evidence = Evidence{};
+    receipt_.evidence.reason = is_shared ? Reason::cgroup_not_own : Reason::cgroup_unusable;
+    receipt_.evidence.recorded = target.identity;
+    receipt_.evidence.observed.error = error;
+  }
+
   void forget_targets() noexcept {
     for (std::size_t at = 0; at < target_count_; ++at) host_.process.close(targets_[at].handle);
     target_count_ = 0;
     primary_count_ = 0;
   }
 
-  Result<void> stop_targets() noexcept {
+  template <typename BeforeLeaving>
+  Result<void> stop_targets(BeforeLeaving& before_leaving) noexcept {
     for (std::size_t at = 0; at < target_count_; ++at) {
       // The first process of our own PID namespace takes us with it, and then nobody clears the sentinel.
       if (is_protected(targets_[at])) options_.sentinel_ttl = shortest_ttl;
     }
-    StopRegistration<H> registration{host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl};
+    StopRegistration<H> registration{
+        host_, files_, directory_.file.get(), receipt_.target, options_.sentinel_ttl, options_.restarting};
     registration_ = &registration;
     SysResult<void> signalled;
+    Result<void> yielded;
+    Sentinel* entries = nullptr;
+    const OpenStateFile<H>* locked = nullptr;
+    bool is_restored = false;
+    const auto prepare = [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept {
+      entries = &sentinel;
+      locked = &lock;
+      is_restored = restore_stay(sentinel);
+    };
     // The sentinel stands before the first signal, and both happen before another stopper can look.
-    const auto entered = registration.enter([&](bool first) noexcept {
+    const auto entered = registration.enter(prepare, [&](bool first) noexcept {
+      if (is_restored) yielded = yield_stay(*entries, *locked);
+      receipt_.stays = entries->has_stay;
       // Orphans are others than the owner that an earlier stop of the same target has asked.
       const bool asks = first || receipt_.was_orphaned;
       receipt_.joined = !asks;
       if (asks) signalled = terminate(0, primary_count_);
     });
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
-    if (!entered) {
+    if (entered) {
+      receipt_.sentinel_error = 0;
+      if (!yielded) note_sentinel_error(yielded.error());
+    } else {
       // A full disk, or a stopper that was suspended, must not keep the server running.
-      receipt_.sentinel_error = entered.error().code != 0 ? entered.error().code : EIO;
+      note_sentinel_error(entered.error());
+      receipt_.stays = false;
       signalled = terminate(0, primary_count_);
     }
     Result<void> result;
@@ -4979,6 +5320,13 @@ class StopRun {
       result = files_.error(Operation::signal, signalled.error, files_.lock());
     } else {
       result = end_and_clean_up();
+    }
+    if constexpr (!std::same_as<BeforeLeaving, const NothingMore>) {
+      if (result && receipt_.outcome != StopOutcome::still_alive) {
+        renew_at_ = host_.clock.monotonic();  // for as long as possible
+        renew();
+        before_leaving(static_cast<const StopReceipt&>(receipt_));
+      }
     }
     const auto left = registration.leave();
     registration_ = nullptr;
@@ -4996,7 +5344,7 @@ class StopRun {
         return {};
       }
       if (receipt_.outcome == StopOutcome::still_alive) return {};
-      if (!receipt_.was_orphaned || receipt_.holder_count == 0) return {};
+      if (!options_.orphans || receipt_.holder_count == 0) return {};
       OwnerView view;
       view.holder_count = receipt_.holder_count;
       for (std::size_t at = 0; at < view.holder_count; ++at) view.holders[at] = receipt_.holders[at];
@@ -5036,9 +5384,10 @@ class StopRun {
       if (at >= primary_count_) {
         if (auto ok = end_server(at, deadline); !ok) return ok;
       }
-      if (auto ok = end_group(targets_[at], deadline); !ok) return ok;
+      end_group(targets_[at], deadline);
     }
     if (auto ok = wait_for_the_killed(); !ok) return ok;
+    if (has_cgroup_) end_cgroup(deadline);
     if (receipt_.outcome == StopOutcome::still_alive) return {};
     if (receipt_.sent_kill) {
       receipt_.outcome = StopOutcome::killed;
@@ -5080,7 +5429,7 @@ class StopRun {
   void renew() noexcept {
     if (host_.clock.monotonic() < renew_at_) return;
     const auto renewed = registration_->enter([](bool) noexcept {});
-    if (!renewed) receipt_.sentinel_error = renewed.error().code != 0 ? renewed.error().code : EIO;
+    if (!renewed) note_sentinel_error(renewed.error());
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
   }
 
@@ -5111,24 +5460,81 @@ class StopRun {
     return {};
   }
 
-  /// What is left of the group that the target led. The kernel does not tell when a group is empty, so this polls; it
-  /// runs only where a leader left members behind.
-  Result<void> end_group(Target& target, Milliseconds deadline) noexcept {
-    if (!target.leads_group || !target.ended) return {};
-    const auto lives = [&]() noexcept { return host_.process.group_lives(target.handle, target.identity.pid); };
-    const auto send = [&](Signal signal) noexcept {
-      return uninterrupted([&] { return host_.process.signal_group(target.handle, target.identity.pid, signal); });
-    };
-    if (!lives() || !send(Signal::terminate).ok()) return {};
+  /// What is left of the group that the target led.
+  void end_group(const Target& target, Milliseconds deadline) noexcept {
+    if (!target.leads_group || !target.ended) return;
+    const Pid pid = target.identity.pid;
+    const bool killed = end_members(
+        deadline, [&]() noexcept { return host_.process.group_lives(target.handle, pid); },
+        [&](Signal signal) noexcept { return host_.process.signal_group(target.handle, pid, signal); },
+        [&](NamedProcess* out, std::size_t count) noexcept {
+          return host_.process.group_members(target.handle, pid, out, count);
+        });
+    receipt_.killed_group = killed || receipt_.killed_group;
+  }
+
+  void end_cgroup(Milliseconds deadline) noexcept {
+    const bool killed = end_members(
+        deadline, [&]() noexcept { return host_.process.cgroup_lives(cgroup_); },
+        [&](Signal signal) noexcept -> SysResult<void> {
+          receipt_.spared_cgroup = is_succeeded();
+          if (receipt_.spared_cgroup) return {ESRCH};  // nobody who is ours for sure
+          return host_.process.signal_cgroup(cgroup_, signal);
+        },
+        [&](NamedProcess* out, std::size_t count) noexcept {
+          return host_.process.cgroup_members(cgroup_, out, count);
+        });
+    receipt_.killed_cgroup = killed || receipt_.killed_cgroup;
+  }
+
+  /// Asks those that a target has left to end, kills them after the grace, and names those that are left nevertheless.
+  /// Returns: whether they were killed.
+  template <typename Live, typename Send, typename Tell>
+  bool end_members(Milliseconds deadline, const Live& live, const Send& send, const Tell& tell) noexcept {
+    if (!live()) return false;
+    const auto asked = uninterrupted([&] { return send(Signal::terminate); });
+    if (asked.error == ESRCH) return false;
+    bool killed = false;
+    if (asked.ok()) {
+      if (!outlive(live, deadline)) return false;
+      const auto sent = uninterrupted([&] { return send(Signal::kill); });
+      if (sent.error == ESRCH) return false;
+      killed = sent.ok();
+      if (killed && !outlive(live, host_.clock.monotonic() + options_.kill_wait)) return true;
+    }
+    receipt_.has_left = true;
+    NamedProcess* const out = receipt_.left + receipt_.left_count;
+    receipt_.left_count += tell(out, holder_capacity - receipt_.left_count);
+    return killed;
+  }
+  /// The kernel does not tell when a group is empty, so this polls; it runs only where a target left members behind.
+  template <typename Live>
+  bool outlive(const Live& live, Milliseconds deadline) noexcept {
     Milliseconds pause{1};
-    while (host_.clock.monotonic() < deadline) {
+    while (live()) {
+      if (host_.clock.monotonic() >= deadline) return true;
       host_.clock.sleep(pause);
-      if (!lives()) return {};
       renew();
       if (pause.count() < 50) pause = Milliseconds{pause.count() * 2};
     }
-    receipt_.killed_group = send(Signal::kill).ok() || receipt_.killed_group;
-    return {};
+    return false;
+  }
+
+  /// Whether anybody else has claimed the directory since, or that can't be told. A service manager, for example,
+  /// starts the next server in the same cgroup.
+  bool is_succeeded() noexcept {
+    ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
+    do {
+      OpenStateFile<H> lock;
+      if (!open_state_file(host_, files_, directory_.file.get(), files_.lock(), OpenMode::read, lock)) return true;
+      if (!lock.file.is_open()) return false;
+      const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
+      if (!view) return true;
+      if (view->standing == LockStanding::free || view->standing == LockStanding::orphaned) return false;
+      if (view->standing == LockStanding::owned) return view->record.owner != receipt_.target;
+      // Another stop cleans up, or somebody is about to claim.
+    } while (wait.next(files_.lock_path().c_str()));
+    return true;
   }
 
   /// Removes what the dead owner left, if nobody else owns the directory by now.
@@ -5167,8 +5573,7 @@ class StopRun {
           receipt_.successor = view->record.owner;  // it has come and gone, and these are its orphans
           return {};
         }
-        receipt_.holder_count = view->holder_count;
-        for (std::size_t at = 0; at < view->holder_count; ++at) receipt_.holders[at] = view->holders[at];
+        note_holders(*view);
       }
     } while (wait.next(files_.lock_path().c_str()));
     return {};
@@ -5200,7 +5605,10 @@ class StopRun {
   Target targets_[target_capacity];
   std::size_t target_count_ = 0;
   std::size_t primary_count_ = 0;  ///< those that are asked first; the others are a dead owner's guarded command
+  Cgroup cgroup_{};
+  bool has_cgroup_ = false;
   Milliseconds began_;
+  Stay stay_;
   StopReceipt receipt_;
 };
 
@@ -5208,12 +5616,21 @@ class StopRun {
 
 /// Stops whoever owns the directory when it is called.
 /// Effects: the sentinel stands while this works. Only processes whose identity was checked after they were pinned are
-/// signalled. What the dead owner left is removed, unless somebody else owns the directory by then.
+/// signalled, and members of a group or cgroup that such a one leads or has to itself. What the dead owner left is
+/// removed, unless somebody else owns the directory by then. `before_leaving(receipt)` runs once the target has ended
+/// and what it left was removed, while the sentinel still stands for at least its TTL: what it claims explicitly,
+/// nobody claims on demand before it. It does not run where there was nobody to end; it must not throw.
 /// Returns: a receipt. "Nothing is running" and "cannot be told" are outcomes.
 /// Errors: any policy call, with its errno; a directory or record that others may write.
+template <typename H, typename BeforeLeaving>
+[[nodiscard]] Result<StopReceipt> stop(H& host, const StateFiles& files, const StopOptions& options,
+                                       BeforeLeaving&& before_leaving) noexcept {
+  return detail::StopRun<H>{host, files, options}.run(before_leaving);
+}
 template <typename H>
 [[nodiscard]] Result<StopReceipt> stop(H& host, const StateFiles& files, const StopOptions& options = {}) noexcept {
-  return detail::StopRun<H>{host, files, options}.run();
+  constexpr detail::NothingMore nothing_more{};
+  return detail::StopRun<H>{host, files, options}.run(nothing_more);
 }
 
 }  // namespace genie::inline v0
@@ -5594,6 +6011,122 @@ class LinuxFilesystem {
 
 #include <signal.h>
 
+// Control groups, version 2: where the unified hierarchy is, which of its directories a process is in, who else is, and
+// how all of them are ended. Source: `cgroups(7)`, the kernel's Documentation/admin-guide/cgroup-v2.rst.
+#ifndef GENIE_LINUX_CGROUP_HPP
+#define GENIE_LINUX_CGROUP_HPP
+
+#include <sys/vfs.h>
+
+namespace genie::inline v0::linux_detail {
+
+/// As /proc tells it: from the root of the reader's cgroup namespace, beginning with '/'.
+using CgroupPath = FixedText<4095>;
+
+/// Returns: 0, or errno; EOPNOTSUPP where the process is in no unified hierarchy, EXDEV where its cgroup has no path
+/// that we could follow.
+[[nodiscard]] inline int read_cgroup_path(Pid pid, CgroupPath& path) noexcept {
+  FixedText<64> file{"/proc/"};
+  file.append_number(static_cast<std::uint64_t>(pid)).append("/cgroup");
+  FixedText<8192> content;
+  if (const auto count = read_small_file(file.c_str(), content); !count.ok()) return count.error;
+  if (content.size() == content.capacity()) return ENAMETOOLONG;
+  for (Text rest = content; !rest.empty();) {
+    const Text line = take_line(rest);
+    if (!line.starts_with("0::")) continue;
+    path = CgroupPath{line.after(3)};
+    const bool is_out_of_sight = Text{path}.starts_with("/..") || Text{path}.ends_with(" (deleted)");
+    return path.overflowed() || is_out_of_sight ? EXDEV : 0;
+  }
+  return EOPNOTSUPP;
+}
+
+/// Whether `inner` is `outer` or below it.
+[[nodiscard]] constexpr bool lies_in(Text inner, Text outer) noexcept {
+  if (outer == Text{"/"} || inner == outer) return true;
+  return inner.starts_with(outer) && inner[outer.size()] == '/';
+}
+
+/// Returns: a descriptor of the directory; EOPNOTSUPP where no unified hierarchy is mounted at its usual places.
+[[nodiscard]] inline SysResult<int> open_cgroup_directory(const CgroupPath& path) noexcept {
+  constexpr long cgroup2 = 0x63677270;  // CGROUP2_SUPER_MAGIC
+  constexpr const char* places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+  constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  int error = EOPNOTSUPP;
+  for (const char* const place : places) {
+    const ScopedDescriptor root{::open(place, flags)};
+    if (!root.is_open()) {
+      if (errno != ENOENT) error = errno;
+      continue;
+    }
+    struct ::statfs info{};
+    if (::fstatfs(root.get(), &info) != 0 || info.f_type != cgroup2) continue;
+    const int directory = ::openat(root.get(), path.c_str() + 1, flags);
+    return {directory, directory < 0 ? errno : 0};
+  }
+  return SysResult<int>::failure(error);
+}
+
+/// Calls `visit(Pid)` for each process in the cgroup and in those below it; with 0 for one that has no number here.
+template <typename Visit>
+[[nodiscard]] SysResult<void> for_each_in_cgroup(int directory, Visit&& visit, int levels = 16) noexcept {
+  {
+    const ScopedDescriptor members{::openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
+    if (!members.is_open()) return SysResult<void>::failure(errno);
+    std::int64_t number = 0;
+    char buffer[1024];
+    for (ssize_t count = 1; count > 0;) {
+      count = ::read(members.get(), buffer, sizeof buffer);
+      if (count < 0) return SysResult<void>::failure(errno);
+      for (ssize_t at = 0; at < count; ++at) {
+        if (buffer[at] == '\n') {
+          visit(Pid{number});
+          number = 0;
+        } else {
+          number = number * 10 + (buffer[at] - '0');
+        }
+      }
+    }
+  }
+  if (levels == 0) return SysResult<void>::failure(ELOOP);
+  const ScopedDescriptor entries{::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!entries.is_open()) return SysResult<void>::failure(errno);
+  SysResult<void> result;
+  const auto listed = for_each_entry(entries.get(), [&](Text name) noexcept {
+    const ScopedDescriptor below{::openat(directory, name.data(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+    const int error = below.is_open() ? for_each_in_cgroup(below.get(), visit, levels - 1).error : errno;
+    // A file of this one, or one that was removed meanwhile.
+    if (error != 0 && error != ENOTDIR && error != ENOENT && error != ENODEV) result.error = error;
+  });
+  return listed.ok() ? result : listed;
+}
+
+/// Returns: 0, or errno.
+[[nodiscard]] inline int kill_cgroup(int directory) noexcept {
+  const ScopedDescriptor file{::openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC)};
+  return file.is_open() && ::write(file.get(), "1", 1) == 1 ? 0 : errno;
+}
+
+/// Whether any process in the cgroup or below it has not ended; also where that can't be seen.
+[[nodiscard]] inline bool is_populated(int directory) noexcept {
+  const ScopedDescriptor file{::openat(directory, "cgroup.events", O_RDONLY | O_CLOEXEC)};
+  FixedText<256> content;
+  const ssize_t count = file.is_open() ? ::read(file.get(), content.data(), content.capacity()) : -1;
+  if (count < 0) return errno != ENOENT && errno != ENODEV;
+  content.resize(static_cast<std::size_t>(count));
+  for (Text rest = content; !rest.empty();) {
+    if (take_line(rest) == Text{"populated 0"}) return false;
+  }
+  return true;
+}
+
+}  // namespace genie::inline v0::linux_detail
+
+#endif  // GENIE_LINUX_CGROUP_HPP
+// What Linux tells of one process in a line of /proc.
+#ifndef GENIE_LINUX_PROCESS_STAT_HPP
+#define GENIE_LINUX_PROCESS_STAT_HPP
+
 namespace genie::inline v0 {
 
 /// What `/proc/PID/stat` says, as far as genie asks. Source: `proc_pid_stat(5)`.
@@ -5639,6 +6172,44 @@ struct LinuxProcessStat {
   return true;
 }
 
+namespace linux_detail {
+
+/// The file below task/ costs the same however many threads there are. Returns: 0, or errno.
+[[nodiscard]] inline int read_stat(Pid pid, LinuxProcessStat& stat) noexcept {
+  FixedText<64> path{"/proc/"};
+  path.append_number(static_cast<std::uint64_t>(pid)).append("/task/");
+  path.append_number(static_cast<std::uint64_t>(pid)).append("/stat");
+  FixedText<1024> line;
+  const auto count = read_small_file(path.c_str(), line);
+  if (!count.ok()) return count.error;
+  return parse_process_stat(line, stat) ? 0 : EBADMSG;
+}
+
+/// Whether `error` says that a process, or what the kernel kept of it, is gone.
+[[nodiscard]] constexpr bool says_gone(int error) noexcept {
+  return error == ENOENT || error == ESRCH || error == ENODEV;
+}
+
+/// The process as people are told of it.
+[[nodiscard]] inline NamedProcess named_process(Pid pid, const StartToken& start) noexcept {
+  NamedProcess process;
+  process.pid = pid;
+  process.start = start;
+  FixedText<64> path{"/proc/"};
+  path.append_number(static_cast<std::uint64_t>(pid)).append("/comm");
+  FixedText<64> command;
+  if (read_small_file(path.c_str(), command).ok()) process.name.append(trimmed(command));
+  return process;
+}
+
+}  // namespace linux_detail
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_LINUX_PROCESS_STAT_HPP
+
+namespace genie::inline v0 {
+
 /// Whether `/proc/PID/status` gives more than one number of the process: then that /proc belongs to a PID namespace
 /// above the process's own. Kernels before 4.1 don't say. Source: `proc_pid_status(5)`, NSpid.
 [[nodiscard]] constexpr bool is_seen_from_above(Text status) noexcept {
@@ -5661,6 +6232,9 @@ class LinuxProcessProbe {
   struct Handle {
     int descriptor = -1;
   };
+  struct Cgroup {
+    int directory = -1;
+  };
 
   /// Source: `getpid(2)`.
   [[nodiscard]] Pid self() noexcept { return ::getpid(); }
@@ -5676,7 +6250,7 @@ class LinuxProcessProbe {
     int proc_error = ENOENT;
     if (proc_is_ours_) {
       LinuxProcessStat stat;
-      proc_error = read_stat(pid, stat);
+      proc_error = linux_detail::read_stat(pid, stat);
       if (proc_error == 0) {
         seen.zombie = has_ended(stat);
         seen.liveness = seen.zombie ? Liveness::gone : Liveness::alive;
@@ -5760,18 +6334,103 @@ class LinuxProcessProbe {
     if (asked.error == EINVAL && ::kill(-static_cast<pid_t>(pid), 0) != 0) asked.error = errno;
     if (asked.error == ESRCH) return false;
     learn_origin();
-    if (!proc_is_ours_) return asked.ok();
-    const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!proc.is_open()) return asked.ok();
+    if (!proc_is_ours_) return true;
     bool lives = false;
-    (void)linux_detail::for_each_entry(proc.get(), [&](Text name) noexcept {
-      std::uint64_t member = 0;
-      LinuxProcessStat stat;
-      if (lives || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), member)) return;
-      if (read_stat(static_cast<Pid>(member), stat) != 0) return;
-      lives = stat.group == static_cast<std::uint64_t>(pid) && !has_ended(stat);
+    const auto listed = for_each_in_group(pid, [&](Pid, const StartToken&) noexcept {
+      lives = true;
+      return false;
     });
-    return lives;
+    return lives || !listed.ok();
+  }
+  /// Source: `proc_pid_stat(5)`.
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (count == 0 || !group_lives(handle, pid)) return 0;
+    (void)for_each_in_group(pid, [&](Pid member, const StartToken& start) noexcept {
+      out[found++] = linux_detail::named_process(member, start);
+      return found < count;
+    });
+    return found;
+  }
+
+  /// Its own is one in which nobody is who was there before it, so that what else is in it was started by it or by
+  /// those that it started. The path that /proc tells is believed only where the process is found there: it may be told
+  /// as another cgroup namespace sees it. Source: `cgroups(7)`, `cgroup_namespaces(7)`.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid pid) noexcept {
+    using namespace linux_detail;
+    if (pid <= 0 || pid > pid_limit) return SysResult<Cgroup>::failure(EINVAL);
+    learn_origin();
+    if (!proc_is_ours_) return SysResult<Cgroup>::failure(EOPNOTSUPP);
+    LinuxProcessStat leader;
+    int error = linux_detail::read_stat(pid, leader);
+    CgroupPath path;
+    CgroupPath own;
+    if (error == 0) error = read_cgroup_path(pid, path);
+    if (error == 0) error = read_cgroup_path(self(), own);
+    if (error != 0) return SysResult<Cgroup>::failure(says_gone(error) ? ESRCH : error);
+    if (lies_in(own, path)) return SysResult<Cgroup>::failure(EDEADLK);
+    const auto opened = open_cgroup_directory(path);
+    if (!opened.ok()) return SysResult<Cgroup>::failure(opened.error);
+    bool is_in_it = false;
+    bool is_its_own = true;
+    const auto listed = for_each_in_cgroup(opened.value, [&](Pid member) noexcept {
+      LinuxProcessStat stat;
+      const int unseen = member == 0 ? EPERM : linux_detail::read_stat(member, stat);
+      if (member == pid) {
+        is_in_it = true;
+      } else if (!says_gone(unseen) && (unseen != 0 || stat.start.value < leader.start.value)) {
+        is_its_own = false;
+      }
+    });
+    error = listed.error;
+    if (error == 0 && !is_in_it) error = EXDEV;
+    if (error == 0 && !is_its_own) error = EBUSY;
+    // Older kernels have no such file.
+    if (error == 0 && ::faccessat(opened.value, "cgroup.kill", W_OK, AT_EACCESS) != 0) {
+      error = errno == ENOENT ? EOPNOTSUPP : errno;
+    }
+    if (error == 0) return {Cgroup{opened.value}, 0};
+    ::close(opened.value);
+    return SysResult<Cgroup>::failure(error);
+  }
+
+  /// Source: `cgroups(7)`, cgroup.kill (Linux 5.14); `pidfd_send_signal(2)`.
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup& cgroup, Signal signal) noexcept {
+    if (signal == Signal::kill) {
+      const int error = linux_detail::kill_cgroup(cgroup.directory);
+      return {linux_detail::says_gone(error) ? ESRCH : error};
+    }
+    SysResult<void> result = SysResult<void>::failure(ESRCH);
+    (void)linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+      const auto opened = open(member);
+      if (!opened.ok()) return;
+      // Whoever has the number still is in it, so it was in it when it was pinned, or has ended since.
+      bool is_still_there = false;
+      (void)linux_detail::for_each_in_cgroup(
+          cgroup.directory, [&](Pid again) noexcept { is_still_there = is_still_there || again == member; });
+      if (is_still_there && member != self()) {
+        const auto sent = this->signal(opened.value, signal);
+        if (sent.ok() || (!result.ok() && sent.error != ESRCH)) result = sent;
+      }
+      close(opened.value);
+    });
+    return result;
+  }
+
+  /// Source: `cgroups(7)`, cgroup.events.
+  [[nodiscard]] bool cgroup_lives(const Cgroup& cgroup) noexcept {
+    return linux_detail::is_populated(cgroup.directory);
+  }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup& cgroup, NamedProcess* out, std::size_t count) noexcept {
+    std::size_t found = 0;
+    (void)linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+      if (member != 0 && found < count) out[found++] = linux_detail::named_process(member, look(member).start);
+    });
+    return found;
+  }
+  void close_cgroup(const Cgroup& cgroup) noexcept {
+    if (cgroup.directory >= 0) ::close(cgroup.directory);
   }
 
   /// A pidfd becomes readable when its process ends. Source: `pidfd_open(2)`, `poll(2)`.
@@ -5819,14 +6478,7 @@ class LinuxProcessProbe {
       const StartToken start = look(static_cast<Pid>(pid)).start;
       // Asked again: if its PID was reused meanwhile, this start is a stranger's.
       if (!holds_lock(static_cast<Pid>(pid), file, offset)) return;
-      LockHolder& holder = out[found++];
-      holder = LockHolder{};
-      holder.pid = static_cast<Pid>(pid);
-      holder.start = start;
-      FixedText<64> path{"/proc/"};
-      path.append(name).append("/comm");
-      FixedText<64> command;
-      if (linux_detail::read_small_file(path.c_str(), command).ok()) holder.name.append(trimmed(command));
+      out[found++] = linux_detail::named_process(static_cast<Pid>(pid), start);
     });
     return found;
   }
@@ -5856,15 +6508,21 @@ class LinuxProcessProbe {
     return result == 0 ? SysResult<void>{} : SysResult<void>::failure(errno);
   }
 
-  /// The file below task/ costs the same however many threads there are. Returns: 0, or errno.
-  static int read_stat(Pid pid, LinuxProcessStat& stat) noexcept {
-    FixedText<64> path{"/proc/"};
-    path.append_number(static_cast<std::uint64_t>(pid)).append("/task/");
-    path.append_number(static_cast<std::uint64_t>(pid)).append("/stat");
-    FixedText<1024> line;
-    const auto count = linux_detail::read_small_file(path.c_str(), line);
-    if (!count.ok()) return count.error;
-    return parse_process_stat(line, stat) ? 0 : EBADMSG;
+  /// Calls `visit(pid, start)` for each member of the group that runs, or may: whose state cannot be read.
+  template <typename Visit>
+  static SysResult<void> for_each_in_group(Pid group, Visit&& visit) noexcept {
+    const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!proc.is_open()) return SysResult<void>::failure(errno);
+    bool goes_on = true;
+    return linux_detail::for_each_entry(proc.get(), [&](Text name) noexcept {
+      std::uint64_t member = 0;
+      if (!goes_on || !parse_decimal(name, static_cast<std::uint64_t>(pid_limit), member)) return;
+      LinuxProcessStat stat;
+      const bool is_known = linux_detail::read_stat(static_cast<Pid>(member), stat) == 0;
+      if (is_known && (stat.group != static_cast<std::uint64_t>(group) || has_ended(stat))) return;
+      if (!is_known && ::getpgid(static_cast<pid_t>(member)) != static_cast<pid_t>(group)) return;
+      goes_on = visit(static_cast<Pid>(member), stat.start);
+    });
   }
 
   void learn_origin() noexcept {
@@ -6074,6 +6732,11 @@ class ServeGuard {
   }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }
+  /// The same; `before_leaving(receipt)` may claim the directory before anybody can on demand.
+  template <typename BeforeLeaving>
+  Result<StopReceipt> stop(const StopOptions& options, BeforeLeaving&& before_leaving) noexcept {
+    return genie::stop(host_, files_, options, before_leaving);
+  }
 
   [[nodiscard]] const StateFiles& files() const noexcept { return files_; }
   [[nodiscard]] Host& host() noexcept { return host_; }

@@ -24,7 +24,7 @@ inline constexpr std::uint64_t is_stopper = 1U << 11U;
 inline constexpr std::uint64_t saw_endpoint = 1U << 12U;  ///< a live one, of the owner whose PID is in `pid_of`
 inline constexpr std::uint64_t saw_stale = 1U << 13U;     ///< the same, said to be of a dead one
 inline constexpr std::uint64_t has_socket = 1U << 14U;    ///< at `socket_path`, of the inode number in `pid_of`
-inline constexpr std::uint64_t did_stay = 1U << 15U;  ///< a stop says: it stays stopped
+inline constexpr std::uint64_t did_stay = 1U << 15U;      ///< a stop says: it stays stopped
 inline constexpr unsigned generation_shift = 16;          ///< 8 bits
 inline constexpr unsigned pid_shift = 32;                 ///< 16 bits
 

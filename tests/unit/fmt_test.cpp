@@ -400,10 +400,9 @@ TEST_CASE("a date is that of the calendar", "[fmt]") {
 TEST_CASE("what keeps from claiming or stopping comes with what to do about it", "[fmt]") {
   // These end a claim or a stop without an outcome that speaks for itself.
   const std::set<Reason> refusals{
-      Reason::handing_over,           Reason::claim_in_progress,    Reason::empty_record,
-      Reason::lock_record_unreadable, Reason::lock_held_unverified, Reason::lock_held_elsewhere,
-      Reason::record_pinned,          Reason::start_unknown,        Reason::liveness_unknown,
-      Reason::cgroup_not_own,         Reason::cgroup_unusable};
+      Reason::handing_over,         Reason::claim_in_progress,   Reason::empty_record,   Reason::lock_record_unreadable,
+      Reason::lock_held_unverified, Reason::lock_held_elsewhere, Reason::record_pinned,  Reason::start_unknown,
+      Reason::liveness_unknown,     Reason::cgroup_not_own,      Reason::cgroup_unusable};
   each_enumerator<Reason>([&](Reason reason, std::string_view name) {
     CAPTURE(std::string{name});
     const std::string_view advice = genie::advice(evidence_of(reason));

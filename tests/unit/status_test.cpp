@@ -338,7 +338,7 @@ TEST_CASE("looking takes few calls where there is nothing to look at", "[status]
     (void)crashed_owner(machine);
     CHECK(asker.status()->state == ServerState::stale);
     std::size_t looks = 0;
-    for (const std::string& call : asking.calls().log()) looks += call == "open serve.pid" ? 1 : 0;
+    for (const std::string& call : asking.calls().log()) looks += call == "open serve.pid" ? 1U : 0U;
     CHECK(looks == 1);
   }
 }

@@ -1,11 +1,12 @@
 // The processes of a simulated machine, and the process-probe policy as one of them.
 //
-// Models: PIDs used again on request, start tokens, users, PID namespaces side by side, process groups, cgroups, zombies,
-// stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, every signal
+// Models: PIDs used again on request, start tokens, users, PID namespaces side by side, process groups, cgroups,
+// zombies, stopped processes, a hidden /proc, what a process does when signalled, pinned handles, reboots, every signal
 // delivered, descent: orphans are adopted, by an ancestor that wants them or by init.
 //
 // Does not model: threads, a namespace that sees into another, the init of a namespace as a parent (0 is seen there),
-// capabilities other than "user 0 may signal everybody", cgroups that are removed, what a process does by itself (a test's hooks do it).
+// capabilities other than "user 0 may signal everybody", cgroups that are removed, what a process does by itself (a
+// test's hooks do it).
 #ifndef GENIE_TESTING_FAKE_PROCESSES_HPP
 #define GENIE_TESTING_FAKE_PROCESSES_HPP
 
