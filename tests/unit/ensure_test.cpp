@@ -730,3 +730,157 @@ TEST_CASE("what its starter says of a server counts until it speaks for itself",
     CHECK(world.status().version == genie::VersionText{"1.3.0"});
   }
 }
+
+TEST_CASE("a newer client replaces an older server once, and an older client never replaces a newer one",
+          "[ensure][F26]") {
+  World world;
+  const auto ensure_as = [&](const char* version) {
+    EnsureOptions options;
+    options.version = version;
+    options.upgrade = genie::UpgradePolicy::replace_older;
+    const auto report = world.ensure(world.machine.spawn(), options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::running);
+    return *report;
+  };
+  const EnsureReport first = ensure_as("1.2.0");
+  CHECK(first.has_started);
+  const EnsureReport upgraded = ensure_as("1.10.0");
+  CHECK(upgraded.has_started);
+  CHECK(upgraded.replaced == first.owner);
+  CHECK(upgraded.replaced_version == genie::VersionText{"1.2.0"});
+  CHECK(upgraded.version == genie::VersionText{"1.10.0"});
+  CHECK(upgraded.generation > first.generation);
+  CHECK_FALSE(world.servers[0]->contender.is_alive());
+  // In a loop, everybody ends up with the newest, which goes on.
+  for (const char* version : {"1.2.0", "1.10.0", "1.9.9", "1.10.0-rc.1", "", "nightly", "1.10"}) {
+    CAPTURE(std::string{version});
+    const EnsureReport again = ensure_as(version);
+    CHECK(again.owner == upgraded.owner);
+    CHECK(again.replaced.pid == 0);
+    CHECK_FALSE(again.has_started);
+  }
+  CHECK(world.servers.size() == 2);
+  CHECK_FALSE(world.machine.disk.exists(sentinel_path));
+  // Who does not ask for it, uses what runs.
+  EnsureOptions options;
+  options.version = "2.0.0";
+  CHECK(world.ensure(options)->owner == upgraded.owner);
+}
+
+TEST_CASE("while a server is replaced, starts on demand wait, and get the new one", "[ensure][F26]") {
+  World world;
+  EnsureOptions options;
+  options.version = "1";
+  REQUIRE(world.ensure(options)->has_started);
+  world.server().contender.process.me().reaction.terminate_takes = Milliseconds{200};
+  const Contender replacer = world.machine.spawn();
+  bool has_asked = false;
+  options.version = "2";
+  options.upgrade = genie::UpgradePolicy::replace_older;
+  world.server().contender.process.me().reaction.on_signal = [&](genie::Signal) {
+    has_asked = true;
+    // Whoever only looks is told; a plain start on demand is refused by its claim, and ensure waits.
+    CHECK(guard_of(world.machine.spawn()).claim({.mode = ClaimMode::automatic})->outcome ==
+          genie::ClaimOutcome::stopping);
+    EnsureOptions impatient;
+    impatient.deadline = Milliseconds{50};
+    const auto late = world.ensure(world.machine.spawn(), impatient);
+    CHECK(late->outcome == EnsureOutcome::stopping);
+    CHECK(late->stop.restarting);
+  };
+  const auto report = world.ensure(replacer, options);
+  REQUIRE(report);
+  CHECK(has_asked);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->replaced.pid != 0);
+  CHECK(world.servers.size() == 2);
+}
+
+TEST_CASE("a server that can't be replaced is used, or whoever has come instead", "[ensure][F26]") {
+  World world;
+  EnsureOptions options;
+  options.version = "1";
+  REQUIRE(world.ensure(options)->has_started);
+  const genie::ProcessIdentity older = world.server().contender.identity;
+  options.version = "2";
+  options.upgrade = genie::UpgradePolicy::replace_older;
+  const Contender client = world.machine.spawn();
+  SECTION("it survives being killed") {
+    world.server().contender.process.me().reaction.ignores_terminate = true;
+    world.server().contender.process.me().reaction.kill_takes = Milliseconds{60'000};
+    options.stop_grace = Milliseconds{100};
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == older);
+    CHECK(report->replaced.pid == 0);
+  }
+  SECTION("it can't be signalled") {
+    client.calls().fail(Call::signal, EPERM);
+    const auto report = world.ensure(client, options);
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == EPERM);
+    CHECK(world.status().owner == older);
+  }
+  SECTION("somebody wants it to stay stopped meanwhile: nothing is started") {
+    world.server().contender.process.me().reaction.terminate_takes = Milliseconds{200};
+    world.server().contender.process.me().reaction.on_signal = [&](genie::Signal) {
+      world.machine.time.after(Milliseconds{10},
+                               [&] { CHECK(guard_of(world.machine.spawn()).stop({.stay = true})->stays); });
+    };
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::stopping);
+    CHECK(report->stop.stay);
+    CHECK(world.servers.size() == 1);
+  }
+  SECTION("it has gone when it is to be stopped") {
+    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::open_process && world.servers.size() == 1) world.kill_server();
+    };
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+  }
+  SECTION("another one has come in its place") {
+    const Contender other = world.machine.spawn();
+    Guard others = guard_of(other);
+    bool has_come = false;
+    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      // The second look, which is the stop's.
+      if (event.call != Call::open_directory || has_come || client.calls().count(Call::open_directory) != 2) return;
+      has_come = true;
+      world.kill_server();
+      CHECK(others.claim()->owned());
+    };
+    const auto report = world.ensure(client, options);
+    CHECK(has_come);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == other.identity);
+  }
+}
+
+TEST_CASE(
+    "an intent to stay stopped refuses starts on demand, and ends with an explicit one, not with a server's claim",
+    "[ensure]") {
+  World world;
+  REQUIRE(guard_of(world.machine.spawn()).stop({.stay = true}));
+  const auto automatic = world.ensure();
+  CHECK(automatic->outcome == EnsureOutcome::stopping);
+  CHECK(automatic->stop.stay);
+  const auto by_hand = world.ensure(explicitly());
+  CHECK(by_hand->outcome == EnsureOutcome::running);
+  CHECK_FALSE(world.machine.disk.exists(sentinel_path));
+  world.kill_server();
+  // Put up while a server boots that was started on demand: that server's claim is no explicit start.
+  world.program([&](Server& server) {
+    genie::StopOptions options;
+    options.stay = true;
+    options.settle = Milliseconds{1};
+    options.only = {1, genie::known_start(1)};  // only the intent
+    CHECK(guard_of(world.machine.spawn()).stop(options));
+    CHECK(server.guard.claim()->adopted);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.machine.disk.exists(sentinel_path));
+  CHECK(world.status().stop.stay);
+}
