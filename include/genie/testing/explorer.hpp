@@ -7,6 +7,11 @@
 //   exploration.oracles = {{"one owner", Oracle::When::state, [](const Situation& now) { … }}};
 //   const ExplorationReport report = explore(exploration);
 //
+// A program with a `path` begins where another one has launched it by that path:
+//
+//   exploration.programs.push_back({"server", [](Actor& me) { … me.filesystem().inherited() … }, 3});
+//   exploration.programs.back().path = "/usr/bin/server";
+//
 // A state is the machine, how far each program is, and what has gone wrong so far. States are reached breadth-first, so
 // that the first violation found has a shortest trace. A program is deterministic given the answers to its calls: what
 // it calls next after a history of answers is learned by running it once, and kept in a decision tree. What a call
