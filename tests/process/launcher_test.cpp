@@ -165,6 +165,12 @@ struct Stage {
   return seen.liveness == Liveness::gone || seen.start != identity.start;
 }
 
+/// Never to a group, nor to everybody, whatever a test has come to take for a PID.
+void send(Pid pid, int signal) {
+  if (pid <= 1) FAIL("nobody to signal");
+  ::kill(static_cast<pid_t>(pid), signal);
+}
+
 /// What tests/process/launched says of itself.
 using Report = std::multimap<std::string, std::string>;
 
@@ -631,7 +637,7 @@ struct Starter {
   ~Starter() {
     process.end();
     for (const Pid pid : {desk->pid.load(), desk->bystander.load()}) {
-      if (pid > 0) ::kill(static_cast<pid_t>(pid), SIGKILL);
+      if (pid > 1) send(pid, SIGKILL);
     }
     Orphanage::await_all();
   }
@@ -691,7 +697,7 @@ TEST_CASE("a starter that becomes another program has forgotten what it launched
   if (lets_go) {
     eventually([&] { return stage.has("runs"); });
     CHECK(probe.look(pid->load()).liveness == Liveness::alive);
-    ::kill(static_cast<pid_t>(pid->load()), SIGKILL);
+    send(pid->load(), SIGKILL);
   } else {
     eventually([&] { return probe.look(pid->load()).liveness == Liveness::gone; });
     CHECK_FALSE(stage.has("runs"));
@@ -731,7 +737,7 @@ TEST_CASE("whoever reads what the starter prints sees its end, though the server
   CHECK(starter.wait() == 0);
   const ProcessIdentity server = identity_of(static_cast<pid_t>(pid->load()));
   CHECK_FALSE(is_gone(server));
-  ::kill(static_cast<pid_t>(server.pid), SIGKILL);
+  send(server.pid, SIGKILL);
   Orphanage::await_all();
 }
 
@@ -761,7 +767,7 @@ TEST_CASE("a starter that lives on is not disturbed by its server, nor keeps its
     REQUIRE(is_childless());
     REQUIRE(open_descriptors() == before);
     REQUIRE_FALSE(is_gone(server));
-    ::kill(static_cast<pid_t>(server.pid), SIGTERM);
+    send(server.pid, SIGTERM);
     eventually([&] { return is_gone(server); });
     REQUIRE(is_childless());
     REQUIRE(told_of_children == 0);
@@ -788,10 +794,10 @@ TEST_CASE("an attendant that hangs does not keep the starter", "[process][launch
   Launched launched{Plan{{"stay", stage.path("runs")}}, stage.lock};
   launched.let_go();
   const ProcessIdentity server = launched.identity();
-  ::kill(launched.attendant(), SIGSTOP);
+  send(launched.attendant(), SIGSTOP);
   launched.close();
   CHECK_FALSE(is_gone(server));
-  ::kill(static_cast<pid_t>(server.pid), SIGKILL);
+  send(server.pid, SIGKILL);
   Orphanage::await_all();
 }
 
@@ -801,7 +807,7 @@ TEST_CASE("without the attendant, who was not let go ends, and who was let go go
   LinuxFilesystem::Watch none;
   const auto kill_attendant = [](Launched& launched) {
     const ProcessIdentity attendant = identity_of(launched.attendant());
-    ::kill(static_cast<pid_t>(attendant.pid), SIGKILL);
+    send(attendant.pid, SIGKILL);
     eventually([&] { return is_gone(attendant); });
   };
   {
@@ -884,7 +890,7 @@ TEST_CASE("signals that come again and again do not end the wait for an end", "[
     struct ::sigaction action{};
     action.sa_handler = [](int) {
       disturbances = disturbances + 1;
-      if (disturbances == 100) ::kill(disturber, SIGKILL);
+      if (disturbances == 100 && disturber > 1) ::kill(disturber, SIGKILL);
     };
     ::sigaction(SIGUSR1, &action, nullptr);
     Launched launched{Plan{{"disturb", std::to_string(::getpid())}}, stage.lock};
@@ -977,7 +983,7 @@ void end_attendant_once_ready(int) {
   (void)genie::linux_detail::for_each_entry(list, [&](genie::Text name) {
     std::uint64_t pid = 0;
     if (!genie::parse_decimal(name, INT32_MAX, pid)) return;
-    if (probe.look(static_cast<Pid>(pid)).parent == ::getpid()) ::kill(static_cast<pid_t>(pid), SIGKILL);
+    if (probe.look(static_cast<Pid>(pid)).parent == ::getpid()) send(static_cast<Pid>(pid), SIGKILL);
   });
   ::close(list);
   siginfo_t info{};

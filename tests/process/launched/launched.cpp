@@ -106,11 +106,9 @@ int main(int count, char** arguments) {
     }
     write_file(argument, std::to_string(child));
     stay();
-  } else if (task == "disturb") {  // PID: signals it again and again
-    for (;;) {
-      ::kill(std::atoi(argument.c_str()), SIGUSR1);
-      ::sched_yield();
-    }
+  } else if (task == "disturb") {  // PID: signals it again and again, as long as it is there
+    const pid_t target = std::atoi(argument.c_str());
+    while (target > 1 && ::kill(target, SIGUSR1) == 0) ::sched_yield();
   } else {
     return 2;
   }
