@@ -1,9 +1,10 @@
 // Explores genie's own protocol: every interleaving, crash, failure and accident that each scenario's budget allows.
 //
-//   genie_explore [--jobs N] [--nightly] [--check FILE] [--list] [SCENARIO…]
+//   genie_explore [--jobs N] [--nightly] [--limit MINUTES] [--check FILE] [--list] [SCENARIO…]
 //
-// Prints a table in Markdown; with --check, compares its counts with those that FILE publishes. Exits with 1 if an
-// oracle is violated, with the shortest schedule that does it, or if a count has changed.
+// Prints a table in Markdown; with --check, compares its counts with those that FILE publishes. With --limit, begins no
+// further scenario after that time, and says how many it has explored. Exits with 1 if an oracle is violated, with the
+// shortest schedule that does it, or if a count has changed.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -241,12 +242,15 @@ struct Running {
   std::chrono::steady_clock::time_point began;
 };
 
-std::vector<Row> run_all(const std::vector<Scenario>& scenarios, std::size_t jobs) {
+/// Returns: a row for each scenario that was begun before `limit`.
+std::vector<Row> run_all(const std::vector<Scenario>& scenarios, std::size_t jobs,
+                         std::chrono::steady_clock::time_point limit) {
   std::vector<Row> rows(scenarios.size());
   std::map<pid_t, Running> running;
   std::size_t next = 0;
-  while (next < scenarios.size() || !running.empty()) {
-    while (next < scenarios.size() && running.size() < jobs) {
+  const auto may_begin = [&] { return next < rows.size() && std::chrono::steady_clock::now() < limit; };
+  while (may_begin() || !running.empty()) {
+    while (may_begin() && running.size() < jobs) {
       char path[] = "/tmp/genie_explore.XXXXXX";
       const int file = mkstemp(path);
       if (file < 0) std::abort();
@@ -274,6 +278,7 @@ std::vector<Row> run_all(const std::vector<Scenario>& scenarios, std::size_t job
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - done.began).count();
     std::fprintf(stderr, "%7.2f s  %s", took, row.text.substr(0, row.text.find('\n') + 1).c_str());
   }
+  rows.resize(next);
   return rows;
 }
 
@@ -283,6 +288,7 @@ int main(int count, char** arguments) {
   std::size_t jobs = 2;
   bool nightly = false;
   bool lists = false;
+  auto limit = std::chrono::steady_clock::time_point::max();
   std::string published;
   std::vector<std::string> wanted;
   for (int at = 1; at < count; ++at) {
@@ -293,10 +299,13 @@ int main(int count, char** arguments) {
       lists = true;
     } else if (argument == "--jobs" && at + 1 < count) {
       jobs = static_cast<std::size_t>(std::strtoul(arguments[++at], nullptr, 10));
+    } else if (argument == "--limit" && at + 1 < count) {
+      limit = std::chrono::steady_clock::now() + std::chrono::minutes{std::strtol(arguments[++at], nullptr, 10)};
     } else if (argument == "--check" && at + 1 < count) {
       published = arguments[++at];
     } else if (argument[0] == '-') {
-      std::fprintf(stderr, "usage: %s [--jobs N] [--nightly] [--check FILE] [--list] [SCENARIO...]\n", arguments[0]);
+      std::fprintf(stderr, "usage: %s [--jobs N] [--nightly] [--limit MINUTES] [--check FILE] [--list] [SCENARIO...]\n",
+                   arguments[0]);
       return 2;
     } else {
       wanted.push_back(argument);
@@ -314,7 +323,7 @@ int main(int count, char** arguments) {
   }
 
   const auto began = std::chrono::steady_clock::now();
-  const std::vector<Row> rows = run_all(scenarios, jobs);
+  const std::vector<Row> rows = run_all(scenarios, jobs, limit);
   std::printf("| scenario | states | schedules | longest | wrecks recovered |\n|---|---:|---:|---:|---:|\n");
   std::uint64_t states = 0;
   int bad = 0;
@@ -341,6 +350,7 @@ int main(int count, char** arguments) {
     }
   }
   const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  std::printf("%zu scenarios, %s states, %d bad, %.0f s\n", rows.size(), thousands(states).c_str(), bad, took);
+  if (rows.size() < scenarios.size()) std::printf("%zu of ", rows.size());
+  std::printf("%zu scenarios, %s states, %d bad, %.0f s\n", scenarios.size(), thousands(states).c_str(), bad, took);
   return bad == 0 ? 0 : 1;
 }

@@ -129,3 +129,19 @@ TEST_CASE("a record whose process cannot be seen is left alone, and the report s
   CHECK(report->owner == older.identity);
   CHECK(report->evidence.reason == Reason::liveness_unknown);
 }
+
+TEST_CASE("a record of the claimant itself that nobody has locked is stale", "[judge][claim]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  const Contender fresh = machine.spawn();
+  machine.disk.write_file(record_path, text_of(fresh.identity));
+  const auto began = machine.time.monotonic;
+  Guard guard = guard_of(fresh);
+  CHECK(guard.status()->state == genie::ServerState::stale);
+  CHECK(guard.status()->evidence.reason == Reason::own_leftover);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->taken_over.reason == Reason::own_leftover);
+  CHECK(machine.time.monotonic == began);
+}

@@ -648,3 +648,26 @@ TEST_CASE("an owner in another PID namespace is named with both namespaces", "[o
   CHECK(report->evidence.recorded_namespace == 77);
   CHECK(report->evidence.own_namespace == genie::testing::ProcessTable::host_namespace);
 }
+
+TEST_CASE("an owner that has not announced itself yet is starting, and one that cannot be seen is running",
+          "[owner][status][F17]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  ServerState state = ServerState::starting;
+  Reason reason = Reason::claim_in_progress;
+  SECTION("not announced") {
+    rewrite(machine, [](LockRecord& record) { record.phase = Phase::claiming; });
+  }
+  SECTION("not to be seen") {
+    owner.process.me().visibility = Visibility::hidden;
+    state = ServerState::running;
+    reason = Reason::lock_held_unverified;
+  }
+  const auto report = guard_of(machine.spawn()).status();
+  REQUIRE(report);
+  CHECK(report->state == state);
+  CHECK(report->evidence.reason == reason);
+  CHECK(report->owner == owner.identity);
+}

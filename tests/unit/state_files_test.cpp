@@ -152,6 +152,7 @@ TEST_CASE("a directory that is empty, too long or holds a NUL is refused", "[sta
     REQUIRE(!checked);
     CHECK(checked.error().kind == row.kind);
     CHECK(checked.error().code == row.code);
+    CHECK(string(checked.error().path).substr(0, 4) == row.directory.substr(0, 4));
   }
   // The longest directory with the longest names leaves no path cut.
   const StateFiles files{longest, long_name, long_name};

@@ -423,3 +423,16 @@ TEST_CASE("a port that cannot be published is an error that says why, and the ea
   CHECK(strangers(machine).empty());
   CHECK(*guard_of(machine.spawn()).port() == 4711);
 }
+
+TEST_CASE("what keeps the short question from an answer is told", "[status][F16]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  const Contender asking = machine.spawn();
+  asking.calls().fail(Call::read_at, EIO);
+  const auto running = guard_of(asking).running();
+  REQUIRE_FALSE(running.has_value());
+  CHECK(running.error().kind == genie::ErrorKind::system);
+  CHECK(running.error().operation == genie::Operation::read);
+  CHECK(running.error().code == EIO);
+  CHECK(running.error().path == genie::Text{lock_path});
+}
