@@ -42,6 +42,7 @@ struct Words {
   std::string file_mode_mask;
   std::vector<std::string> environment;
   bool clear_environment = false;
+  bool replaces_older = false;
   BootStepWords boot;
   bool is_awaiting_end = false;
   bool is_awaiting_readiness = true;
@@ -99,6 +100,8 @@ void add_launching(CLI::App& app, Words& words) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  app.add_flag("--replace-older", words.replaces_older,
+               "stop a server whose --server-version is older than this one, and start anew; never a newer one");
   app.add_flag("--clear-env", words.clear_environment, "nothing of the caller's environment");
 }
 
@@ -123,6 +126,7 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   if (!words.file_mode_mask.empty()) request.file_mode_mask = parse_file_mode_mask(words.file_mode_mask);
   request.environment = words.environment;
   request.clear_environment = words.clear_environment;
+  if (words.replaces_older) request.upgrade = UpgradePolicy::replace_older;
   request.build = words.build;
   request.version = words.version;
   request.grace = *parse_span(words.grace);
@@ -137,7 +141,11 @@ int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
 }
 
 int in_background(const ServeRequest& request) { return tell(start_in_background(request)); }
-int in_background_anew(const ServeRequest& request) { return tell(restart(request)); }
+int in_background_anew(const ServeRequest& request) {
+  ServeRequest anew = request;
+  anew.upgrade = UpgradePolicy::replace_running;
+  return tell(start_in_background(anew));
+}
 
 /// Whoever started us without standard streams gets nothing to read and nothing to see, and none of our files in their
 /// place.
@@ -176,7 +184,7 @@ int run(int argc, char** argv) {
   wait->add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
   add_boot_step(*boot, words.boot);
-  for (CLI::App* stopping : {stop, restart})
+  for (CLI::App* stopping : {stop, start, ensure, restart})
     stopping->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
         ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
         ->capture_default_str();

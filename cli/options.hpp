@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "genie/ensure.hpp"
 #include "genie/serve_guard.hpp"
 
 namespace genie::cli {
@@ -89,8 +90,9 @@ struct ServeRequest {
   std::optional<std::uint32_t> file_mode_mask;  ///< none: the caller's
   std::vector<std::string> environment;         ///< `NAME=VALUE`, beside or instead of the caller's
   bool clear_environment = false;
-  std::string build;                        ///< what is told of the server
-  std::string version;                      ///< the same, to be compared
+  std::string build;    ///< what is told of the server
+  std::string version;  ///< the same, to be compared
+  UpgradePolicy upgrade = UpgradePolicy::use_running;
   std::chrono::milliseconds grace{10'000};  ///< how long what is replaced may take to end
 };
 

@@ -155,6 +155,8 @@ Ending start_in_background(ServeRequest request) {
   // The supervisor has the command end in time, and says why; only a supervisor that hangs itself needs more.
   options.stall = Milliseconds{request.ready_timeout} + seconds(10);
   if (request.deadline.count() > 0) options.deadline = request.deadline;
+  options.upgrade = request.upgrade;
+  options.stop_grace = request.grace;
   options.build = request.build;
   options.version = request.version;
   Progress progress{request.place.name, guard.host().clock};
@@ -163,18 +165,6 @@ Ending start_in_background(ServeRequest request) {
   progress.finish();
   if (!report) return ending_of(report.error());
   return ending_of(request.place, *report);
-}
-
-Ending restart(const ServeRequest& request) {
-  StopOptions options;
-  options.grace = request.grace;
-  const auto receipt = request.place.guard().stop(options);
-  if (!receipt) return ending_of(receipt.error());
-  if (receipt->outcome == StopOutcome::refused || receipt->outcome == StopOutcome::still_alive) {
-    return {receipt->outcome == StopOutcome::refused ? exit_try_again : exit_failure,
-            fmt::format("{} {}", request.place.name, *receipt)};
-  }
-  return start_in_background(request);
 }
 
 }  // namespace genie::cli

@@ -10,9 +10,6 @@ namespace genie::cli {
 /// Returns as soon as the server is ready, has failed, or may not be started.
 [[nodiscard]] Ending start_in_background(ServeRequest request);
 
-/// Stops what runs, keeps starts on demand out meanwhile, and starts anew.
-[[nodiscard]] Ending restart(const ServeRequest& request);
-
 }  // namespace genie::cli
 
 #endif  // GENIE_CLI_START_HPP

@@ -890,8 +890,9 @@ namespace genie::inline v0 {
 
 /// What to do with a server that runs, and is not of the version that the caller would start.
 enum class UpgradePolicy : std::uint8_t {
-  use_running,    ///< use it
-  replace_older,  ///< stop an older one, once in a call, and start anew; a newer one, or of no known version, is used
+  use_running,      ///< use it
+  replace_older,    ///< stop an older one, once in a call, and start anew; a newer one, or of no known version, is used
+  replace_running,  ///< stop whatever runs or is being started, once in a call, and start anew
 };
 
 struct EnsureOptions {
@@ -923,7 +924,7 @@ struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call
   bool has_joined = false;   ///< waited for somebody else's start
-  ProcessIdentity replaced;  ///< an older server that this call has stopped; PID 0: none
+  ProcessIdentity replaced;  ///< the server that this call has stopped; PID 0: none
   VersionText replaced_version;
   ProcessIdentity owner;
   ProcessIdentity server;  ///< the command that the owner guards, where there is one
@@ -1054,7 +1055,9 @@ class Ensurer {
       // What is left is an intent to stay stopped, which this start ends, or of somebody who is dead.
     }
     switch (lock.standing) {
-      case LockStanding::owned: return lock.record.phase == Phase::running ? use() : join(view);
+      case LockStanding::owned:
+        if (is_to_be_replaced(lock.record.phase)) return replace(report_.owner);
+        return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
         // A claim takes microseconds, a start as long as it takes.
         return lock.evidence.reason == Reason::handing_over ? join(view) : outlast(EnsureOutcome::contended);
@@ -1066,7 +1069,8 @@ class Ensurer {
     }
     unsettled_since_ = never;
     switch (view.found.record.standing) {
-      case RecordStanding::alive: return use();
+      case RecordStanding::alive:
+        return is_to_be_replaced(Phase::running) ? replace(report_.owner) : finish(EnsureOutcome::running);
       case RecordStanding::unsure: return finish(EnsureOutcome::contended);
       case RecordStanding::absent:
       case RecordStanding::dead:
@@ -1117,14 +1121,19 @@ class Ensurer {
     return true;
   }
 
-  Result<Step> use() noexcept {
-    const bool is_older = options_.upgrade == UpgradePolicy::replace_older && !has_replaced_ &&
-                          compare_versions(report_.version, options_.version) == VersionOrder::older;
-    return is_older ? replace(report_.owner) : finish(EnsureOutcome::running);
+  [[nodiscard]] bool is_to_be_replaced(Phase phase) const noexcept {
+    if (has_replaced_) return false;
+    switch (options_.upgrade) {
+      case UpgradePolicy::use_running: break;
+      case UpgradePolicy::replace_older:
+        return phase == Phase::running && compare_versions(report_.version, options_.version) == VersionOrder::older;
+      case UpgradePolicy::replace_running: return true;
+    }
+    return false;
   }
 
-  /// Stops an older server, and claims the directory before anybody who starts on demand may. Once in a call: where an
-  /// older client was faster, its server is used.
+  /// Stops the server that runs, and claims the directory before anybody who starts on demand may. Once in a call:
+  /// where an older client was faster, its server is used.
   Result<Step> replace(const ProcessIdentity& older) noexcept {
     has_replaced_ = true;
     StopOptions stopping;

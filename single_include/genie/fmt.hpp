@@ -639,9 +639,13 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
     switch (report.outcome) {
       case EnsureOutcome::running:
         out = fmt::format_to(out, "{}", report.has_started || report.has_joined ? "started" : "already running");
-        return genie::fmt_detail::format_owner(out, pid, report.evidence.whereabouts);
+        out = genie::fmt_detail::format_owner(out, pid, report.evidence.whereabouts);
+        if (report.replaced.pid == 0) return out;
+        out = fmt::format_to(out, ", in place of PID {}", report.replaced.pid);
+        return report.replaced_version.empty() ? out
+                                               : fmt::format_to(out, " (version {})", report.replaced_version.c_str());
       case EnsureOutcome::self: return fmt::format_to(out, "is what this runs in (PID {}): nothing was started", pid);
-      case EnsureOutcome::stopping: return fmt::format_to(out, "is shutting down{}", stopper_of(report.stop));
+      case EnsureOutcome::stopping: return fmt::format_to(out, "{}", report.stop);
       case EnsureOutcome::failed: return fmt::format_to(out, "{}", report.failure);
       case EnsureOutcome::backing_off:
         out = fmt::format_to(out, "failed to start {} times in a row, and is not started on demand for {} ms: it {}",
@@ -664,11 +668,6 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
         return fmt::format_to(out, "; `genie stop` ends it");
     }
     return out;
-  }
-
- private:
-  static std::string stopper_of(const genie::StopIntent& stop) {
-    return stop.stopper.pid == 0 ? std::string{} : fmt::format(" (stopped by PID {})", stop.stopper.pid);
   }
 };
 

@@ -768,6 +768,38 @@ TEST_CASE("a newer client replaces an older server once, and an older client nev
   CHECK(world.ensure(options)->owner == upgraded.owner);
 }
 
+TEST_CASE("a restart replaces whatever runs, or is being started, and starts where nothing does", "[ensure]") {
+  World world;
+  EnsureOptions restart = explicitly();
+  restart.upgrade = genie::UpgradePolicy::replace_running;
+  const auto first = world.ensure(restart);
+  CHECK(first->has_started);
+  CHECK(first->replaced.pid == 0);
+  SECTION("a server that runs") {}
+  SECTION("one that boots") {
+    world.kill_server();
+    world.program([](Server& server) { CHECK(server.guard.claim({.starting = true})->adopted); });
+    EnsureOptions options;
+    options.deadline = Milliseconds{10};
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  }
+  SECTION("an older program's") {
+    world.kill_server();
+    const Contender older = world.machine.spawn();
+    world.machine.disk.replace(record_path, text_of(older.identity));
+    const auto replaced = world.ensure(restart);
+    CHECK(replaced->replaced == older.identity);
+    CHECK_FALSE(older.is_alive());
+  }
+  const genie::ProcessIdentity before = world.server().contender.identity;
+  const auto again = world.ensure(world.machine.spawn(), restart);
+  CHECK(again->outcome == EnsureOutcome::running);
+  CHECK(again->replaced == before);
+  CHECK(again->owner == world.server().contender.identity);
+  CHECK(again->owner != before);
+}
+
 TEST_CASE("while a server is replaced, starts on demand wait, and get the new one", "[ensure][F26]") {
   World world;
   EnsureOptions options;

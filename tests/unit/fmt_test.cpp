@@ -481,9 +481,14 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   report.has_started = true;
   CHECK(text(EnsureOutcome::running) == "started (PID 4711)");
   CHECK(text(EnsureOutcome::self) == "is what this runs in (PID 4711): nothing was started");
-  CHECK(text(EnsureOutcome::stopping) == "is shutting down");
+  report.stop.standing = true;
   report.stop.stopper.pid = 99;
-  CHECK(text(EnsureOutcome::stopping) == "is shutting down (stopped by PID 99)");
+  CHECK(text(EnsureOutcome::stopping) == fmt::format("{}", report.stop));
+  CHECK(contains(text(EnsureOutcome::stopping), "99"));
+  report.replaced.pid = 98;
+  CHECK(text(EnsureOutcome::running) == "started (PID 4711), in place of PID 98");
+  report.replaced_version = genie::VersionText{"1.2.0"};
+  CHECK(text(EnsureOutcome::running) == "started (PID 4711), in place of PID 98 (version 1.2.0)");
   CHECK(text(EnsureOutcome::failed) == "exited with status 1 before it was ready");
   CHECK(text(EnsureOutcome::backing_off) ==
         "failed to start 3 times in a row, and is not started on demand for 1500 ms: it exited with status 1 before it "
