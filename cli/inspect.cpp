@@ -149,8 +149,8 @@ void print_failure(const Place& place, const FailureRecord& failure) {
   const std::time_t when = static_cast<std::time_t>(failure.when.count() / 1000);
   std::tm local{};
   ::localtime_r(&when, &local);
-  fmt::print("  the last start failed at {:%F %T}: {} {}\n", local, place.name, failure);
-  if (!failure.tail.empty()) fmt::print("  the end of {}:\n{}\n", failure.log.c_str(), failure.tail.c_str());
+  const std::string what = fmt::format("{} {}", place.name, failure);
+  fmt::print("  the last start failed at {:%F %T}: {}\n", local, with_tail(what, failure));
 }
 
 }  // namespace
@@ -218,7 +218,7 @@ int await_server(const Place& place, bool is_awaiting_end, std::chrono::millisec
       return tell({exit_ok, fmt::format("{} {}", place.name, *report)});
     }
     if (!is_awaiting_end && report->failure.generation > *failed_before) {
-      return tell({exit_failure, fmt::format("{} {}", place.name, report->failure)});
+      return tell(ending_of(place, report->failure));
     }
     // Its lock file may not exist yet.
     if (!wait.next(guard.files().directory().c_str())) {

@@ -26,6 +26,18 @@ struct Ending {
 
 [[nodiscard]] inline Ending ending_of(const Error& error) { return {exit_failure, fmt::format("{}", error)}; }
 
+/// What a start that failed is told with, the end of its log included.
+[[nodiscard]] inline std::string with_tail(std::string text, const FailureRecord& failure) {
+  if (failure.tail.empty()) return text;
+  return text + fmt::format("\nthe end of {}:\n{}", failure.log.c_str(), failure.tail.c_str());
+}
+
+/// The ending of a start that failed.
+[[nodiscard]] inline Ending ending_of(const Place& place, const FailureRecord& failure) {
+  return {failure.kind == FailureKind::refused ? exit_needs_a_person : exit_failure,
+          with_tail(fmt::format("{} {}", place.name, failure), failure)};
+}
+
 /// Success goes to standard output, everything else to standard error.
 inline int tell(const Ending& ending) {
   if (ending.text.empty()) return ending.status;

@@ -108,19 +108,14 @@ Ending ending_of(const Place& place, const EnsureReport& report) {
   switch (report.outcome) {
     case EnsureOutcome::running:
     case EnsureOutcome::self: ending.status = exit_ok; break;
-    case EnsureOutcome::failed:
-      ending.status = report.failure.kind == FailureKind::refused ? exit_needs_a_person : exit_failure;
+    case EnsureOutcome::failed: return ending_of(place, report.failure);
+    case EnsureOutcome::backing_off:
+      ending.text = with_tail(ending.text + "; `genie start` does not wait", report.failure);
       break;
     case EnsureOutcome::stopping:
-    case EnsureOutcome::backing_off:
     case EnsureOutcome::timed_out:
     case EnsureOutcome::contended:
     case EnsureOutcome::orphaned: break;
-  }
-  if (report.outcome == EnsureOutcome::backing_off) ending.text += "; `genie start` does not wait";
-  const bool has_failed = report.outcome == EnsureOutcome::failed || report.outcome == EnsureOutcome::backing_off;
-  if (has_failed && !report.failure.tail.empty()) {
-    ending.text += fmt::format("\nthe end of {}:\n{}", report.failure.log.c_str(), report.failure.tail.c_str());
   }
   return ending;
 }

@@ -7,16 +7,21 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 #include <optional>
+#include <vector>
 
 #include "child.hpp"
 #include "endpoints.hpp"
+#include "genie/log_file.hpp"
 #include "orphans.hpp"
 #include "readiness.hpp"
 
@@ -55,6 +60,7 @@ class Supervision {
       : request_{request}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
+    if (!await_end_of_stop()) return result_;
     signals_ = open_signals();
     // Whatever the command starts stays its descendant, and can be told from a stranger. Source: prctl(2).
     (void)::prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
@@ -77,6 +83,7 @@ class Supervision {
             fmt::format("{} {} before it was ready", request_.command.front(), describe_end(result_.wait_status))};
       }
       tell_failure();
+      end_remains();
     }
     if (const auto released = guard_.release(); !released) {
       fmt::print(stderr, "genie: while releasing: {}\n", released.error());
@@ -114,6 +121,26 @@ class Supervision {
     return true;
   }
 
+  /// Who starts by hand while a stop is at work waits for its end: what still runs is not what was asked for. What a
+  /// starter has launched is for the stop to find.
+  bool await_end_of_stop() {
+    constexpr Milliseconds never{INT64_MAX / 4};
+    ChangeWait<ServeGuard<>::Host> wait{guard_.host(), never};
+    do {
+      const auto is_being_stopped = guard_.is_being_stopped();
+      if (!is_being_stopped.has_value()) return fail_before_claim(is_being_stopped.error());
+      if (!*is_being_stopped) return true;
+      const auto status = guard_.status();
+      if (!status) return fail_before_claim(status.error());
+      if (status->owner.pid == ::getpid()) return true;
+    } while (wait.next(guard_.files().directory().c_str()));
+    return true;
+  }
+  bool fail_before_claim(const Error& error) {
+    result_.ending = ending_of(error);
+    return false;
+  }
+
   bool start_command() {
     if (probe_.is_taken()) {
       result_.ending = {exit_failure, fmt::format("{} is answered by another process already: {} was not started",
@@ -124,6 +151,7 @@ class Supervision {
       return false;
     }
     const Descriptor log = open_log(request_.log);
+    note_log(log.is_open() ? log.get() : STDOUT_FILENO);
     child_.emplace(ChildSetup{.command = request_.command,
                               .lock = guard_.held().lock.descriptor,
                               .output = log.get(),
@@ -142,11 +170,24 @@ class Supervision {
       (void)child_->reap();
       failure_.kind = FailureKind::not_executed;
       failure_.value = error;
+      const std::string which = fmt::format("the command was {}", request_.command.front());
+      failure_.advice = StepAdvice{Text{which}.first(StepAdvice::capacity())};
       result_.ending = {exit_failure, fmt::format("cannot execute {}: {} (errno {})", request_.command.front(),
                                                   std::generic_category().message(error), error)};
       return false;
     }
     return true;
+  }
+
+  /// Where the command's output goes, if that is a file: who waits is told its end when the start fails, also where
+  /// the starter, who opened it, is gone by then.
+  void note_log(int output) {
+    struct ::stat info{};
+    std::array<char, 4096> path{};
+    const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", output).c_str(), path.data(), path.size() - 1);
+    if (::fstat(output, &info) != 0 || !S_ISREG(info.st_mode) || length <= 0) return;
+    log_.assign(path.data(), static_cast<std::size_t>(length));
+    log_from_ = static_cast<std::uint64_t>(info.st_size);
   }
 
   void watch_directory() {
@@ -233,6 +274,10 @@ class Supervision {
   /// For everybody who waits, and for `status`.
   void tell_failure() {
     if (was_asked_to_end_) return;
+    if (!log_.empty() && log_.size() <= decltype(failure_.log)::capacity()) {
+      if (read_log_tail(guard_.host(), log_.c_str(), log_from_, failure_.tail).ok()) failure_.log.append(log_);
+      while (Text{failure_.tail}.ends_with("\n")) failure_.tail.resize(failure_.tail.size() - 1);
+    }
     if (const auto told = guard_.report_failure(failure_); !told) fmt::print(stderr, "genie: {}\n", told.error());
   }
 
@@ -272,6 +317,30 @@ class Supervision {
       // which the command now uses as well.
       if (number == SIGTERM) directory_watch_.reset();
     }
+  }
+
+  /// Of a server that did not get ready nothing may stay: it would keep the next one out.
+  void end_remains() {
+    const auto kill_at = Clock::now() + std::chrono::seconds{5};
+    for (int number = SIGTERM;;) {
+      // Ours as long as we have not reaped it, so that its PID is nobody else's.
+      for (const pid_t pid : children()) ::kill(pid, number);
+      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+      if (children().empty()) return;
+      if (Clock::now() >= kill_at) number = SIGKILL;
+      pollfd entry{signals_.get(), POLLIN, 0};
+      (void)::poll(&entry, 1, 100);
+      signalfd_siginfo info{};
+      while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      }
+    }
+  }
+
+  /// Empty also where the kernel does not tell, proc_pid_children(5).
+  static std::vector<pid_t> children() {
+    std::ifstream list{fmt::format("/proc/self/task/{}/children", ::getpid())};
+    return {std::istream_iterator<pid_t>{list}, std::istream_iterator<pid_t>{}};
   }
 
   /// Somebody changed the directory: are its files still ours?
@@ -317,6 +386,8 @@ class Supervision {
   bool was_refused_ = false;
   bool was_asked_to_end_ = false;
   FailureRecord failure_;
+  std::string log_;  ///< of the command; empty where it is no file
+  std::uint64_t log_from_ = 0;
 };
 
 /// Ends this process by the signal that ended the command, without a core of our own.

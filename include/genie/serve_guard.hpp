@@ -141,6 +141,8 @@ class ServeGuard {
   Result<EndpointsView> wait_for_endpoint(Text name, std::uint64_t after_generation, Milliseconds span) noexcept {
     return genie::wait_for_endpoint(host_, files_, name, after_generation, host_.clock.monotonic() + span);
   }
+  /// Whether a stop is at work; see `genie::is_being_stopped`.
+  Result<bool> is_being_stopped() noexcept { return genie::is_being_stopped(host_, files_); }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }
   /// The same; `before_leaving(receipt)` may claim the directory before anybody can on demand.

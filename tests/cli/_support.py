@@ -89,6 +89,14 @@ def descriptors(pid):
     return {int(name): os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
 
 
+def watches(pid):
+    """Whether it has asked the kernel to tell it of changes, and so has looked at its directory before."""
+    try:
+        return "anon_inode:inotify" in descriptors(pid).values()
+    except OSError:
+        return False
+
+
 def signal_mask(pid, kind):
     """`kind`: SigBlk, SigIgn. A set of signal numbers."""
     status = pathlib.Path("/proc/%d/status" % pid).read_text(errors="replace")
@@ -305,6 +313,11 @@ class GenieTest(unittest.TestCase):
             if line.decode(errors="replace").split("\0")[:-1] == list(command):
                 found.append(pid)
         return found
+
+    def wait_for_waiters(self, runners):
+        """Until each of these commands has seen what there is, and waits for that to change."""
+        wait_until(lambda: all(watches(runner.pid) for runner in runners),
+                   lambda: "the commands wait: %s" % [(runner.pid, runner.has_ended) for runner in runners])
 
     def wait_for_end_of(self, *pids):
         wait_until(lambda: not any(map(is_alive, pids)), "PIDs %s end" % (pids,))

@@ -243,6 +243,64 @@ TEST_CASE("everybody who waits for a start that fails is told why, and starts no
   CHECK(world.machine.disk.open_count(world.client.index()) == 0);
 }
 
+TEST_CASE("who comes at any call of a server's adoption has waited for that start, too", "[ensure]") {
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    crashed_owner(world.machine);
+    Contender starter = world.machine.spawn();
+    Guard starting = guard_of(starter);
+    genie::HeldClaim<Guard::Host> held;
+    genie::ClaimOptions options;
+    options.launching = true;
+    REQUIRE(genie::claim(starting.host(), starting.files(), options, held)->owned());
+    genie::FailureRecord failure;
+    failure.kind = FailureKind::exited;
+    failure.value = 3;
+    bool has_come = false;
+    world.program([&](Server& server) {
+      std::uint64_t calls = 0;
+      server.contender.calls().before_call = [&](const genie::testing::CallEvent&) {
+        if (++calls != call) return;
+        world.machine.time.after(Milliseconds{10}, [&] {
+          world.kill_server();
+          CHECK(genie::take_back(starting.host(), starting.files(), held, &failure));
+        });
+        const auto report = world.ensure();
+        REQUIRE(report);
+        has_come = true;
+        CHECK(report->outcome == EnsureOutcome::failed);
+        CHECK(report->failure == failure);
+      };
+      (void)server.guard.claim();
+      server.contender.calls().before_call = nullptr;
+    });
+    const auto child = starter.launcher.spawn(plan(), held.lock);
+    REQUIRE(child.ok());
+    const Contender heir = world.machine.contender(child.value.process);
+    REQUIRE(genie::name_heir(starting.host(), starting.files(), held, heir.identity));
+    REQUIRE(starter.launcher.let_go(child.value).ok());
+    CHECK(world.servers.size() == 1);
+    if (!has_come) break;
+  }
+}
+
+TEST_CASE("who comes when a server has told its failure, and has not ended yet, is not told of it", "[ensure]") {
+  World world;
+  const Contender dying = world.machine.spawn();
+  Guard guard = guard_of(dying);
+  REQUIRE(guard.claim({.starting = true})->owned());
+  genie::FailureRecord failure;
+  failure.kind = FailureKind::exited;
+  failure.value = 3;
+  REQUIRE(guard.report_failure(failure));
+  world.machine.time.after(Milliseconds{100}, [&] { CHECK(guard.release()); });
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+}
+
 TEST_CASE("a program that cannot be executed is a failed start with the reason", "[ensure]") {
   World world;
   world.machine.programs.clear();

@@ -591,3 +591,60 @@ TEST_CASE("the first process of a container stops like any other", "[sentinel][F
   machine.time.jump_wall(seconds(86'400));
   CHECK(guard_of(two).claim(automatic)->outcome == ClaimOutcome::stopping);
 }
+
+TEST_CASE("whether somebody who lives is stopping", "[sentinel][F19]") {
+  Machine machine;
+  const auto is_being_stopped = [&] {
+    const Contender asking = machine.spawn();
+    const auto answer = guard_of(asking).is_being_stopped();
+    REQUIRE(answer);
+    return *answer;
+  };
+  CHECK_FALSE(is_being_stopped());
+  CHECK_FALSE(machine.disk.exists(directory));
+  machine.disk.make_directory(directory);
+  CHECK_FALSE(is_being_stopped());
+  {
+    const Contender killed = machine.spawn();
+    Stopper stopper{killed};
+    CHECK(stopper.enter());
+    CHECK(is_being_stopped());
+    killed.kill();
+    killed.reap();
+  }
+  // Nothing starts on demand yet, but whoever starts by hand has nobody to wait for.
+  CHECK_FALSE(is_being_stopped());
+  CHECK(claim_automatically(machine) == ClaimOutcome::stopping);
+  {
+    genie::testing::ProcessOptions inside;
+    inside.pid_namespace = 77;
+    const Contender elsewhere = machine.spawn(inside);
+    Stopper stopper{elsewhere};
+    CHECK(stopper.enter());
+    CHECK_FALSE(is_being_stopped());
+  }
+  // One of several.
+  const Contender living = machine.spawn();
+  Stopper stopper{living};
+  CHECK(stopper.enter());
+  CHECK(is_being_stopped());
+  REQUIRE(stopper.registration.leave());
+  CHECK_FALSE(is_being_stopped());
+
+  // An older program does not say who it is.
+  machine.disk.replace(sentinel_path, std::to_string((machine.time.wall + seconds(20)).count()) + "\n");
+  CHECK(claim_automatically(machine) == ClaimOutcome::stopping);
+  CHECK_FALSE(is_being_stopped());
+}
+
+TEST_CASE("where nobody can tell whether somebody is stopping, that is an error", "[sentinel][F15]") {
+  Machine machine = with_directory();
+  ProcessOptions options;
+  options.user = 2000;
+  const Contender stranger = machine.spawn(options);
+  CHECK(guard_of(stranger).is_being_stopped().error().code == EACCES);
+  const Contender asking = machine.spawn();
+  machine.disk.make_fifo(sentinel_path);
+  CHECK_FALSE(guard_of(asking).is_being_stopped().has_value());
+  CHECK(guard_of(asking, record_path).is_being_stopped().error().code == ENOENT);
+}
