@@ -83,7 +83,7 @@ tsan() {
 # The layers of docs/verification.md, with the programs that `dev` and `release` have built.
 
 explore() {
-  build/dev/tests/explore/genie_explore --jobs "$jobs" --check docs/verification.md ${nightly:+--nightly}
+  build/dev/tests/explore/genie_explore --jobs "$jobs" --check docs/verification.md ${nightly:+--nightly --limit 480}
 }
 
 conformance() { build/dev/tests/conformance/genie_conformance ${nightly:+--operations 20000000}; }

@@ -1016,9 +1016,7 @@ class Ensurer {
     const auto intent = evaluate_sentinel(host_, files_, directory.file.get(), options_.sentinel_ttl, sentinel);
     if (!intent) return intent.error();
     view.stop = *intent;
-    for (std::size_t at = 0; at < sentinel.count; ++at) {
-      view.is_being_stopped = view.is_being_stopped || is_at_work(sentinel.stoppers[at]);
-    }
+    view.is_being_stopped = is_any_at_work(host_, sentinel);
     if (!view.found.lock.has_record) return {};
     const LockRecord& record = view.found.lock.record;
     const auto boot = read_boot_record(host_, view.found.lock_file.get(), record.generation, view.boot);
@@ -1027,12 +1025,6 @@ class Ensurer {
     if (!failure.ok()) return files_.error(Operation::read, failure.error, files_.lock());
     view.failure = failure.value;
     return {};
-  }
-
-  /// A stopper that was killed, or an older program's, blocks no explicit start.
-  bool is_at_work(const Stopper& entry) noexcept {
-    if (entry.stopper.pid == 0 || !is_visible_from(entry.origin, host_.process.origin())) return false;
-    return look_at(host_, entry.stopper).reason == Reason::start_matches;
   }
 
   Result<Step> attempt() noexcept {
@@ -1081,14 +1073,16 @@ class Ensurer {
 
   /// From which generation on a failed start is one that this call has waited for.
   void note_generation(const OwnerView& lock) noexcept {
-    if (has_looked_) return;
+    // A record that is just being written tells nothing.
+    if (has_looked_ || (!lock.has_record && lock.standing != LockStanding::free)) return;
     has_looked_ = true;
     if (!lock.has_record) return;
-    const Phase phase = lock.record.phase;
+    const LockRecord& record = lock.record;
+    // An heir that adopts the claim is `claiming` for a moment. One that has told its failure is on its way out.
     const bool is_being_started = (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
-                                  lock.evidence.reason != Reason::claim_in_progress &&
-                                  (phase == Phase::starting || phase == Phase::launching);
-    seen_generation_ = is_being_started ? lock.record.generation - 1 : lock.record.generation;
+                                  record.phase != Phase::running && record.phase != Phase::released &&
+                                  record.failed != record.generation;
+    seen_generation_ = is_being_started ? record.generation - 1 : record.generation;
   }
 
   /// What the report says of the owner, whatever comes of it.

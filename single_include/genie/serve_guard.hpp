@@ -2855,6 +2855,37 @@ template <typename H>
   return detail::evaluate_sentinel(host, files, directory, ttl, sentinel);
 }
 
+namespace detail {
+
+/// A stopper that was killed, or an older program's, of which nobody can tell, blocks no explicit start.
+template <typename H>
+[[nodiscard]] bool is_any_at_work(H& host, const Sentinel& sentinel) noexcept {
+  for (std::size_t at = 0; at < sentinel.count; ++at) {
+    const Stopper& entry = sentinel.stoppers[at];
+    if (entry.stopper.pid == 0 || !is_visible_from(entry.origin, host.process.origin())) continue;
+    if (look_at(host, entry.stopper).reason == Reason::start_matches) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// Whether somebody who lives is stopping the server: for that, an explicit start waits. Effects: none.
+/// Errors: open_directory, open, stat, read; a missing directory is no error.
+template <typename H>
+[[nodiscard]] Result<bool> is_being_stopped(H& host, const StateFiles& files,
+                                            Milliseconds ttl = default_sentinel_ttl) noexcept {
+  detail::OpenDirectory<H> directory;
+  if (auto ok = detail::open_state_directory(host, files, false, directory); !ok) {
+    if (ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return false;
+    return ok.error();
+  }
+  Sentinel sentinel;
+  const auto intent = detail::evaluate_sentinel(host, files, directory.file.get(), ttl, sentinel);
+  if (!intent) return intent.error();
+  return detail::is_any_at_work(host, sentinel);
+}
+
 /// Removes a sentinel that is empty, malformed or expired. Does nothing where a stopper is just writing one.
 template <typename H>
 [[nodiscard]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
@@ -6730,6 +6761,8 @@ class ServeGuard {
   Result<EndpointsView> wait_for_endpoint(Text name, std::uint64_t after_generation, Milliseconds span) noexcept {
     return genie::wait_for_endpoint(host_, files_, name, after_generation, host_.clock.monotonic() + span);
   }
+  /// Whether a stop is at work; see `genie::is_being_stopped`.
+  Result<bool> is_being_stopped() noexcept { return genie::is_being_stopped(host_, files_); }
   /// Stops whoever owns the directory; see `genie::stop`.
   Result<StopReceipt> stop(const StopOptions& options = {}) noexcept { return genie::stop(host_, files_, options); }
   /// The same; `before_leaving(receipt)` may claim the directory before anybody can on demand.

@@ -671,3 +671,20 @@ TEST_CASE("an owner that has not announced itself yet is starting, and one that 
   CHECK(report->evidence.reason == reason);
   CHECK(report->owner == owner.identity);
 }
+
+TEST_CASE("an absent file is not open, also where another one was before", "[state_files]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, "99:1");
+  const Contender process = machine.spawn();
+  Guard guard = guard_of(process);
+  const auto opened = guard.host().files.open_directory(directory);
+  genie::detail::OpenStateFile<Guard::Host> file;
+  const auto open = [&](const genie::NameText& name) {
+    REQUIRE(
+        genie::detail::open_state_file(guard.host(), guard.files(), opened.value, name, genie::OpenMode::read, file));
+    return file.file.is_open();
+  };
+  CHECK(open(guard.files().record()));
+  CHECK_FALSE(open(guard.files().port()));
+}

@@ -48,6 +48,21 @@ TEST_CASE("a moved-from guard owns nothing, and the claim moves along", "[guard]
   CHECK(third.owns());
 }
 
+TEST_CASE("a guard that another is moved into is that one, policies and names and all", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  const Contender other = machine.spawn();
+  Guard first = guard_of(owner);
+  REQUIRE(first.claim()->owned());
+  Guard second{"/tmp/other", {.name = "index"}, other.clock, other.process, other.filesystem};
+  second = std::move(first);
+  CHECK(second.owns());
+  CHECK(second.files().directory() == genie::Text{directory});
+  CHECK(second.verify() == genie::Ownership::held);
+  REQUIRE(second.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+}
+
 TEST_CASE("a forked child's guard neither owns nor releases", "[guard]") {
   Machine machine;
   const Contender owner = machine.spawn();

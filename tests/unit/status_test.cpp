@@ -359,14 +359,23 @@ TEST_CASE("a file in the place of the state directory is an error that says so",
   CHECK(report.error().code == ENOTDIR);
 }
 
-TEST_CASE("a directory that cannot be opened is an error, and not an absent one", "[status][F16]") {
+TEST_CASE("a directory that cannot be opened or looked at is an error, and not an absent one", "[status][F16]") {
   Machine machine;
+  machine.disk.make_directory(directory);
   const Contender asking = machine.spawn();
-  asking.calls().fail(Call::open_directory, EACCES);
+  auto operation = genie::Operation::open_directory;
+  int code = EACCES;
+  SECTION("opened") { asking.calls().fail(Call::open_directory, code); }
+  SECTION("looked at") {
+    operation = genie::Operation::stat;
+    code = EIO;
+    asking.calls().fail(Call::stat, code);
+  }
   const auto report = status_by(asking);
   REQUIRE_FALSE(report);
-  CHECK(report.error().operation == genie::Operation::open_directory);
-  CHECK(report.error().code == EACCES);
+  CHECK(report.error().kind == genie::ErrorKind::system);
+  CHECK(report.error().operation == operation);
+  CHECK(report.error().code == code);
   CHECK(report.error().path == genie::Text{directory});
 }
 
