@@ -185,9 +185,10 @@ class Ensurer {
     has_looked_ = true;
     if (!lock.has_record) return;
     const Phase phase = lock.record.phase;
-    const bool is_being_started = (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
-                                  lock.evidence.reason != Reason::claim_in_progress &&
-                                  (phase == Phase::starting || phase == Phase::launching);
+    const bool is_settled = lock.evidence.reason != Reason::claim_in_progress;
+    const bool is_being_started =
+        (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
+        (phase == Phase::claiming || (is_settled && (phase == Phase::starting || phase == Phase::launching)));
     seen_generation_ = is_being_started ? lock.record.generation - 1 : lock.record.generation;
   }
 

@@ -36,7 +36,11 @@ namespace protocol {
                          stale_is_true(),
                          sockets_stand(),
                          stopped_is_dead(),
-                         ttl_is_kept()};
+                         ttl_is_kept(),
+                         started_servers_hold_the_lock(),
+                         running_is_true(),
+                         no_client_is_signalled(),
+                         launches_stay_out()};
   exploration.aftermath = {a_fresh_contender_wins()};
   return exploration;
 }
