@@ -252,12 +252,12 @@ class Claimant {
     record_.owner = own_identity(host_);
     record_.heir = ProcessIdentity{};
     record_.record = FileStamp{};
-    record_.judged = ProcessIdentity{};
+    record_.judged = starters.owner;
     record_.judged_record = FileStamp{};
     record_.temporary = 0;
     describe_owner();
     report_.adopted = true;
-    return judge_repeatedly();
+    return settle_and_judge();
   }
 
   /// What the consumer says of itself. An heir of whom nothing is said is what its starter took it for.
@@ -285,7 +285,11 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = has_previous_ ? previous_.failed : 0;
+    return settle_and_judge();
+  }
 
+  /// Settles what a crash has left, or a takeover that could not remove it, and only then judges the record.
+  Result<Step> settle_and_judge() noexcept {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),

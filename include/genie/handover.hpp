@@ -39,6 +39,9 @@ template <typename H>
   const auto note = [&](const Result<void>& step) noexcept {
     if (result && !step) result = step;
   };
+  // Until it is done, we are to be taken neither for an owner nor for somebody whom a dead one has left. Where that
+  // fails, only somebody who looks at this very moment could.
+  (void)uninterrupted([&] { return host.files.try_lock(held.lock, starter_byte, 1); });
   // Our lock on it would make our own record a living one.
   host.files.close(held.record);
   const auto removed = remove_leavings(host, files, held.directory, held.lock, held.lock_id,

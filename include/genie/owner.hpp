@@ -133,6 +133,17 @@ template <typename H>
   }
 }
 
+/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client. An heir
+/// names its starter as the one whose record it took over.
+template <typename H>
+[[nodiscard]] bool is_with_starter(H& host, const OwnerView& view, FileIdentity lock_id) noexcept {
+  if (view.evidence.whereabouts != Whereabouts::here) return false;
+  const bool has_left = view.evidence.reason == Reason::owner_gone || view.evidence.reason == Reason::owner_released;
+  const ProcessIdentity& starter = view.record.judged;
+  return has_left && starter.pid != 0 && look_at(host, starter).reason == Reason::start_matches &&
+         host.process.holds_lock(starter.pid, lock_id, owner_byte);
+}
+
 }  // namespace detail
 
 /// Asks who holds the lock file `lock`, whose identity is `lock_id`.
@@ -181,6 +192,7 @@ template <typename H>
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
     const bool owner_holds = view.evidence.whereabouts == Whereabouts::here &&
                              host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
+    const bool starter_holds = is_with_starter(host, view, lock_id);
     // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
     const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
     view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
@@ -202,6 +214,11 @@ template <typename H>
       // Its release has not come to its end yet.
       view.standing = LockStanding::claiming;
       view.evidence.reason = Reason::claim_in_progress;
+      return view;
+    }
+    if (starter_holds) {
+      view.standing = LockStanding::claiming;
+      view.evidence.reason = Reason::handing_over;
       return view;
     }
     if (view.evidence.reason == Reason::lock_held_unverified && view.holder_count > 0) {

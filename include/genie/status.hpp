@@ -80,11 +80,23 @@ template <typename H>
                                           found.lock.has_record ? &found.lock.record : nullptr, trust_legacy);
     if (!judged) return judged.error();
     found.record = *judged;
-    if (!found.has_lock_file) return {};
+    if (!found.has_lock_file) {
+      // Whoever claims makes the lock file first, so that the record says nothing where there is one by now.
+      const auto made = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
+      if (made.error == ENOENT) return {};
+      if (!made.ok()) return files.error(Operation::stat, made.error, files.lock());
+      continue;
+    }
     // The lock's record proves a death only if nobody has taken the lock since it was read.
     const auto now = uninterrupted([&] { return host.files.query_lock(found.lock_file.get(), owner_byte, 2); });
     if (!now.ok()) return files.error(Operation::query_lock, now.error, files.lock());
-    if (!now.value.held) return {};
+    if (now.value.held) continue;
+    if (judged->standing == RecordStanding::dead) return {};
+    // And whoever seemed to live may have come and gone meanwhile: every claim writes to the lock file.
+    LockRecord again;
+    const auto kind = read_lock_record(host, found.lock_file.get(), again);
+    if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
+    if (kind.value != LockRecordKind::valid || again == found.lock.record) return {};
   }
   return {};
 }

@@ -1139,7 +1139,8 @@ struct LockRecord {
   ProcessOrigin origin;         ///< where the owner's identity has its meaning
   FileIdentity lock;            ///< the lock file itself: a copy of it proves nothing
   FileStamp record;             ///< the owner's `NAME.pid`; known once it is published
-  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over
+  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over, or the starter's
+                                ///< that it took it over from
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
@@ -2055,6 +2056,17 @@ template <typename H>
   }
 }
 
+/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client. An heir
+/// names its starter as the one whose record it took over.
+template <typename H>
+[[nodiscard]] bool is_with_starter(H& host, const OwnerView& view, FileIdentity lock_id) noexcept {
+  if (view.evidence.whereabouts != Whereabouts::here) return false;
+  const bool has_left = view.evidence.reason == Reason::owner_gone || view.evidence.reason == Reason::owner_released;
+  const ProcessIdentity& starter = view.record.judged;
+  return has_left && starter.pid != 0 && look_at(host, starter).reason == Reason::start_matches &&
+         host.process.holds_lock(starter.pid, lock_id, owner_byte);
+}
+
 }  // namespace detail
 
 /// Asks who holds the lock file `lock`, whose identity is `lock_id`.
@@ -2103,6 +2115,7 @@ template <typename H>
     // record has changed; or somebody inherited the lock. Whoever is listed held it before that was compared.
     const bool owner_holds = view.evidence.whereabouts == Whereabouts::here &&
                              host.process.holds_lock(view.record.owner.pid, lock_id, owner_byte);
+    const bool starter_holds = is_with_starter(host, view, lock_id);
     // Asking for everybody takes a look at every process there is; not needed where the owner itself explains it.
     const bool is_owners = owner_holds && view.evidence.reason != Reason::owner_gone;
     view.holder_count = is_owners ? 0 : host.process.lock_holders(lock_id, owner_byte, view.holders, holder_capacity);
@@ -2124,6 +2137,11 @@ template <typename H>
       // Its release has not come to its end yet.
       view.standing = LockStanding::claiming;
       view.evidence.reason = Reason::claim_in_progress;
+      return view;
+    }
+    if (starter_holds) {
+      view.standing = LockStanding::claiming;
+      view.evidence.reason = Reason::handing_over;
       return view;
     }
     if (view.evidence.reason == Reason::lock_held_unverified && view.holder_count > 0) {
@@ -3239,12 +3257,12 @@ class Claimant {
     record_.owner = own_identity(host_);
     record_.heir = ProcessIdentity{};
     record_.record = FileStamp{};
-    record_.judged = ProcessIdentity{};
+    record_.judged = starters.owner;
     record_.judged_record = FileStamp{};
     record_.temporary = 0;
     describe_owner();
     report_.adopted = true;
-    return judge_repeatedly();
+    return settle_and_judge();
   }
 
   /// What the consumer says of itself. An heir of whom nothing is said is what its starter took it for.
@@ -3272,7 +3290,11 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = has_previous_ ? previous_.failed : 0;
+    return settle_and_judge();
+  }
 
+  /// Settles what a crash has left, or a takeover that could not remove it, and only then judges the record.
+  Result<Step> settle_and_judge() noexcept {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
@@ -4730,11 +4752,23 @@ template <typename H>
                                           found.lock.has_record ? &found.lock.record : nullptr, trust_legacy);
     if (!judged) return judged.error();
     found.record = *judged;
-    if (!found.has_lock_file) return {};
+    if (!found.has_lock_file) {
+      // Whoever claims makes the lock file first, so that the record says nothing where there is one by now.
+      const auto made = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
+      if (made.error == ENOENT) return {};
+      if (!made.ok()) return files.error(Operation::stat, made.error, files.lock());
+      continue;
+    }
     // The lock's record proves a death only if nobody has taken the lock since it was read.
     const auto now = uninterrupted([&] { return host.files.query_lock(found.lock_file.get(), owner_byte, 2); });
     if (!now.ok()) return files.error(Operation::query_lock, now.error, files.lock());
-    if (!now.value.held) return {};
+    if (now.value.held) continue;
+    if (judged->standing == RecordStanding::dead) return {};
+    // And whoever seemed to live may have come and gone meanwhile: every claim writes to the lock file.
+    LockRecord again;
+    const auto kind = read_lock_record(host, found.lock_file.get(), again);
+    if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
+    if (kind.value != LockRecordKind::valid || again == found.lock.record) return {};
   }
   return {};
 }

@@ -115,6 +115,20 @@ class Scenarios {
         .preemptions = 1;
     add_removals("2 starters, a file is removed, absent", "absent", {.removals = 1});
     add_lost_directory("stale");
+    build_on_demand();
+  }
+
+  void build_on_demand() {
+    for (const char* state : {"absent", "released", "stale"}) {
+      const std::string where = std::string{", "} + state;
+      add_start("2 ensurers" + where, state, 2, {}, {});
+      add_start("2 ensurers, 1 crash" + where, state, 2, {}, {.crashes = 1});
+      add_start("2 ensurers, 1 failing call" + where, state, 2, {}, {.errors = 1}).preemptions = 1;
+      add_failing("2 ensurers, failing servers" + where, state, failing_server);
+      add_failing("2 ensurers, quitting servers" + where, state, quitting_server);
+      add_failing("2 ensurers, foreign servers" + where, state, foreign_server);
+      add_stopped("ensurer, stopper" + where, state, 1, {});
+    }
   }
 
   /// What takes hours.
@@ -168,6 +182,27 @@ class Scenarios {
         add(name, state, {program("endpoint publisher", endpoint_publisher, publishers), reader}, budget);
     if (budget.errors == 0) exploration.aftermath.push_back(published_sockets_go());
     return exploration;
+  }
+  /// One start for `ensurers`, and for whatever else there is.
+  Exploration& add_start(const std::string& name, const char* state, std::uint32_t ensurers,
+                         std::vector<Program> others, const Budget& budget) {
+    others.insert(others.begin(), program("ensurer", ensurer, ensurers));
+    others.push_back(launched("server", launched_server, ensurers));
+    Exploration& exploration = add(name, state, std::move(others), budget);
+    exploration.oracles.push_back(one_start_for_everybody());
+    return exploration;
+  }
+  Exploration& add_failing(const std::string& name, const char* state, void (*server)(Actor&)) {
+    Exploration& exploration = add(name, state, {program("ensurer", ensurer, 2), launched("server", server, 2)}, {});
+    exploration.oracles.push_back(failures_are_told());
+    exploration.oracles.push_back(failures_leave_nothing());
+    return exploration;
+  }
+  Exploration& add_stopped(const std::string& name, const char* state, std::uint32_t ensurers, const Budget& budget) {
+    return add(name, state,
+               {program("ensurer", ensurer, ensurers), stoppers(1),
+                launched("server", stoppable_server, ensurers, catching())},
+               budget);
   }
   void add_removals(const std::string& name, const char* state, const Budget& budget) {
     Exploration& exploration = add(name, state, {starters(2)}, budget);

@@ -24,6 +24,7 @@ inline constexpr const char* sentinel_path = "/tmp/state/serve.stopping.lock";
 inline constexpr const char* port_path = "/tmp/state/pgserve.port";
 inline constexpr const char* endpoints_path = "/tmp/state/serve.endpoints";
 inline constexpr const char* socket_path = "/tmp/serve.sock";  ///< of a server; not in the state directory
+inline constexpr const char* server_path = "/usr/bin/server";  ///< of what is started on demand
 
 using Guard = genie::ServeGuard<ExploredClock, ExploredProcesses, ExploredFilesystem>;
 using LiveGuard = genie::ServeGuard<ManualClock, FakeProcesses, MemoryFilesystem>;

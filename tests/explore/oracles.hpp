@@ -47,7 +47,8 @@ inline Oracle nobody_loses_to_nobody() {
           [](const Situation& now) -> std::string {
             if (now.spent.errors != 0 || now.spent.reboots != 0 || now.spent.removals != 0) return "";
             for (const Seat& seat : now.seats) {
-              const bool may_have_owned = seat.status == SeatStatus::gone || seat.has(did_own);
+              const bool may_have_owned =
+                  seat.status == SeatStatus::gone || seat.has(did_own) || seat.has(start_failed);
               if (may_have_owned || seat.has(stopping) || seat.has(is_stopper)) return "";
             }
             return "everybody lost";
@@ -103,8 +104,17 @@ inline Oracle nothing_stays_open() {
           [](const Situation& now) -> std::string {
             for (std::size_t at = 0; at < now.seats.size(); ++at) {
               const Seat& seat = now.seats[at];
-              if (!seat.is_alive() || seat.next != nullptr) continue;
-              if (now.machine.disk.open_count(seat.process) != 0) return who(now, at) + " leaves descriptors open";
+              if (!seat.is_alive() || seat.next != nullptr || seat.has(owns)) continue;
+              // One that never came to its claim still has the file that it was started with.
+              const std::size_t inherited = seat.program->is_launched() ? 1 : 0;
+              if (now.machine.disk.open_count(seat.process) > inherited)
+                return who(now, at) + " leaves descriptors open";
+              for (ProcessIndex child = 1; child < now.machine.processes.processes.size(); ++child) {
+                const Process& process = now.machine.processes.processes[child];
+                const bool is_left = process.launch != nullptr && process.parent == seat.process && process.has_handle;
+                if (is_left && now.machine.processes.state(now.machine.time, child) != ProcessState::gone)
+                  return who(now, at) + " leaves a child open";
+              }
               for (const auto& [number, pin] : now.machine.processes.pins) {
                 if (pin.owner == seat.process) return who(now, at) + " leaves a process handle open";
               }
@@ -291,6 +301,130 @@ inline Oracle records_are_complete() {
             // claim.
             if (now.spent.removals != 0) return "";
             return Facts::unpacked(now.facts).has_broken_record ? "a reader would see a broken one" : "";
+          }};
+}
+/// From the moment that its starter has let it go.
+inline Oracle started_servers_hold_the_lock() {
+  return {"a started server holds the lock for as long as it lives", Oracle::When::state,
+          [](const Situation& now) -> std::string {
+            if (now.spent.errors != 0) return "";
+            const Facts facts = Facts::unpacked(now.facts);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.program->is_launched() || !seat.is_alive()) continue;
+              const bool has_released = seat.has(did_own) && !seat.has(owns);
+              if (!has_released && (facts.lock_holders & bit_of(seat.process)) == 0) return who(now, at) + " does not";
+            }
+            return "";
+          }};
+}
+/// F13. Where nobody stops a server, none fails, and nothing goes wrong.
+inline Oracle one_start_for_everybody() {
+  return {"one start for everybody", Oracle::When::end, [](const Situation& now) -> std::string {
+            if (!now.nothing_went_wrong()) return "";
+            int launches = 0;
+            int owners = 0;
+            std::uint64_t owner = 0;
+            for (const Seat& seat : now.seats) {
+              launches += seat.program->is_launched() && seat.status != SeatStatus::unborn ? 1 : 0;
+              if (!seat.is_alive() || !seat.has(owns)) continue;
+              ++owners;
+              owner = static_cast<std::uint64_t>(now.machine.processes.processes[seat.process].pid);
+            }
+            if (owners != 1) return std::to_string(owners) + " own it";
+            if (launches > 1) return std::to_string(launches) + " were started";
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.has(is_client)) continue;
+              if (!seat.has(is_served)) return who(now, at) + " got none";
+              if (pid_of(seat) != owner) return who(now, at) + " was told another one";
+            }
+            return "";
+          }};
+}
+inline Oracle running_is_true() {
+  return {"\"running\" is said only of a server that is ready", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            const Memory memory = Memory::unpacked(now.memory);
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& client = now.seats[at];
+              if (!client.is_alive() || !client.has(is_served)) continue;
+              bool is_known = false;
+              for (ProcessIndex index = 1; index < now.machine.processes.processes.size(); ++index) {
+                const Process& process = now.machine.processes.processes[index];
+                is_known = is_known || (static_cast<std::uint64_t>(process.pid) == pid_of(client) &&
+                                        (memory.held_ever & bit_of(index)) != 0);
+              }
+              if (!is_known) return who(now, at) + " was told nobody";
+              for (std::size_t other = 0; other < now.seats.size(); ++other) {
+                const Seat& server = now.seats[other];
+                if (!server.program->is_launched() || !server.is_alive() || server.has(is_ready)) continue;
+                const Process& process = now.machine.processes.processes[server.process];
+                if (static_cast<std::uint64_t>(process.pid) == pid_of(client)) return who(now, other) + " is not";
+              }
+            }
+            return "";
+          }};
+}
+/// Where every server fails by itself.
+inline Oracle failures_are_told() {
+  return {"a failed start is told to everybody who waited for it", Oracle::When::end,
+          [](const Situation& now) -> std::string {
+            if (now.spent.crashes != 0 || now.spent.errors != 0) return "";
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              if (!seat.has(is_client)) continue;
+              if (!seat.has(start_failed)) return who(now, at) + " was told something else";
+              if (seat.has(has_joined) && seat.has(has_started)) return who(now, at) + " started another one";
+            }
+            return "";
+          }};
+}
+inline Oracle failures_leave_nothing() {
+  return {"nothing is left after a failed start", Oracle::When::end, [](const Situation& now) -> std::string {
+            if (now.spent.crashes != 0 || now.spent.errors != 0) return "";
+            for (const Seat& seat : now.seats) {
+              if (seat.is_alive() && seat.has(owns)) return "";
+            }
+            for (const std::string& name : now.machine.disk.names(directory)) {
+              if (name != "serve.lock") return name + " is left";
+            }
+            return "";
+          }};
+}
+inline Oracle no_client_is_signalled() {
+  return {"who starts a server is never signalled", Oracle::When::step, [](const Situation& now) -> std::string {
+            for (const Delivery& delivery : now.deliveries) {
+              for (std::size_t at = 0; at < now.seats.size(); ++at) {
+                const Seat& seat = now.seats[at];
+                const bool may_be_client = !seat.program->is_launched() && seat.status != SeatStatus::unborn &&
+                                           seat.program->name.find("ensurer") != std::string::npos;
+                if (may_be_client && seat.process == delivery.target) return who(now, at) + " was";
+              }
+            }
+            return "";
+          }};
+}
+inline Oracle launches_stay_out() {
+  return {"nothing is launched while a stop is going on", Oracle::When::step, [](const Situation& now) -> std::string {
+            const bool is_launch =
+                now.request != nullptr && now.request->call == Call::spawn && now.response->error == 0;
+            if (!is_launch) return "";
+            const Seat& seat = now.seats[now.step.seat];
+            if (seat.program->is_launched()) return who(now, now.step.seat) + " starts another server";
+            const bool is_kept_out = (Memory::unpacked(now.memory).under_sentinel & 1U << now.step.seat) != 0;
+            return seat.has(automatic) && is_kept_out ? who(now, now.step.seat) + " does" : "";
+          }};
+}
+/// F21. `inquiring_server`s only.
+inline Oracle servers_know_themselves() {
+  return {"inside the server nothing is started", Oracle::When::state, [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              const bool is_server = seat.program->is_launched() && seat.is_alive() && seat.has(is_ready);
+              if (is_server && !seat.has(is_inside)) return who(now, at) + " took itself for a client";
+            }
+            return "";
           }};
 }
 

@@ -3,7 +3,10 @@
 #define GENIE_TESTS_EXPLORE_PROGRAMS_HPP
 
 #include <cstdint>
+#include <new>
 #include <string>
+
+#include <genie/ensure.hpp>
 
 #include "guards.hpp"
 
@@ -26,7 +29,15 @@ inline constexpr std::uint64_t saw_stale = 1U << 13U;     ///< the same, said to
 inline constexpr std::uint64_t has_socket = 1U << 14U;    ///< at `socket_path`, of the inode number in `pid_of`
 inline constexpr std::uint64_t did_stay = 1U << 15U;      ///< a stop says: it stays stopped
 inline constexpr unsigned generation_shift = 16;          ///< 8 bits
-inline constexpr unsigned pid_shift = 32;                 ///< 16 bits
+inline constexpr std::uint64_t is_client = 1U << 24U;     ///< asks for a server, and owns nothing itself
+inline constexpr std::uint64_t is_served = 1U << 25U;     ///< was told that one runs, PID in `pid_of`
+inline constexpr std::uint64_t start_failed = 1U << 26U;  ///< was told that a start has failed
+inline constexpr std::uint64_t lost_patience = 1U << 27U;
+inline constexpr std::uint64_t has_joined = 1U << 28U;  ///< waited for somebody else's start
+inline constexpr std::uint64_t has_started = 1U << 29U;
+inline constexpr std::uint64_t is_inside = 1U << 30U;  ///< was told that it belongs to the server
+inline constexpr std::uint64_t is_ready = 1U << 31U;   ///< a server that has said so
+inline constexpr unsigned pid_shift = 32;              ///< 16 bits
 
 [[nodiscard]] inline std::uint64_t pid_of(const Seat& seat) { return (seat.beliefs >> pid_shift) & 0xFFFFU; }
 [[nodiscard]] inline std::uint64_t generation_of(const Seat& seat) {
@@ -166,6 +177,117 @@ inline void patient_client(Actor& me) {
   tell_endpoints(me, guard.wait_for_endpoints(0, Milliseconds{4}));
 }
 
+inline genie::LaunchPlan server_plan() {
+  genie::LaunchPlan plan;
+  plan.program = server_path;
+  return plan;
+}
+inline void ensure_and_tell(Actor& me, Guard& guard, ClaimMode mode) {
+  me.believe(is_client | (mode == ClaimMode::automatic ? automatic : 0));
+  genie::EnsureOptions options;
+  options.mode = mode;
+  options.settle = Milliseconds{4};
+  options.grace = Milliseconds{4};
+  options.stall = Milliseconds{4};
+  ExploredLauncher launcher = me.launcher();
+  const auto report = genie::ensure(guard, launcher, server_plan(), options);
+  if (!report) {
+    me.believe(failed);
+    return;
+  }
+  if (report->has_started) me.believe(has_started);
+  if (report->has_joined) me.believe(has_joined);
+  switch (report->outcome) {
+    case genie::EnsureOutcome::running:
+      me.believe(is_served | (static_cast<std::uint64_t>(report->owner.pid) & 0xFFFFU) << pid_shift);
+      break;
+    case genie::EnsureOutcome::self: me.believe(is_inside); break;
+    case genie::EnsureOutcome::stopping: me.believe(stopping); break;
+    case genie::EnsureOutcome::failed:
+    case genie::EnsureOutcome::backing_off: me.believe(start_failed); break;
+    case genie::EnsureOutcome::timed_out: me.believe(lost_patience); break;
+    case genie::EnsureOutcome::contended: me.believe(contended); break;
+    case genie::EnsureOutcome::orphaned: me.believe(orphaned); break;
+  }
+}
+/// Wants a server, and starts one where there is none.
+inline void ensurer(Actor& me) {
+  Guard guard = guard_of(me);
+  ensure_and_tell(me, guard, ClaimMode::automatic);
+}
+/// The same, because a person asked for it.
+inline void explicit_ensurer(Actor& me) {
+  Guard guard = guard_of(me);
+  ensure_and_tell(me, guard, ClaimMode::explicit_start);
+}
+
+/// Takes the claim that was made for it, and gets ready in one step.
+inline bool boot_and_tell(Actor& me, Guard& guard) {
+  ClaimOptions options = impatient();
+  options.starting = true;
+  if (!claim_and_tell(me, guard, options)) return false;
+  // What cannot be reported need not fail a boot.
+  (void)guard.boot("warm up");
+  if (guard.ready()) {
+    me.believe(is_ready);
+    return true;
+  }
+  me.believe(failed);
+  me.doubt(owns);
+  return false;
+}
+/// Serves until it is killed.
+inline void launched_server(Actor& me) {
+  Guard guard = guard_of(me);
+  if (boot_and_tell(me, guard)) me.stay();
+  me.doubt(owns);
+}
+/// Serves until it is asked to end. Its process must catch the request.
+inline void stoppable_server(Actor& me) {
+  Guard guard = guard_of(me);
+  if (!boot_and_tell(me, guard)) return;
+  (void)me.await_terminate();
+  me.doubt(owns);
+  if (!guard.release()) me.believe(failed);
+}
+/// Ends in the middle of its boot, as by `_exit`: without a release.
+inline void failing_server(Actor& me) {
+  alignas(Guard) unsigned char place[sizeof(Guard)];
+  Guard& guard = *new (place) Guard{directory, {}, me.clock(), me.process(), me.filesystem()};
+  ClaimOptions options = impatient();
+  options.starting = true;
+  me.exit_status = 3;
+  if (claim_and_tell(me, guard, options)) (void)guard.boot("warm up");
+}
+/// The same, but releases its claim first, as whoever returns from `main` does.
+inline void quitting_server(Actor& me) {
+  Guard guard = guard_of(me);
+  ClaimOptions options = impatient();
+  options.starting = true;
+  me.exit_status = 3;
+  if (!claim_and_tell(me, guard, options)) return;
+  (void)guard.boot("warm up");
+  me.doubt(owns);
+}
+/// Knows nothing of genie.
+inline void foreign_server(Actor& me) { me.stay(); }
+/// Asks for a server before it claims and while it boots, as a client library that it uses might.
+inline void inquiring_server(Actor& me) {
+  Guard guard = guard_of(me);
+  ensure_and_tell(me, guard, ClaimMode::automatic);
+  const std::uint64_t before = me.beliefs & is_inside;
+  me.doubt(is_inside);
+  ClaimOptions options = impatient();
+  options.starting = true;
+  if (!claim_and_tell(me, guard, options)) return;
+  ensure_and_tell(me, guard, ClaimMode::explicit_start);
+  if (before == 0) me.doubt(is_inside);
+  me.doubt(is_client | automatic);
+  if (guard.ready()) me.believe(is_ready);
+  me.stay();
+  me.doubt(owns);
+}
+
 /// The program that genie replaces, as it was: read, look, unlink, create exclusively, write.
 inline void original(Actor& me) {
   ExploredFilesystem files = me.filesystem();
@@ -206,6 +328,13 @@ inline Program program(const char* name, void (*run)(Actor&), std::uint32_t copi
   result.run = run;
   result.copies = copies;
   result.process = process;
+  return result;
+}
+/// One that ensurers start. Each start needs a copy.
+inline Program launched(const char* name, void (*run)(Actor&), std::uint32_t copies = 1,
+                        const ProcessOptions& process = {}) {
+  Program result = program(name, run, copies, process);
+  result.path = server_path;
   return result;
 }
 

@@ -37,7 +37,11 @@ namespace protocol {
                          sockets_stand(),
                          stopped_is_dead(),
                          stays_end_by_explicit_starts(),
-                         ttl_is_kept()};
+                         ttl_is_kept(),
+                         started_servers_hold_the_lock(),
+                         running_is_true(),
+                         no_client_is_signalled(),
+                         launches_stay_out()};
   exploration.aftermath = {a_fresh_contender_wins()};
   return exploration;
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <genie/ensure.hpp>
+
 #include "guards.hpp"
 
 namespace protocol {
@@ -39,6 +41,54 @@ inline void crash_in_takeover(Machine& machine, Call call, std::uint64_t occurre
 inline void write_record(Machine& machine, const char* content) {
   machine.disk.make_directory(directory);
   machine.disk.write_file(record_path, content);
+}
+/// A start on demand in which both sides die: the starter just before its `starters`-th wait for the server that it has
+/// let go, or before letting it go where that is 0; the server just before its first call of that kind.
+inline void crash_in_handover(Machine& machine, std::uint64_t starters, Call servers) {
+  (void)crashed_owner(machine);
+  machine.programs[server_path] = [servers](Contender& child) {
+    child.calls().before_call = [child, servers](const CallEvent& event) {
+      if (event.call == servers) child.kill();
+    };
+    LiveGuard guard = guard_of(child);
+    (void)guard.claim({.starting = true});
+  };
+  const Contender starter = machine.spawn();
+  starter.calls().before_call = [starter, starters](const CallEvent& event) {
+    const bool is_it =
+        starters == 0 ? event.call == Call::let_go : event.call == Call::wait_child && event.occurrence == starters;
+    if (is_it) starter.kill();
+  };
+  {
+    LiveGuard guard = guard_of(starter);
+    Contender self = starter;
+    genie::LaunchPlan plan;
+    plan.program = server_path;
+    (void)genie::ensure(guard, self.launcher, plan);
+  }
+  for (ProcessIndex at = 1; at < machine.processes.processes.size(); ++at) {
+    machine.processes.crash(machine.time, at);
+    machine.processes.reap(at);
+  }
+  machine.time.held.clear();
+  machine.disk.settle(machine.time);
+}
+/// So many starts on demand that failed one after another.
+inline void fail_to_start(Machine& machine, int times) {
+  for (int nth = 0; nth < times; ++nth) {
+    machine.programs[server_path] = [](Contender& child) {
+      LiveGuard guard = guard_of(child);
+      (void)guard.claim({.starting = true});
+      child.exit(3);
+    };
+    Contender starter = machine.spawn();
+    LiveGuard guard = guard_of(starter);
+    genie::LaunchPlan plan;
+    plan.program = server_path;
+    (void)genie::ensure(guard, starter.launcher, plan);
+    starter.kill();
+    starter.reap();
+  }
 }
 
 inline const std::vector<StartState>& start_states() {
@@ -147,10 +197,24 @@ inline const std::vector<StartState>& start_states() {
   };
   return states;
 }
+/// What starts on demand may have left.
+inline const std::vector<StartState>& start_states_on_demand() {
+  static const std::vector<StartState> states{
+      {"starter died before it let go", [](Machine& machine) { crash_in_handover(machine, 0, Call::any); }},
+      {"server died before its adoption", [](Machine& machine) { crash_in_handover(machine, 1, Call::inherited); }},
+      {"adoption died before its exchange", [](Machine& machine) { crash_in_handover(machine, 1, Call::exchange); }},
+      {"adoption died after its exchange", [](Machine& machine) { crash_in_handover(machine, 1, Call::unlink); }},
+      {"failed start", [](Machine& machine) { fail_to_start(machine, 1); }},
+      {"2 failed starts", [](Machine& machine) { fail_to_start(machine, 2); }},
+  };
+  return states;
+}
 
 [[nodiscard]] inline const StartState& start_state(const std::string& name) {
-  for (const StartState& state : start_states()) {
-    if (state.name == name) return state;
+  for (const std::vector<StartState>* const states : {&start_states(), &start_states_on_demand()}) {
+    for (const StartState& state : *states) {
+      if (state.name == name) return state;
+    }
   }
   std::abort();
 }

@@ -7,6 +7,7 @@
 using namespace tests;
 using genie::BootRecord;
 using genie::FailureKind;
+using genie::Phase;
 using genie::StepState;
 
 TEST_CASE("a server is started where there is none, and owns the claim that was made for it", "[ensure]") {
@@ -222,6 +223,20 @@ TEST_CASE("everybody who waits for a start that fails is told why, and starts no
   SECTION("who came while it booted") {
     REQUIRE(genie::name_heir(starting.host(), starting.files(), held, heir.identity));
     world.machine.time.after(Milliseconds{10}, fail);
+  }
+  SECTION("who came while it was claimed") {
+    auto& host = starting.host();
+    const auto turn = [&](Phase phase) {
+      return genie::update_claim(host, starting.files(), held,
+                                 [&](genie::LockRecord& record) noexcept { record.phase = phase; });
+    };
+    REQUIRE(turn(Phase::claiming));
+    REQUIRE(host.files.try_lock(held.lock, genie::detail::starter_byte, 1).ok());
+    world.machine.time.after(Milliseconds{10}, [&] {
+      CHECK(host.files.unlock(held.lock, genie::detail::starter_byte, 1).ok());
+      CHECK(turn(Phase::launching));
+    });
+    world.machine.time.after(Milliseconds{100}, fail);
   }
   SECTION("who was about to claim the directory itself") {
     // It has seen the directory free, and then waited for the lock that the failed start still had.
@@ -607,6 +622,56 @@ TEST_CASE("a server that is stopped while it boots was stopped, and has not fail
   CHECK(report->outcome == EnsureOutcome::stopping);
   CHECK(world.status().failure.generation == 0);
   CHECK_FALSE(world.machine.disk.exists(record_path));
+}
+
+TEST_CASE("a starter whose server has just ended is nobody's orphan, and no stop signals it", "[ensure][stop]") {
+  World world;
+  const bool releases = GENERATE(false, true);
+  world.program([&](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    if (releases) CHECK(server.guard.release());
+    server.contender.exit(3);
+  });
+  // Before it has noticed, and while it takes its claim back.
+  const Call moment = GENERATE(Call::wait_child, Call::unlink);
+  const Contender other = world.machine.spawn();
+  bool has_looked = false;
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (has_looked || event.call != moment || world.servers.empty()) return;
+    has_looked = true;
+    CHECK(world.status().state == genie::ServerState::starting);
+    const auto receipt = guard_of(other).stop();
+    CHECK(receipt);
+    CHECK(receipt->outcome == genie::StopOutcome::refused);
+  };
+  const auto report = world.ensure();
+  CHECK(has_looked);
+  CHECK(world.client.is_alive());
+  CHECK(world.machine.processes.deliveries.empty());
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 3);
+}
+
+TEST_CASE("what a dead server has left is orphaned, whether its starter lives or not", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  const bool outlives = GENERATE(false, true);
+  if (!outlives) world.client.kill();
+  const Contender worker = world.machine.fork(world.server().contender);
+  world.kill_server();
+  const genie::StatusReport status = world.status();
+  CHECK(status.state == genie::ServerState::orphaned);
+  REQUIRE(status.holder_count == 1);
+  CHECK(status.holders[0].pid == worker.identity.pid);
+}
+
+TEST_CASE("a file that its starter could not remove is removed by the server", "[ensure]") {
+  World world;
+  crashed_owner(world.machine);
+  world.client.calls().fail(Call::unlink, EIO);
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(strangers(world.machine).empty());
 }
 
 TEST_CASE("inside the server, and in whatever descends from it, nothing is started", "[ensure]") {

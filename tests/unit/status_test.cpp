@@ -445,3 +445,44 @@ TEST_CASE("what keeps the short question from an answer is told", "[status][F16]
   CHECK(running.error().code == EIO);
   CHECK(running.error().path == genie::Text{lock_path});
 }
+
+TEST_CASE("an owner that comes while its record is looked for is told with how far it is", "[status]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  const Contender client = machine.spawn();
+  bool has_come = false;
+  client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (has_come || event.name != genie::Text{"serve.pid"}) return;
+    has_come = true;
+    CHECK(guard.claim({.starting = true})->owned());
+  };
+  const auto report = status_by(client);
+  REQUIRE(report);
+  CHECK(has_come);
+  CHECK(report->state == ServerState::starting);
+  CHECK(report->generation == 1);
+}
+
+TEST_CASE("an owner that comes and goes while its record is looked at is not taken for one that runs", "[status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim());
+  REQUIRE(guard.release());
+  const Contender client = machine.spawn();
+  bool has_come = false;
+  client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (!has_come && event.name == genie::Text{"serve.pid"}) {
+      has_come = true;
+      CHECK(guard.claim()->owned());
+    }
+    // The first asked for the lock file's, the second for the record's.
+    if (event.call == Call::query_lock && event.occurrence == 3) CHECK(guard.release());
+  };
+  const auto report = status_by(client);
+  REQUIRE(report);
+  CHECK(has_come);
+  CHECK(report->state == ServerState::stopped);
+}

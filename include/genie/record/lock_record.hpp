@@ -53,7 +53,8 @@ struct LockRecord {
   ProcessOrigin origin;         ///< where the owner's identity has its meaning
   FileIdentity lock;            ///< the lock file itself: a copy of it proves nothing
   FileStamp record;             ///< the owner's `NAME.pid`; known once it is published
-  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over
+  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over, or the starter's
+                                ///< that it took it over from
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
