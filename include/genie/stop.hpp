@@ -128,24 +128,13 @@ class StopRun {
     receipt_.stays = recorded.has_value();
     if (!recorded) note_sentinel_error(recorded.error());
   }
-  /// Where nobody was stopped: an explicit start that has come and gone since may have taken the intent out.
+  /// Where nobody was stopped, an explicit start that came after us may have ended the intent already.
   void confirm_stay() noexcept {
-    const auto confirmed =
-        rewrite_sentinel(host_, files_, directory_.file.get(), options_.sentinel_ttl,
-                         [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept -> Result<void> {
-                           if (restore_stay(sentinel)) {
-                             if (auto ok = publish_sentinel(host_, files_, directory_.file.get(), sentinel); !ok)
-                               return ok;
-                             if (auto ok = yield_stay(sentinel, lock); !ok) return ok;
-                           }
-                           receipt_.stays = sentinel.has_stay;
-                           return {};
-                         });
-    if (confirmed) return;
-    receipt_.stays = false;
-    note_sentinel_error(confirmed.error());
+    const auto intent = read_stop_intent(host_, files_, directory_.file.get(), options_.sentinel_ttl);
+    receipt_.stays = intent && intent->stay;
+    if (!intent) note_sentinel_error(intent.error());
   }
-  /// An explicit start may have taken the intent out since we recorded it, and then it is what we stop, or is gone.
+  /// An explicit start may have taken the intent out since we recorded it, and then it is what we stop.
   /// Returns: whether the intent was missing.
   bool restore_stay(Sentinel& sentinel) noexcept {
     if (!options_.stay || sentinel.has_stay) return false;

@@ -488,8 +488,8 @@ TEST_CASE("zoo: an intent to stay stopped is recorded once", "[zoo]") {
   must_find_nothing(with(program("stayer", stayer)), "what was stopped");
 }
 TEST_CASE("zoo: an intent to stay stopped is taken for an expired sentinel", "[zoo][F20]") {
-  must_find(explored("stays stopped", {program("unknowing", intents_unknown)}), "nothing starts by itself");
-  must_find_nothing(explored("stays stopped", {program("auto-starter", auto_starter)}), "nothing starts by itself");
+  must_find(explored("stays stopped", {program("unknowing", intents_unknown)}), "a stay intent");
+  must_find_nothing(explored("stays stopped", {program("auto-starter", auto_starter)}), "a stay intent");
 }
 TEST_CASE("zoo: the sentinel's expiry is not clamped", "[zoo][F20]") {
   const auto with = [](Program reader) {

@@ -158,8 +158,10 @@ TEST_CASE("a forked worker that outlives its owner is named as the holder", "[pr
     parent.worker.end();
     CHECK(try_claim(newcomer).owned());
   }
-  SECTION("and a stop ends it") {
-    const StopReceipt receipt = value(newcomer.stop());
+  SECTION("and a stop ends it on request") {
+    CHECK(value(newcomer.stop()).outcome == StopOutcome::orphans_left);
+    CHECK(parent.worker.alive());
+    const StopReceipt receipt = value(newcomer.stop({.orphans = true}));
     CHECK(receipt.was_orphaned);
     CHECK(receipt.outcome == StopOutcome::stopped);
     CHECK(receipt.target == owner);
