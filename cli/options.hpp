@@ -61,8 +61,10 @@ struct ServeRequest {
   std::chrono::milliseconds ready_timeout{15'000};
   std::uint16_t port = 0;  ///< 0: none to publish
   std::string log;         ///< empty: the caller's own output, or `DIR/NAME.log` in the background
+  std::string pidfile;     ///< absolute; empty: none
   int stop_signal = 0;
   ClaimMode mode = ClaimMode::explicit_start;
+  bool standby = false;  ///< wait until nobody owns the directory, instead of giving up
 };
 
 /// `$GENIE_HOME`, else `~/.genie`. Returns: empty where there is no home directory.

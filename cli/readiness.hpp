@@ -23,6 +23,8 @@ class ReadinessProbe {
   [[nodiscard]] bool check();
   /// How much more time than it had the command has asked for since the last call (EXTEND_TIMEOUT_USEC); 0 if none.
   [[nodiscard]] std::chrono::microseconds take_extension() noexcept { return std::exchange(extension_, {}); }
+  /// What it has said of itself since the last call (STATUS); empty if nothing.
+  [[nodiscard]] std::string take_status() noexcept { return std::exchange(status_, {}); }
   /// Readable when `check` is worth a call; -1 where there is nothing to wait for but time.
   [[nodiscard]] int descriptor() const noexcept { return notify_.get(); }
   /// Value of NOTIFY_SOCKET for the command; empty where it gets none.
@@ -37,6 +39,7 @@ class ReadinessProbe {
   Descriptor notify_;
   std::string notify_address_;
   std::chrono::microseconds extension_{};
+  std::string status_;
 };
 
 }  // namespace genie::cli

@@ -12,11 +12,15 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 
 #include "child.hpp"
+#include "genie/systemd.hpp"
 #include "orphans.hpp"
+#include "pidfile.hpp"
 #include "readiness.hpp"
+#include "standby.hpp"
 
 namespace genie::cli {
 
@@ -53,8 +57,11 @@ class Supervision {
       : request_{request}, hooks_{hooks}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
-    signals_ = open_signals();
-    if (!claim() || !start_command()) return result_;
+    // A signal ends a standby.
+    if (!request_.standby) signals_ = open_signals();
+    if (!claim()) return result_;
+    if (request_.standby) signals_ = open_signals();
+    if (!start_command()) return result_;
     watch_directory();
     serve();
     result_.ran = true;
@@ -63,6 +70,7 @@ class Supervision {
       result_.ending = {exit_failure, fmt::format("{} {} before it was ready", request_.command.front(),
                                                   describe_end(result_.wait_status))};
     }
+    pidfile_ = PidFile{};
     if (const auto released = guard_.release(); !released) {
       fmt::print(stderr, "genie: while releasing: {}\n", released.error());
     }
@@ -74,7 +82,11 @@ class Supervision {
     ClaimOptions options;
     options.mode = request_.mode;
     options.starting = true;
-    const auto claimed = guard_.claim(options);
+    const auto say = [&](const std::string& text) {
+      fmt::print(stderr, "genie: {}\n", text);
+      if (hooks_.on_stand_by) hooks_.on_stand_by(text);
+    };
+    const auto claimed = request_.standby ? stand_by(guard_, request_.place, options, say) : guard_.claim(options);
     if (!claimed) {
       result_.ending = ending_of(claimed.error());
       return false;
@@ -90,6 +102,12 @@ class Supervision {
     }
     if (claimed->taken_over.reason != Reason::none) {
       fmt::print(stderr, "genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);
+    }
+    try {
+      pidfile_ = PidFile{request_.pidfile};
+    } catch (const std::exception& error) {
+      result_.ending = {exit_failure, error.what()};
+      return false;
     }
     return true;
   }
@@ -137,13 +155,19 @@ class Supervision {
     auto pause = std::chrono::milliseconds{1};
     for (;;) {
       if (!result_.was_ready && !timed_out_) {
-        if (probe_.check()) {
+        const bool is_ready = probe_.check();
+        const auto extension = pass_notifications_on();
+        if (is_ready) {
           announce();
-        } else if (const auto extension = probe_.take_extension(); extension.count() > 0) {
+        } else if (extension.count() > 0) {
           deadline = std::max(deadline, Clock::now() + extension);
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
         }
+      } else if (probe_.descriptor() >= 0) {
+        // A command whose messages nobody reads would wait for us in the end.
+        (void)probe_.check();
+        (void)pass_notifications_on();
       }
       int timeout = -1;
       if (kill_at_) {
@@ -157,7 +181,7 @@ class Supervision {
       std::array<pollfd, 4> entries{{{child_->pidfd(), POLLIN, 0},
                                      {signals_.get(), POLLIN, 0},
                                      {directory_watch_.get(), POLLIN, 0},
-                                     {result_.was_ready ? -1 : probe_.descriptor(), POLLIN, 0}}};
+                                     {probe_.descriptor(), POLLIN, 0}}};
       if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR) {
         throw std::system_error{errno, std::generic_category(), "cannot wait for the command"};
       }
@@ -169,6 +193,14 @@ class Supervision {
         kill_at_.reset();
       }
     }
+  }
+
+  /// Returns: the time that the command has asked for.
+  std::chrono::microseconds pass_notifications_on() {
+    if (const std::string status = probe_.take_status(); !status.empty() && hooks_.on_status) hooks_.on_status(status);
+    const auto extension = probe_.take_extension();
+    if (extension.count() > 0 && hooks_.on_extension) hooks_.on_extension(extension);
+    return extension;
   }
 
   static int milliseconds_until(Clock::time_point time) {
@@ -203,6 +235,7 @@ class Supervision {
   }
 
   void ask_to_end() {
+    if (hooks_.on_stopping) hooks_.on_stopping();
     child_->send(request_.stop_signal);
     kill_at_ = Clock::now() + std::chrono::seconds{5};
   }
@@ -217,6 +250,7 @@ class Supervision {
       }
       // A terminal sends to the whole foreground group, the command included.
       if (info.ssi_code == SI_KERNEL && ::getpgid(child_->pid()) == ::getpgrp()) continue;
+      if (number == SIGTERM && hooks_.on_stopping) hooks_.on_stopping();
       child_->send(number == SIGTERM ? request_.stop_signal : number);
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
       // which the command now uses as well.
@@ -261,6 +295,7 @@ class Supervision {
   SupervisorResult result_;
   Descriptor signals_;
   Descriptor directory_watch_;
+  PidFile pidfile_;
   std::optional<Child> child_;
   std::optional<Clock::time_point> kill_at_;
   bool timed_out_ = false;
@@ -279,6 +314,20 @@ void end_by_signal(int number) {
   ::raise(number);
 }
 
+/// What a service manager that started us is told. What it does not hear changes nothing for the command.
+SupervisorHooks hooks_of(const SystemdNotifier& manager, const Place& place) {
+  SupervisorHooks hooks;
+  if (!manager.has_listener()) return hooks;
+  hooks.on_ready = [&](Pid) { manager.ready(place.name + " is running"); };
+  hooks.on_stand_by = [&](const std::string& text) { manager.ready(text); };
+  hooks.on_status = [&](const std::string& text) { manager.status(text); };
+  hooks.on_extension = [&](std::chrono::microseconds span) {
+    manager.extend_timeout(std::chrono::ceil<std::chrono::milliseconds>(span));
+  };
+  hooks.on_stopping = [&] { manager.stopping(); };
+  return hooks;
+}
+
 }  // namespace
 
 SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& hooks) {
@@ -286,7 +335,13 @@ SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& h
 }
 
 int run_in_foreground(const ServeRequest& request) {
-  const SupervisorResult result = supervise(request, {});
+  const char* const address = std::getenv("NOTIFY_SOCKET");
+  const SystemdNotifier manager{address != nullptr ? Text{address} : Text{}};
+  const SupervisorResult result = supervise(request, hooks_of(manager, request.place));
+  if (!result.ran && result.ending.status == exit_ok) {
+    // A service manager would take an end without this for a failure, and try again.
+    manager.ready(result.ending.text);
+  }
   if (!result.ran) return tell(result.ending);
   if (!result.was_ready && !result.ending.text.empty()) (void)tell(result.ending);
   if (WIFSIGNALED(result.wait_status)) {

@@ -2,7 +2,9 @@
 #ifndef GENIE_CLI_SUPERVISOR_HPP
 #define GENIE_CLI_SUPERVISOR_HPP
 
+#include <chrono>
 #include <functional>
+#include <string>
 
 #include "messages.hpp"
 #include "options.hpp"
@@ -14,6 +16,12 @@ struct SupervisorHooks {
   std::function<void(Pid owner)> on_ready;
   /// Called where the claim was not won because its owner is still starting: the caller may wait for that one.
   std::function<void(const ClaimReport&)> on_contention;
+  /// A standby waits, and for whom: a line for people.
+  std::function<void(const std::string& text)> on_stand_by;
+  /// For whoever supervises us: a line for people, the command's wish for more time, and that the end has begun.
+  std::function<void(const std::string& text)> on_status;
+  std::function<void(std::chrono::microseconds span)> on_extension;
+  std::function<void()> on_stopping;
 };
 
 struct SupervisorResult {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = "genie/serve_guard.hpp"
-ADAPTERS = ["genie/fmt.hpp", "genie/system_error.hpp"]
+ADAPTERS = ["genie/fmt.hpp", "genie/system_error.hpp", "genie/systemd.hpp"]
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]+>|"[^"]+")')
 OPEN, TURN, CLOSE = (re.compile(rf"\s*#\s*(?:{words})\b") for words in ("if|ifdef|ifndef", "else|elif", "endif"))

@@ -61,6 +61,9 @@ class Scenarios {
       add("3 starters" + where, state, {starters(3)}, {}).oracles.push_back(one_winner());
       add("server, 2 stoppers, 1 preemption" + where, state, {servers(), stoppers(2)}, {}).preemptions = 1;
       add("publisher, client" + where, state, {program("publisher", publisher), program("client", client)}, {});
+      add("visitor, 2 standbys, 1 preemption" + where, state, {program("visitor", visitor), standbys(2)}, {});
+      list.back().exploration.preemptions = 1;
+      list.back().exploration.oracles.push_back(one_winner());
     }
     for (const char* state : {"absent", "stale"}) {
       const std::string where = std::string{", "} + state;
@@ -80,6 +83,12 @@ class Scenarios {
       add("2 visitors, 1 crash, zombies, PIDs used again" + where, state, {program("visitor", visitor, 2)},
           {.crashes = 1, .zombies = 1, .reuses = 1});
       add_late("server, stopper, auto-starter, 1 crash, TTL runs out" + where, state, {.crashes = 1, .delays = 1});
+      add("starter, 2 standbys, 1 preemption, 1 crash" + where, state, {starters(1), standbys(2)}, {.crashes = 1})
+          .preemptions = 1;
+      add("server, stopper, standby, 1 preemption" + where, state, {servers(), stoppers(1), standbys(1)}, {})
+          .preemptions = 1;
+      add("starter, standby, 1 failing call, 1 preemption" + where, state, {starters(1), standbys(1)}, {.errors = 1})
+          .preemptions = 1;
     }
     add("2 starters, 1 visitor, 1 crash, 1 reboot, 1 preemption, absent", "absent",
         {program("visitor", visitor), starters(2)}, {.crashes = 1, .reboots = 1})
@@ -105,6 +114,11 @@ class Scenarios {
     add("server, stopper, auto-starter, 2 preemptions, 1 crash" + where, name,
         {servers(), stoppers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
         .preemptions = 2;
+    add("server, stopper, standby, 2 preemptions, 1 crash" + where, name, {servers(), stoppers(1), standbys(1)},
+        {.crashes = 1})
+        .preemptions = 2;
+    add("starter, 3 standbys, 1 preemption, 2 crashes" + where, name, {starters(1), standbys(3)}, {.crashes = 2})
+        .preemptions = 1;
     add_late("server, stopper, auto-starter, 1 crash, TTL runs out, clock set back" + where, name,
              {.crashes = 1, .delays = 1, .jumps = 1});
     add_removals("2 starters, a file is removed" + where, name, {.removals = 1});
@@ -113,6 +127,7 @@ class Scenarios {
 
   [[nodiscard]] static Program starters(std::uint32_t copies) { return program("starter", starter, copies); }
   [[nodiscard]] static Program servers() { return program("server", server, 1, catching()); }
+  [[nodiscard]] static Program standbys(std::uint32_t copies) { return program("standby", standby, copies); }
   [[nodiscard]] static Program stoppers(std::uint32_t copies) { return program("stopper", stopper, copies); }
 
   void add_interrupted(const std::string& name, const char* state, std::uint32_t copies, std::uint8_t times) {
