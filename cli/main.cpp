@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 
@@ -12,6 +13,7 @@
 #include "inspect.hpp"
 #include "start.hpp"
 #include "supervisor.hpp"
+#include "unit.hpp"
 
 namespace genie::cli {
 
@@ -34,6 +36,9 @@ struct Words {
   std::string stop_signal = "TERM";
   std::string grace = "10s";
   std::string log;
+  std::string pidfile;
+  std::string unit_type = "notify";
+  bool for_user = false;
   std::uint16_t port = 0;
   std::string build;
   std::string version;
@@ -48,6 +53,7 @@ struct Words {
   bool is_awaiting_readiness = true;
   std::string wait_timeout = "0s";
   std::vector<std::string> endpoints;
+  bool standby = false;
   StatusStyle style;
   EndpointQuestion question;
   std::string wait = "0s";
@@ -75,6 +81,7 @@ void add_serving(CLI::App& app, Words& words) {
   app.add_option("--ready-timeout", words.ready_timeout, "how long that may take")
       ->check(valid(parse_span, "a span of time such as 15s, 500ms or 2m"))
       ->capture_default_str();
+  app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems");
   app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
   app.add_option("--stop-signal", words.stop_signal,
                  "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
@@ -119,6 +126,7 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.port = words.port;
   for (const std::string& text : words.endpoints) request.endpoints.push_back(*parse_endpoint(text));
   request.log = absolute(words.log);
+  request.pidfile = absolute(words.pidfile);
   request.stop_signal = *parse_stop_signal(words.stop_signal);
   request.stop_signal_name = words.stop_signal;
   request.deadline = *parse_span(words.deadline);
@@ -131,6 +139,35 @@ ServeRequest request_of(const Words& words, ClaimMode mode) {
   request.version = words.version;
   request.grace = *parse_span(words.grace);
   request.mode = mode;
+  request.standby = words.standby;
+  return request;
+}
+
+/// The options of a unit's `genie run` or `genie start`: those that differ from the defaults.
+UnitRequest unit_of(const Words& words) {
+  const Words defaults;
+  UnitRequest request;
+  request.type = words.unit_type == "forking" ? UnitRequest::Type::forking : UnitRequest::Type::notify;
+  request.user = words.for_user;
+  request.name = words.place.name;
+  const auto add = [&](const char* name, const std::string& value, const std::string& usual) {
+    if (value != usual) request.options.insert(request.options.end(), {name, value});
+  };
+  add("--name", words.place.name, defaults.place.name);
+  add("--port-file", words.place.port_name, defaults.place.port_name);
+  add("--port", std::to_string(words.port), std::to_string(defaults.port));
+  add("--ready", words.ready, defaults.ready);
+  add("--ready-timeout", words.ready_timeout, defaults.ready_timeout);
+  add("--stop-signal", words.stop_signal, defaults.stop_signal);
+  add("--log", absolute(words.log), {});
+  request.pidfile = absolute(words.pidfile);
+  if (request.type == UnitRequest::Type::notify) {
+    add("--pidfile", request.pidfile, {});
+    if (words.standby) request.options.emplace_back("--standby");
+  }
+  request.ready_timeout = *parse_span(words.ready_timeout);
+  request.grace = *parse_span(words.grace);
+  request.command = words.command;
   return request;
 }
 
@@ -175,8 +212,9 @@ int run(int argc, char** argv) {
   CLI::App* status =
       app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
   CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
+  CLI::App* unit = app.add_subcommand("unit", "print a systemd unit that guards COMMAND as run or start would");
   CLI::App* endpoint = app.add_subcommand("endpoint", "print what the live server has published under a name, or all");
-  for (CLI::App* serving : {in_foreground, start, ensure, restart}) add_serving(*serving, words);
+  for (CLI::App* serving : {in_foreground, start, ensure, restart, unit}) add_serving(*serving, words);
   for (CLI::App* launching : {start, ensure, restart}) add_launching(*launching, words);
   for (CLI::App* other : {stop, status, port, endpoint, wait}) add_place(*other, words);
   CLI::Option* is_ready = wait->add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
@@ -184,7 +222,7 @@ int run(int argc, char** argv) {
   wait->add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
   add_boot_step(*boot, words.boot);
-  for (CLI::App* stopping : {stop, start, ensure, restart})
+  for (CLI::App* stopping : {stop, start, ensure, restart, unit})
     stopping->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
         ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
         ->capture_default_str();
@@ -192,6 +230,14 @@ int run(int argc, char** argv) {
   stop->add_flag("--orphans", words.stop.orphans, "end everybody who has inherited the lock from its owner, too");
   stop->add_flag("--cgroup", words.stop.cgroup,
                  "it has a cgroup of its own: end what is left in that, too; refuse if it has none");
+  for (CLI::App* waiting : {in_foreground, unit}) {
+    waiting->add_flag("--standby", words.standby,
+                      "where somebody owns the directory already: wait, and take over at once when it is free");
+  }
+  unit->add_option("--type", words.unit_type, "notify (genie run) | forking (genie start)")
+      ->check(CLI::IsMember({"notify", "forking"}))
+      ->capture_default_str();
+  unit->add_flag("--user", words.for_user, "for a user's own service manager");
   status->add_flag("--json", words.style.json, "as one JSON object");
   status->add_flag("--explain", words.style.explain, "with the evidence");
   status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
@@ -207,6 +253,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
+  const char* const home = std::getenv("GENIE_HOME");
+  const bool chooses_directory = words.place.directory.empty() && (home == nullptr || *home == '\0');
   if (words.place.directory.empty()) words.place.directory = default_directory();
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
@@ -220,6 +268,11 @@ int run(int argc, char** argv) {
   if (stop->parsed()) {
     words.stop.grace = *parse_span(words.grace);
     return stop_server(words.place, words.stop);
+  }
+  if (unit->parsed()) {
+    UnitRequest request = unit_of(words);
+    if (!chooses_directory) request.directory = words.place.directory;
+    return print_unit(request);
   }
   if (status->parsed()) return print_status(words.place, words.style);
   if (port->parsed()) return print_port(words.place);

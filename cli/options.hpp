@@ -81,7 +81,8 @@ struct ServeRequest {
   std::chrono::milliseconds ready_timeout{15'000};
   std::uint16_t port = 0;  ///< 0: none to publish
   std::vector<EndpointWords> endpoints;
-  std::string log;  ///< empty: the caller's own output, or `DIR/NAME.log` in the background
+  std::string log;      ///< empty: the caller's own output, or `DIR/NAME.log` in the background
+  std::string pidfile;  ///< absolute; empty: none
   int stop_signal = 0;
   std::string stop_signal_name;
   ClaimMode mode = ClaimMode::explicit_start;
@@ -94,6 +95,7 @@ struct ServeRequest {
   std::string version;  ///< the same, to be compared
   UpgradePolicy upgrade = UpgradePolicy::use_running;
   std::chrono::milliseconds grace{10'000};  ///< how long what is replaced may take to end
+  bool standby = false;                     ///< wait until nobody owns the directory, instead of giving up
 };
 
 /// `$GENIE_HOME`, else `~/.genie`. Returns: empty where there is no home directory.

@@ -108,7 +108,9 @@ bool ReadinessProbe::receive_ready() {
       const std::size_t end = rest.find('\n');
       const std::string_view line = rest.substr(0, end);
       constexpr std::string_view extend = "EXTEND_TIMEOUT_USEC=";
+      constexpr std::string_view status = "STATUS=";
       if (line == "READY=1") ready = true;
+      if (line.starts_with(status)) status_ = line.substr(status.size());
       if (line.starts_with(extend)) receive_extension(line.substr(extend.size()));
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }

@@ -35,6 +35,8 @@ class ReadinessProbe {
   [[nodiscard]] std::chrono::microseconds take_extension() noexcept { return std::exchange(extension_, {}); }
   /// What the command has told of its boot since the last call: by STATUS=, or more exactly by `genie boot`.
   [[nodiscard]] std::vector<ReportedStep> take_steps() noexcept { return std::exchange(steps_, {}); }
+  /// What it has said of itself since the last call (STATUS); empty if nothing.
+  [[nodiscard]] std::string take_status() noexcept { return std::exchange(status_, {}); }
   /// Readable when `check` is worth a call; -1 where there is nothing to wait for but time.
   [[nodiscard]] int descriptor() const noexcept { return notify_.get(); }
   /// Value of NOTIFY_SOCKET for the command; empty where it gets none.
@@ -51,6 +53,7 @@ class ReadinessProbe {
   std::string notify_address_;
   std::chrono::microseconds extension_{};
   std::vector<ReportedStep> steps_;
+  std::string status_;
 };
 
 }  // namespace genie::cli

@@ -42,6 +42,7 @@ std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   add("--ready", request.readiness.spelling);
   add("--ready-timeout", std::to_string(request.ready_timeout.count()) + "ms");
   add("--stop-signal", request.stop_signal_name);
+  add("--pidfile", request.pidfile);
   add("--build", request.build);
   add("--server-version", request.version);
   arguments.emplace_back("--");

@@ -14,6 +14,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -22,8 +23,11 @@
 #include "child.hpp"
 #include "endpoints.hpp"
 #include "genie/log_file.hpp"
+#include "genie/systemd.hpp"
 #include "orphans.hpp"
+#include "pidfile.hpp"
 #include "readiness.hpp"
+#include "standby.hpp"
 
 namespace genie::cli {
 
@@ -56,15 +60,17 @@ std::string describe_end(int wait_status) {
 
 class Supervision {
  public:
-  explicit Supervision(const ServeRequest& request)
-      : request_{request}, guard_{request.place.guard()}, probe_{request.readiness} {}
+  Supervision(const ServeRequest& request, const SupervisorHooks& hooks)
+      : request_{request}, hooks_{hooks}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
-    if (!await_end_of_stop()) return result_;
-    signals_ = open_signals();
+    if (!request_.standby && !await_end_of_stop()) return result_;
+    // A signal ends a standby.
+    if (!request_.standby) signals_ = open_signals();
     // Whatever the command starts stays its descendant, and can be told from a stranger. Source: prctl(2).
     (void)::prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
     if (!claim()) return result_;
+    if (request_.standby) signals_ = open_signals();
     if (!start_command()) {
       tell_failure();
       return result_;
@@ -85,6 +91,7 @@ class Supervision {
       tell_failure();
       end_remains();
     }
+    pidfile_ = PidFile{};
     if (const auto released = guard_.release(); !released) {
       fmt::print(stderr, "genie: while releasing: {}\n", released.error());
     }
@@ -98,7 +105,11 @@ class Supervision {
     options.starting = true;
     options.build = request_.build;
     options.version = request_.version;
-    const auto claimed = guard_.claim(options);
+    const auto say = [&](const std::string& text) {
+      fmt::print(stderr, "genie: {}\n", text);
+      if (hooks_.on_stand_by) hooks_.on_stand_by(text);
+    };
+    const auto claimed = request_.standby ? stand_by(guard_, request_.place, options, say) : guard_.claim(options);
     if (!claimed) {
       result_.ending = ending_of(claimed.error());
       return false;
@@ -117,6 +128,12 @@ class Supervision {
     if (claimed->leftover_error != 0) {
       fmt::print(stderr, "genie: a socket of a predecessor could not be removed: {} (errno {})\n",
                  std::generic_category().message(claimed->leftover_error), claimed->leftover_error);
+    }
+    try {
+      pidfile_ = PidFile{request_.pidfile};
+    } catch (const std::exception& error) {
+      result_.ending = {exit_failure, error.what()};
+      return false;
     }
     return true;
   }
@@ -205,17 +222,22 @@ class Supervision {
     for (;;) {
       if (!result_.was_ready && !has_given_up_) {
         const bool is_ready = probe_.check();
+        const auto extension = pass_notifications_on();
         for (const ReportedStep& step : probe_.take_steps()) {
           report(step);
           deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
         }
         if (is_ready) {
           announce();
-        } else if (const auto extension = probe_.take_extension(); extension.count() > 0) {
+        } else if (extension.count() > 0) {
           deadline = std::max(deadline, Clock::now() + extension);
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
         }
+      } else if (probe_.descriptor() >= 0) {
+        // A command whose messages nobody reads would wait for us in the end.
+        (void)probe_.check();
+        (void)pass_notifications_on();
       }
       int timeout = -1;
       if (kill_at_) {
@@ -229,7 +251,7 @@ class Supervision {
       std::array<pollfd, 4> entries{{{child_->pidfd(), POLLIN, 0},
                                      {signals_.get(), POLLIN, 0},
                                      {directory_watch_.get(), POLLIN, 0},
-                                     {result_.was_ready ? -1 : probe_.descriptor(), POLLIN, 0}}};
+                                     {probe_.descriptor(), POLLIN, 0}}};
       if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR) {
         throw std::system_error{errno, std::generic_category(), "cannot wait for the command"};
       }
@@ -241,6 +263,14 @@ class Supervision {
         kill_at_.reset();
       }
     }
+  }
+
+  /// Returns: the time that the command has asked for.
+  std::chrono::microseconds pass_notifications_on() {
+    if (const std::string status = probe_.take_status(); !status.empty() && hooks_.on_status) hooks_.on_status(status);
+    const auto extension = probe_.take_extension();
+    if (extension.count() > 0 && hooks_.on_extension) hooks_.on_extension(extension);
+    return extension;
   }
 
   static int milliseconds_until(Clock::time_point time) {
@@ -259,6 +289,7 @@ class Supervision {
     if (const auto published = publish_endpoints(guard_, request_); !published) return fail(published.error());
     if (const auto announced = guard_.ready(); !announced) return fail(announced.error());
     result_.was_ready = true;
+    if (hooks_.on_ready) hooks_.on_ready(guard_.held().written.owner.pid);
   }
 
   void report(const ReportedStep& step) {
@@ -297,6 +328,7 @@ class Supervision {
   }
 
   void ask_to_end() {
+    if (hooks_.on_stopping) hooks_.on_stopping();
     child_->send(request_.stop_signal);
     kill_at_ = Clock::now() + std::chrono::seconds{5};
   }
@@ -311,6 +343,7 @@ class Supervision {
       }
       // A terminal sends to the whole foreground group, the command included.
       if (info.ssi_code == SI_KERNEL && ::getpgid(child_->pid()) == ::getpgrp()) continue;
+      if (number == SIGTERM && hooks_.on_stopping) hooks_.on_stopping();
       child_->send(number == SIGTERM ? request_.stop_signal : number);
       was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
@@ -374,11 +407,13 @@ class Supervision {
   }
 
   const ServeRequest& request_;
+  const SupervisorHooks& hooks_;
   ServeGuard<> guard_;
   ReadinessProbe probe_;
   SupervisorResult result_;
   Descriptor signals_;
   Descriptor directory_watch_;
+  PidFile pidfile_;
   std::optional<Child> child_;
   std::optional<Clock::time_point> kill_at_;
   bool has_given_up_ = false;
@@ -402,12 +437,34 @@ void end_by_signal(int number) {
   ::raise(number);
 }
 
+/// What a service manager that started us is told. What it does not hear changes nothing for the command.
+SupervisorHooks hooks_of(const SystemdNotifier& manager, const Place& place) {
+  SupervisorHooks hooks;
+  if (!manager.has_listener()) return hooks;
+  hooks.on_ready = [&](Pid) { manager.ready(place.name + " is running"); };
+  hooks.on_stand_by = [&](const std::string& text) { manager.ready(text); };
+  hooks.on_status = [&](const std::string& text) { manager.status(text); };
+  hooks.on_extension = [&](std::chrono::microseconds span) {
+    manager.extend_timeout(std::chrono::ceil<std::chrono::milliseconds>(span));
+  };
+  hooks.on_stopping = [&] { manager.stopping(); };
+  return hooks;
+}
+
 }  // namespace
 
-SupervisorResult supervise(const ServeRequest& request) { return Supervision{request}.run(); }
+SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& hooks) {
+  return Supervision{request, hooks}.run();
+}
 
 int run_in_foreground(const ServeRequest& request) {
-  const SupervisorResult result = supervise(request);
+  const char* const address = std::getenv("NOTIFY_SOCKET");
+  const SystemdNotifier manager{address != nullptr ? Text{address} : Text{}};
+  const SupervisorResult result = supervise(request, hooks_of(manager, request.place));
+  if (!result.ran && result.ending.status == exit_ok) {
+    // A service manager would take an end without this for a failure, and try again.
+    manager.ready(result.ending.text);
+  }
   if (!result.ran) return tell(result.ending);
   if (!result.was_ready && !result.ending.text.empty()) (void)tell(result.ending);
   if (WIFSIGNALED(result.wait_status)) {

@@ -2,10 +2,25 @@
 #ifndef GENIE_CLI_SUPERVISOR_HPP
 #define GENIE_CLI_SUPERVISOR_HPP
 
+#include <chrono>
+#include <functional>
+#include <string>
+
 #include "messages.hpp"
 #include "options.hpp"
 
 namespace genie::cli {
+
+struct SupervisorHooks {
+  /// Called once, when the command is ready.
+  std::function<void(Pid owner)> on_ready;
+  /// A standby waits, and for whom: a line for people.
+  std::function<void(const std::string& text)> on_stand_by;
+  /// For whoever supervises us: a line for people, the command's wish for more time, and that the end has begun.
+  std::function<void(const std::string& text)> on_status;
+  std::function<void(std::chrono::microseconds span)> on_extension;
+  std::function<void()> on_stopping;
+};
 
 struct SupervisorResult {
   bool ran = false;     ///< whether the command was executed and has ended; else `ending` says why not
@@ -16,7 +31,7 @@ struct SupervisorResult {
 
 /// Runs the whole life of a guarded command. Blocks SIGTERM and its like for the process and passes them on.
 /// Throws `std::system_error` where the process itself can't be set up.
-[[nodiscard]] SupervisorResult supervise(const ServeRequest& request);
+[[nodiscard]] SupervisorResult supervise(const ServeRequest& request, const SupervisorHooks& hooks);
 
 /// `genie run`. Returns: the exit status; a command that a signal ended ends this process in the same way.
 [[nodiscard]] int run_in_foreground(const ServeRequest& request);

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = "genie/serve_guard.hpp"
-ADAPTERS = ["genie/ensure.hpp", "genie/system_error.hpp", "genie/fmt.hpp"]  # each may use those before it
+ADAPTERS = ["genie/ensure.hpp", "genie/system_error.hpp", "genie/fmt.hpp", "genie/systemd.hpp"]  # each may use those before it
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]+>|"[^"]+")')
 OPEN, TURN, CLOSE = (re.compile(rf"\s*#\s*(?:{words})\b") for words in ("if|ifdef|ifndef", "else|elif", "endif"))

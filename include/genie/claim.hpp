@@ -73,6 +73,8 @@ struct HeldClaim {
   FileIdentity lock_id;
   FileIdentity record_id;
   LockRecord written;  ///< what the lock file says of us
+  bool has_watch = false;
+  typename H::Filesystem::Watch watch{};  ///< by which a standby waited for its claim
 };
 
 /// Whether a claim is still what it was. Others can delete files under a live owner.
@@ -704,6 +706,7 @@ template <typename H>
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);
   host.files.close(held.directory);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
   return result;
 }

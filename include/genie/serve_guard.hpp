@@ -8,6 +8,7 @@
 #include "genie/endpoints.hpp"
 #include "genie/failure.hpp"
 #include "genie/port_file.hpp"
+#include "genie/standby.hpp"
 #include "genie/status.hpp"
 #include "genie/stop.hpp"
 #include "genie/system.hpp"
@@ -61,15 +62,17 @@ class ServeGuard {
 
   /// Claims the directory for this process; see `genie::claim`. A guard that owns it already says so again.
   Result<ClaimReport> claim(const ClaimOptions& options = {}) noexcept {
-    if (owns()) {
-      ClaimReport report;
-      report.outcome = ClaimOutcome::claimed;
-      report.owner = held_.written.owner;
-      report.server = held_.written.server;
-      report.generation = held_.written.generation;
-      return report;
-    }
-    return genie::claim(host_, files_, options, held_);
+    return owns() ? own_claim() : genie::claim(host_, files_, options, held_);
+  }
+
+  /// Claims the directory as soon as nobody else owns it; see `genie::claim_when_free`. `keep_waiting(report)` is asked
+  /// after each claim that was not won.
+  template <typename KeepWaiting>
+  Result<ClaimReport> claim_when_free(const StandbyOptions& options, KeepWaiting&& keep_waiting) noexcept {
+    return owns() ? own_claim() : genie::claim_when_free(host_, files_, options, held_, keep_waiting);
+  }
+  Result<ClaimReport> claim_when_free(const StandbyOptions& options = {}) noexcept {
+    return claim_when_free(options, [](const ClaimReport&) noexcept { return true; });
   }
 
   /// Ends the claim; see `genie::release`. Does nothing where this process owns nothing.
@@ -157,6 +160,15 @@ class ServeGuard {
   [[nodiscard]] const HeldClaim<Host>& held() const noexcept { return held_; }
 
  private:
+  [[nodiscard]] ClaimReport own_claim() const noexcept {
+    ClaimReport report;
+    report.outcome = ClaimOutcome::claimed;
+    report.owner = held_.written.owner;
+    report.server = held_.written.server;
+    report.generation = held_.written.generation;
+    return report;
+  }
+
   Host host_;
   StateFiles files_;
   HeldClaim<Host> held_{};

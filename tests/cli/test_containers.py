@@ -21,6 +21,7 @@ from _support import (
     is_alive,
     process_stat,
     server,
+    signal_mask,
     wait_until,
 )
 
@@ -188,6 +189,15 @@ class Containers(GenieTest):
         self.assertRegex((self.dir / "serve.pid").read_text(), r"^1:\d+$")
         self.assertEqual(self.status()["state"], "stale")
         self.start()
+
+    def test_a_standby_that_is_process_1_ends_when_it_is_asked_to(self):
+        owner = self.start()
+        container = Container(self, *self.arguments("run", "--standby", "--", *SLEEPER))
+        # Where a handler is installed, the kernel lets a signal through.
+        wait_until(lambda: signal.SIGTERM in signal_mask(container.init, "SigCgt"), "it stands by")
+        os.kill(container.init, signal.SIGTERM)
+        self.assertExit(container.runner.finish(), 128 + signal.SIGTERM)
+        self.assertEqual(self.status()["pid"], owner["pid"])
 
     def test_what_its_server_leaves_behind_is_reaped_by_process_1(self):
         gate = self.gate()

@@ -62,6 +62,9 @@ class Scenarios {
       add("3 starters" + where, state, {starters(3)}, {}).oracles.push_back(one_winner());
       add("server, 2 stoppers, 1 preemption" + where, state, {servers(), stoppers(2)}, {}).preemptions = 1;
       add("publisher, client" + where, state, {program("publisher", publisher), program("client", client)}, {});
+      add("visitor, 2 standbys, 1 preemption" + where, state, {program("visitor", visitor), standbys(2)}, {});
+      list.back().exploration.preemptions = 1;
+      list.back().exploration.oracles.push_back(one_winner());
     }
     for (const char* state : {"absent", "stale, with endpoints"}) {
       const std::string where = std::string{", "} + state;
@@ -99,6 +102,12 @@ class Scenarios {
       add("server, stayer" + where, state, {servers(), stayers(1)}, {}).oracles.push_back(stopped_to_stay_stays());
       add("server, stayer, auto-starter, 1 preemption, 1 crash" + where, state,
           {servers(), stayers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
+          .preemptions = 1;
+      add("starter, 2 standbys, 1 preemption, 1 crash" + where, state, {starters(1), standbys(2)}, {.crashes = 1})
+          .preemptions = 1;
+      add("server, stopper, standby, 1 preemption" + where, state, {servers(), stoppers(1), standbys(1)}, {})
+          .preemptions = 1;
+      add("starter, standby, 1 failing call, 1 preemption" + where, state, {starters(1), standbys(1)}, {.errors = 1})
           .preemptions = 1;
     }
     add_staying("server, 2 stayers, 1 preemption, stale", "stale", {servers(), stayers(2)}, 1);
@@ -148,6 +157,11 @@ class Scenarios {
     add("server, stopper, auto-starter, 2 preemptions, 1 crash" + where, name,
         {servers(), stoppers(1), program("auto-starter", auto_starter)}, {.crashes = 1})
         .preemptions = 2;
+    add("server, stopper, standby, 2 preemptions, 1 crash" + where, name, {servers(), stoppers(1), standbys(1)},
+        {.crashes = 1})
+        .preemptions = 2;
+    add("starter, 3 standbys, 1 preemption, 2 crashes" + where, name, {starters(1), standbys(3)}, {.crashes = 2})
+        .preemptions = 1;
     add_late("server, stopper, auto-starter, 1 crash, TTL runs out, clock set back" + where, name,
              {.crashes = 1, .delays = 1, .jumps = 1});
     add("server, 2 stayers, auto-starter, 2 preemptions, 1 crash" + where, name,
@@ -161,6 +175,7 @@ class Scenarios {
 
   [[nodiscard]] static Program starters(std::uint32_t copies) { return program("starter", starter, copies); }
   [[nodiscard]] static Program servers() { return program("server", server, 1, catching()); }
+  [[nodiscard]] static Program standbys(std::uint32_t copies) { return program("standby", standby, copies); }
   [[nodiscard]] static Program stoppers(std::uint32_t copies) { return program("stopper", stopper, copies); }
   [[nodiscard]] static Program stayers(std::uint32_t copies) { return program("stayer", stayer, copies); }
 

@@ -54,9 +54,7 @@ inline ClaimOptions impatient(ClaimMode mode = ClaimMode::explicit_start) {
 }
 
 /// Returns: whether it is ours now.
-inline bool claim_and_tell(Actor& me, Guard& guard, const ClaimOptions& options) {
-  if (options.mode == ClaimMode::automatic) me.believe(automatic);
-  const auto report = guard.claim(options);
+inline bool tell(Actor& me, const genie::Result<genie::ClaimReport>& report) {
   if (!report) {
     me.believe(failed);
     return false;
@@ -73,6 +71,12 @@ inline bool claim_and_tell(Actor& me, Guard& guard, const ClaimOptions& options)
   return false;
 }
 
+/// Returns: whether it is ours now.
+inline bool claim_and_tell(Actor& me, Guard& guard, const ClaimOptions& options) {
+  if (options.mode == ClaimMode::automatic) me.believe(automatic);
+  return tell(me, guard.claim(options));
+}
+
 /// Claims, and serves until it is killed.
 inline void starter(Actor& me) {
   Guard guard = guard_of(me);
@@ -83,6 +87,16 @@ inline void starter(Actor& me) {
 inline void auto_starter(Actor& me) {
   Guard guard = guard_of(me);
   if (claim_and_tell(me, guard, impatient(ClaimMode::automatic))) me.stay();
+  me.doubt(owns);
+}
+/// Claims as soon as nobody else owns it, and serves until it is killed.
+inline void standby(Actor& me) {
+  me.believe(automatic);
+  Guard guard = guard_of(me);
+  genie::StandbyOptions options;
+  options.claim = impatient(ClaimMode::automatic);
+  options.patience = Milliseconds{8};
+  if (tell(me, guard.claim_when_free(options))) me.stay();
   me.doubt(owns);
 }
 /// Claims, and releases at once.
