@@ -216,7 +216,7 @@ class PidFile(GenieTest):
 
 
 class ExitStatuses(GenieTest):
-    """What a supervisor with Restart=on-failure and RestartPreventExitStatus=64 75 sees."""
+    """What a supervisor with Restart=on-failure and RestartPreventExitStatus=0 64 75 78 sees."""
 
     def test_already_running_is_no_failure(self):
         self.start()
@@ -334,7 +334,7 @@ class Unit(GenieTest):
         self.assertEqual(settings["Type"], "notify")
         self.assertEqual(settings["KillMode"], "mixed")
         self.assertEqual(settings["Restart"], "on-failure")
-        self.assertEqual(settings["RestartPreventExitStatus"], "0 64 75")
+        self.assertEqual(settings["RestartPreventExitStatus"], "0 64 75 78")
         self.assertEqual(settings["TimeoutStartSec"], "100")
         self.assertEqual(settings["TimeoutStopSec"], "35")
         self.assertEqual(settings["WantedBy"], "multi-user.target")
