@@ -257,13 +257,17 @@ class GenieTest(unittest.TestCase):
         return status
 
     def at_once(self, count, subcommand, *arguments):
-        """Runs `count` equal commands that begin together. Returns: their results."""
+        """Runs `count` equal commands that begin together; `self.took` seconds passed until the last one had ended.
+        Returns: their results."""
         read, write = os.pipe()
         wait_and_run = ("sh", "-c", 'read -r _; exec "$@" </dev/null', "sh", *self.arguments(subcommand, *arguments))
         runners = [self.begin(*wait_and_run, stdin=read) for _ in range(count)]
         os.close(read)
+        began = time.monotonic()
         os.close(write)  # the starting shot: every read ends
-        return [runner.finish(2 * PATIENCE) for runner in runners]
+        results = [runner.finish(2 * PATIENCE) for runner in runners]
+        self.took = time.monotonic() - began
+        return results
 
     def status(self, *arguments):
         """`status --json`, with its exit status as `exit`."""

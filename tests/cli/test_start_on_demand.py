@@ -234,7 +234,15 @@ class StopsWin(OnDemandTest):
     ENTRIES = ("ensure", "start", "restart", "run")
 
     def entry(self, word):
-        return self.spawn(word, "--ready", "none", "--", *SLEEPER)
+        grace = ("--grace", "60s") if word == "restart" else ()
+        return self.spawn(word, *grace, "--ready", "none", "--", *SLEEPER)
+
+    def wait_until_it_waits(self, word, runner):
+        if word == "restart":  # it takes part in the stop
+            sentinel = self.dir / "serve.stopping.lock"
+            wait_until(lambda: sentinel.read_text().count("\nstopper ") == 2, "two stops are at work")
+        else:
+            self.wait_for_waiters([runner])
 
     def let_end(self, gate, status, stop):
         self.open_gate(gate)
@@ -275,7 +283,7 @@ class StopsWin(OnDemandTest):
                     self.assertExit(self.let_end(gate, status, stop), OK)
                     self.assertStopped()
                     continue
-                self.wait_for_waiters([runner])
+                self.wait_until_it_waits(word, runner)
                 self.assertFalse(runner.has_ended)
                 self.assertEqual(self.status()["pid"], status["pid"])
                 self.assertEqual(self.servers(SLEEPER), [])
@@ -455,7 +463,7 @@ class Wait(OnDemandTest):
         starter = self.spawn("ensure", *self.booting(gate))
         wait_until(self.servers_begun, "the server boots")
         waiters.append(self.spawn("wait", "--ready"))
-        self.wait_for_waiters(waiters)
+        self.wait_for_waiters(waiters[2:])
         self.open_gate(gate)
         for waiter in waiters:
             done = waiter.finish()

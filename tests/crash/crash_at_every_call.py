@@ -48,7 +48,10 @@ CLAIMS = ["claim", "claim_durable", "claim_automatic"]
 OWNERS_CALLS = ["ready", "publish_port", "publish_port_again", "publish_endpoints", "set_server", "restore_record",
                 "verify"]
 RELEASES = ["release", "release_with_port", "release_with_endpoints"]
-LIBRARY = [*CLAIMS, "claim_and_release", *RELEASES, *OWNERS_CALLS, "running", "status", "port", "endpoint", "stop"]
+# Each starts a server, which lives on, or which dies before it is ready.
+ENSURES = ["ensure", "ensure_failing"]
+LIBRARY = [*CLAIMS, "claim_and_release", *RELEASES, *OWNERS_CALLS, *ENSURES, "running", "status", "port", "endpoint",
+           "stop"]
 
 # SERVE ends at once, SERVER stays. The commands whose names end in + are traced with all their children: a fault then
 # strikes every process that makes the call that often.
@@ -59,12 +62,17 @@ COMMANDS = {
     "genie-start+": ["start", "--port", str(PORT), "--", "SERVER"],
     "genie-ensure": ["ensure", "--", "SERVER"],
     "genie-ensure+": ["ensure", "--", "SERVER"],
+    "genie-restart": ["restart", "--grace", "500ms", "--", "SERVER"],
+    "genie-restart+": ["restart", "--grace", "500ms", "--", "SERVER"],
+    "genie-wait": ["wait", "--ready", "--timeout", "50ms"],
     "genie-stop": ["stop", "--grace", "500ms"],
     "genie-status": ["status", "--json"],
     "genie-port": ["port"],
 }
 # These outlast an empty record for seconds, as their defaults say: only --all waits for them.
-SLOW = {(command, "empty") for command in COMMANDS if command not in ("genie-status", "genie-port")}
+SLOW = {(command, "empty") for command in (*COMMANDS, *ENSURES) if command not in ("genie-status", "genie-port")}
+# These end the live owner.
+ENDERS = ("stop", "genie-stop", "genie-restart", "genie-restart+")
 
 # How many calls in /proc that differ only in their numbers are tried.
 ALIKE = 8
@@ -105,6 +113,9 @@ ERRNOS = {
     "dup2": ["EMFILE"],
     "dup3": ["EMFILE"],
     "setsid": ["EPERM"],
+    "clone": ["EAGAIN"],
+    "socketpair": ["EMFILE"],
+    "waitid": ["EINTR"],
 }
 
 Case = collections.namedtuple("Case", "command state call occurrence fault where")
@@ -403,7 +414,7 @@ class Worker:
 
     def require_bystanders(self, case):
         require(self.stranger.poll() is None, "the stranger was killed")
-        if self.owner is not None and "stop" not in case.command:
+        if self.owner is not None and case.command not in ENDERS:
             require(self.owner.poll() is None, "the live owner was killed")
 
     # --- runs ---
@@ -451,16 +462,27 @@ class Worker:
                 fields["path"] = fields["path"].replace(str(self.root), "ROOT")
             if fields:
                 self.judge_library(case, fields)
-                self.require_fresh_start(self.holder_of(case, fields))
+                if case.command not in ENSURES:
+                    self.require_fresh_start(self.holder_of(case, fields))
+                elif fields["result"] == "running":
+                    self.require_owner(int(fields["owner"]))
         finally:
             status = self.end(process)
         if not fields:
             require(case.fault == "SIGKILL" and status == -signal.SIGKILL, "it died by itself, exit status %s", status)
         self.require_bystanders(case)
-        self.require_fresh_start(owner if owner and is_alive(owner) else None)
+        alive = owner is not None and is_alive(owner)
+        self.require_fresh_start(owner if alive else None, patient=case.command in ENSURES and not alive)
         if fields.get("owner") and fields["owner"] != "0":
             fields["owner"] = "owner" if fields["owner"] == str(owner) else "another"
         return fields
+
+    def require_owner(self, pid):
+        """Whoever `ensure` has named lives, and a fresh start is told of exactly it."""
+        require(is_alive(pid), "told of a server that does not live, PID %d", pid)
+        fields = self.fresh_start(lambda fields: None)
+        require(fields["result"] == "already_running" and fields["owner"] == str(pid),
+                "a fresh start is told '%s' instead of the server, PID %d", fields["line"], pid)
 
     def holder_of(self, case, fields):
         """Who must own the directory while the process that gave this answer lives on."""
@@ -490,7 +512,10 @@ class Worker:
             kind_system = seen["kind"] == "0"
             require(not kind_system or seen["errno"] == number, "the error names another errno: %s", told)
             require(not kind_system or seen["operation"] != "0", "the error names no operation: %s", told)
-            require(seen["path"].startswith("ROOT/state"), "the error names another path: %s", told)
+            is_ours = seen["path"].startswith("ROOT/state")
+            # What could not be launched is named by its program.
+            is_ours = is_ours or (case.command in ENSURES and seen["path"] == "/proc/self/exe")
+            require(is_ours, "the error names another path: %s", told)
             open_ones = baseline["descriptors"] if case.command in RELEASES else "0"
             require(seen["descriptors"] == open_ones, "descriptors are left open: %s", told)
             return
@@ -818,7 +843,7 @@ def main():
             return 0 if catches else 1
         commands = [*LIBRARY, *(COMMANDS if options.genie else ())]
         groups = [(command, state) for command in commands
-                  for state in [*STATES, *([LEADER] if command.endswith("stop") else ())]
+                  for state in [*STATES, *([LEADER] if command in ENDERS else ())]
                   if options.runs is None or options.only or (command, state) not in SLOW]
         if options.only:
             wanted = tuple(options.only.split("/")[:2])

@@ -3,6 +3,7 @@
 // begin, and look at what they leave.
 //
 //   genie_crash_entry_point COMMAND DIRECTORY [ARGUMENT...]
+#include <genie/ensure.hpp>
 #include <genie/serve_guard.hpp>
 
 #include <dirent.h>
@@ -88,6 +89,21 @@ const char* name_of(genie::EndpointStanding standing) {
     case EndpointStanding::live: return "live";
     case EndpointStanding::stale: return "stale";
     case EndpointStanding::unknown: return "unknown";
+  }
+  return "?";
+}
+
+const char* name_of(genie::EnsureOutcome outcome) {
+  using genie::EnsureOutcome;
+  switch (outcome) {
+    case EnsureOutcome::running: return "running";
+    case EnsureOutcome::self: return "self";
+    case EnsureOutcome::stopping: return "stopping";
+    case EnsureOutcome::failed: return "failed";
+    case EnsureOutcome::backing_off: return "backing_off";
+    case EnsureOutcome::timed_out: return "timed_out";
+    case EnsureOutcome::contended: return "contended";
+    case EnsureOutcome::orphaned: return "orphaned";
   }
   return "?";
 }
@@ -200,8 +216,32 @@ int original(const std::string& directory) {
   });
 }
 
+/// Starts this very program as a server on demand, which adopts the claim; or one that ends before it is ready.
+int start_on_demand(Guard& guard, const std::string& directory, const char* what) {
+  const char* const arguments[] = {"genie_crash_entry_point", what, directory.c_str(), nullptr};
+  genie::LaunchPlan plan;
+  plan.program = "/proc/self/exe";
+  plan.arguments = arguments;
+  const std::string log = directory + "/serve.log";
+  plan.log = log.c_str();
+  genie::EnsureOptions options;
+  options.stall = Milliseconds{20'000};
+  options.grace = Milliseconds{500};
+  options.settle = Milliseconds{300};
+  genie::SystemLauncher launcher;
+  return examine([&] {
+    const auto report = genie::ensure(guard, launcher, plan, options);
+    if (!report) return text(report.error());
+    return std::string{"result="} + name_of(report->outcome) + " owner=" + std::to_string(report->owner.pid) +
+           " started=" + std::to_string(report->has_started ? 1 : 0) +
+           " failure=" + std::to_string(report->failure.value);
+  });
+}
+
 int run_entry(const std::string& entry, const std::string& directory) {
   Guard guard{directory};
+  if (entry == "ensure") return start_on_demand(guard, directory, "serve_adopted");
+  if (entry == "ensure_failing") return start_on_demand(guard, directory, "fail_adopted");
   if (entry == "claim") return examine([&] { return text(guard.claim(impatient())); });
   if (entry == "claim_durable") {
     ClaimOptions options = impatient();
@@ -422,6 +462,19 @@ int check(const std::string& directory) {
   return released.has_value() ? 0 : 1;
 }
 
+/// A server that was started on demand: adopts its claim, and serves until a signal ends it; or fails instead.
+int serve_adopted(const std::string& directory, bool fails) {
+  Guard guard{directory};
+  ClaimOptions options = impatient();
+  options.starting = true;
+  const auto claim = guard.claim(options);
+  require(claim.has_value() && claim->owned() && claim->adopted, "the adoption");
+  require(guard.boot("load", 1, 2).has_value(), "the step");
+  if (fails) std::_Exit(7);
+  require(guard.ready().has_value(), "the readiness");
+  for (;;) ::pause();
+}
+
 /// The guarded command: notes itself and the descriptors that it was given in FILE; ends at once where BRIEF is given.
 int serve(const char* file, bool brief) {
   std::string note = std::to_string(::getpid());
@@ -454,6 +507,8 @@ int main(int argc, char** argv) {
   if (command == "reused_pid" && argc == 4) return leave_reused_pid(directory, argv[3]);
   if (command == "own") return own(directory);
   if (command == "check") return check(directory);
+  if (command == "serve_adopted") return serve_adopted(directory, false);
+  if (command == "fail_adopted") return serve_adopted(directory, true);
   if (command == "serve") return serve(argv[2], argc == 4);
   const int status = run_entry(command, directory);
   if (status < 0) std::fprintf(stderr, "no such command: %s\n", argv[1]);
