@@ -16,7 +16,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -223,10 +222,7 @@ class Supervision {
       if (!result_.was_ready && !has_given_up_) {
         const bool is_ready = probe_.check();
         const auto extension = pass_notifications_on();
-        for (const ReportedStep& step : probe_.take_steps()) {
-          report(step);
-          deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
-        }
+        if (report_steps()) deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
         if (is_ready) {
           announce();
         } else if (extension.count() > 0) {
@@ -255,7 +251,12 @@ class Supervision {
       if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR) {
         throw std::system_error{errno, std::generic_category(), "cannot wait for the command"};
       }
-      if (entries[0].revents != 0) return;
+      if (entries[0].revents != 0) {
+        // Its last words may have come with its end.
+        if (!result_.was_ready && probe_.descriptor() >= 0) (void)probe_.check();
+        (void)report_steps();
+        return;
+      }
       if (entries[1].revents != 0) pass_signals_on();
       if (entries[2].revents != 0) look_after_claim();
       if (kill_at_ && Clock::now() >= *kill_at_) {
@@ -290,6 +291,13 @@ class Supervision {
     if (const auto announced = guard_.ready(); !announced) return fail(announced.error());
     result_.was_ready = true;
     if (hooks_.on_ready) hooks_.on_ready(guard_.held().written.owner.pid);
+  }
+
+  /// Returns: whether there was any.
+  bool report_steps() {
+    const std::vector<ReportedStep> steps = probe_.take_steps();
+    for (const ReportedStep& step : steps) report(step);
+    return !steps.empty();
   }
 
   void report(const ReportedStep& step) {
@@ -352,28 +360,32 @@ class Supervision {
     }
   }
 
-  /// Of a server that did not get ready nothing may stay: it would keep the next one out.
+  /// What is left of a server that did not get ready must not keep the next one out.
   void end_remains() {
     const auto kill_at = Clock::now() + std::chrono::seconds{5};
-    for (int number = SIGTERM;;) {
+    for (;;) {
+      const std::vector<pid_t> remains = children_with_lock();
+      if (remains.empty()) return;
       // Ours as long as we have not reaped it, so that its PID is nobody else's.
-      for (const pid_t pid : children()) ::kill(pid, number);
-      while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-      }
-      if (children().empty()) return;
-      if (Clock::now() >= kill_at) number = SIGKILL;
+      for (const pid_t pid : remains) ::kill(pid, Clock::now() < kill_at ? SIGTERM : SIGKILL);
       pollfd entry{signals_.get(), POLLIN, 0};
       (void)::poll(&entry, 1, 100);
       signalfd_siginfo info{};
       while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       }
+      reap_orphans(0);
     }
   }
 
-  /// Empty also where the kernel does not tell, proc_pid_children(5).
-  static std::vector<pid_t> children() {
+  /// Descendants that have lost their parents are our children by now. Empty also where the kernel does not tell,
+  /// proc_pid_children(5).
+  std::vector<pid_t> children_with_lock() {
+    std::vector<pid_t> result;
     std::ifstream list{fmt::format("/proc/self/task/{}/children", ::getpid())};
-    return {std::istream_iterator<pid_t>{list}, std::istream_iterator<pid_t>{}};
+    for (pid_t pid = 0; list >> pid;) {
+      if (guard_.host().process.holds_lock(pid, guard_.held().lock_id, detail::owner_byte)) result.push_back(pid);
+    }
+    return result;
   }
 
   /// Somebody changed the directory: are its files still ours?

@@ -206,9 +206,10 @@ class Ensurer {
     has_looked_ = true;
     if (!lock.has_record) return;
     const LockRecord& record = lock.record;
+    const bool is_held = lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming;
     // An heir that adopts the claim is `claiming` for a moment. One that has told its failure is on its way out.
-    const bool is_being_started = (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
-                                  record.phase != Phase::running && record.phase != Phase::released &&
+    const bool is_being_started = (lock.evidence.reason == Reason::handing_over ||
+                                   (is_held && record.phase != Phase::running && record.phase != Phase::released)) &&
                                   record.failed != record.generation;
     seen_generation_ = is_being_started ? record.generation - 1 : record.generation;
   }

@@ -72,8 +72,11 @@ template <typename H>
     if (told) record.failed = record.generation;
     note(told);
   }
-  record.phase = Phase::released;
-  record.owner = own_identity(host);
+  // Where something is left, the record goes on telling what its owner was about, as if both of us had died here.
+  if (removed) {
+    record.phase = Phase::released;
+    record.owner = own_identity(host);
+  }
   record.heir = ProcessIdentity{};
   note(write_lock_record(host, files, held.lock, record));
   host.files.close(held.lock);

@@ -140,8 +140,8 @@ template <typename H>
   if (view.evidence.whereabouts != Whereabouts::here) return false;
   const bool has_left = view.evidence.reason == Reason::owner_gone || view.evidence.reason == Reason::owner_released;
   const ProcessIdentity& starter = view.record.judged;
-  return has_left && starter.pid != 0 && look_at(host, starter).reason == Reason::start_matches &&
-         host.process.holds_lock(starter.pid, lock_id, owner_byte);
+  if (!has_left || starter.pid == 0 || !host.process.holds_lock(starter.pid, lock_id, owner_byte)) return false;
+  return look_at(host, starter).reason != Reason::start_differs;
 }
 
 }  // namespace detail

@@ -83,8 +83,11 @@ template <typename H>
     if (told) record.failed = record.generation;
     note(told);
   }
-  record.phase = Phase::released;
-  record.owner = own_identity(host);
+  // Where something is left, the record goes on telling what its owner was about, as if both of us had died here.
+  if (removed) {
+    record.phase = Phase::released;
+    record.owner = own_identity(host);
+  }
   record.heir = ProcessIdentity{};
   note(write_lock_record(host, files, held.lock, record));
   host.files.close(held.lock);
@@ -1081,9 +1084,10 @@ class Ensurer {
     has_looked_ = true;
     if (!lock.has_record) return;
     const LockRecord& record = lock.record;
+    const bool is_held = lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming;
     // An heir that adopts the claim is `claiming` for a moment. One that has told its failure is on its way out.
-    const bool is_being_started = (lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming) &&
-                                  record.phase != Phase::running && record.phase != Phase::released &&
+    const bool is_being_started = (lock.evidence.reason == Reason::handing_over ||
+                                   (is_held && record.phase != Phase::running && record.phase != Phase::released)) &&
                                   record.failed != record.generation;
     seen_generation_ = is_being_started ? record.generation - 1 : record.generation;
   }

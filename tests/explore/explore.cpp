@@ -127,17 +127,75 @@ class Scenarios {
     build_on_demand();
   }
 
+  /// Start on demand.
   void build_on_demand() {
     for (const char* state : {"absent", "released", "stale"}) {
       const std::string where = std::string{", "} + state;
-      add_start("2 ensurers" + where, state, 2, {}, {});
-      add_start("2 ensurers, 1 crash" + where, state, 2, {}, {.crashes = 1});
-      add_start("2 ensurers, 1 failing call" + where, state, 2, {}, {.errors = 1}).preemptions = 1;
-      add_failing("2 ensurers, failing servers" + where, state, failing_server);
-      add_failing("2 ensurers, quitting servers" + where, state, quitting_server);
-      add_failing("2 ensurers, foreign servers" + where, state, foreign_server);
-      add_stopped("ensurer, stopper" + where, state, 1, {});
+      add_start("2 ensurers, 2 preemptions" + where, state, ensurers(2), {}).preemptions = 2;
+      add_start("3 ensurers, 1 preemption" + where, state, ensurers(3), {}).preemptions = 1;
+      add_start("ensurer, starter, 1 preemption" + where, state, ensurers(1), {}, starters(1)).preemptions = 1;
+      add_start("ensurer, explicit ensurer, 2 preemptions" + where, state, ensurers(1), {}, explicit_ensurers(1))
+          .preemptions = 2;
+      add_inquiring("2 ensurers, inquiring server, 1 preemption" + where, state).preemptions = 1;
+      add_failing("2 ensurers, failing servers, 1 preemption" + where, state, failing_server).preemptions = 1;
+      add_failing("2 ensurers, quitting servers, 2 preemptions" + where, state, quitting_server).preemptions = 2;
+      add_failing("2 ensurers, foreign servers, 2 preemptions" + where, state, foreign_server).preemptions = 2;
+      add_stopped("ensurer, stopper, 1 preemption" + where, state, ensurers(1), stoppable(1), {}).preemptions = 1;
+      add_stopped("explicit ensurer, stopper, 1 preemption" + where, state, explicit_ensurers(1), stoppable(1), {})
+          .preemptions = 1;
+      add_stopped("ensurer, stopper, failing server, 2 preemptions" + where, state, ensurers(1), failing(1), {})
+          .preemptions = 2;
     }
+    for (const char* state : {"absent", "stale"}) {
+      const std::string where = std::string{", "} + state;
+      add_start("2 ensurers, 1 crash, 1 preemption" + where, state, ensurers(2), {.crashes = 1}).preemptions = 1;
+      add_start("2 ensurers, 1 failing call, 1 preemption" + where, state, ensurers(2), {.errors = 1}).preemptions = 1;
+      add_start("2 ensurers one after another, 1 crash, a zombie" + where, state, ensurers(2),
+                {.crashes = 1, .zombies = 1})
+          .preemptions = 0;
+      add_failing("2 ensurers, failing servers, 2 preemptions" + where, state, failing_server).preemptions = 2;
+      add_stopped("ensurer, stopper, 2 preemptions" + where, state, ensurers(1), stoppable(1), {}).preemptions = 2;
+      add_stopped("ensurer, stopper, 1 crash" + where, state, ensurers(1), stoppable(1), {.crashes = 1}).preemptions =
+          0;
+      add_stopped("ensurer, stopper, 1 failing call" + where, state, ensurers(1), stoppable(1), {.errors = 1})
+          .preemptions = 0;
+      add_stopped("ensurer, stopper, failing server, 1 failing call" + where, state, ensurers(1), failing(1),
+                  {.errors = 1})
+          .preemptions = 0;
+    }
+    add_stopped("2 ensurers, stopper, 1 preemption, stale", "stale", ensurers(2), stoppable(2), {}).preemptions = 1;
+    add_start("2 ensurers one after another, 2 crashes, stale", "stale", ensurers(2), {.crashes = 2}).preemptions = 0;
+    for (const StartState& state : start_states_on_demand()) {
+      const std::string where = std::string{", "} + state.name;
+      add("2 starters, 1 crash" + where, state.name, {starters(2)}, {.crashes = 1});
+      add_start("2 explicit ensurers, 1 preemption" + where, state.name, explicit_ensurers(2), {}).preemptions = 1;
+      add_start("2 explicit ensurers one after another, 1 crash" + where, state.name, explicit_ensurers(2),
+                {.crashes = 1})
+          .preemptions = 0;
+      if (nightly_) build_on_demand_nightly(state.name, where);
+    }
+    if (!nightly_) return;
+    for (const char* state : {"absent", "released", "stale"}) {
+      build_on_demand_nightly(state, std::string{", "} + state);
+    }
+  }
+  void build_on_demand_nightly(const char* name, const std::string& where) {
+    add_start("2 ensurers, 2 crashes, 1 preemption" + where, name, explicit_ensurers(2), {.crashes = 2}).preemptions =
+        1;
+    add_start("2 ensurers, 1 crash, 1 failing call" + where, name, explicit_ensurers(2), {.crashes = 1, .errors = 1})
+        .preemptions = 0;
+    add_start("2 ensurers, 1 crash, 2 preemptions" + where, name, explicit_ensurers(2), {.crashes = 1}).preemptions = 2;
+    add_start("3 ensurers, 1 crash, 1 preemption" + where, name, explicit_ensurers(3), {.crashes = 1}).preemptions = 1;
+    add_start("2 ensurers, starter, 1 crash, 1 preemption" + where, name, explicit_ensurers(2), {.crashes = 1},
+              starters(1))
+        .preemptions = 1;
+    add_stopped("2 ensurers, stopper, 2 preemptions" + where, name, ensurers(2), stoppable(2), {}).preemptions = 2;
+    add_stopped("ensurer, stopper, 1 crash, 1 preemption" + where, name, ensurers(1), stoppable(1), {.crashes = 1})
+        .preemptions = 1;
+    add_stopped("ensurer, stopper, 1 failing call, 1 preemption" + where, name, ensurers(1), stoppable(1),
+                {.errors = 1})
+        .preemptions = 1;
+    add_stopped("ensurer, 2 stoppers, 1 preemption" + where, name, ensurers(1), stoppable(1), {}, 2).preemptions = 1;
   }
 
   /// What takes hours.
@@ -198,26 +256,39 @@ class Scenarios {
     if (budget.errors == 0) exploration.aftermath.push_back(published_sockets_go());
     return exploration;
   }
-  /// One start for `ensurers`, and for whatever else there is.
-  Exploration& add_start(const std::string& name, const char* state, std::uint32_t ensurers,
-                         std::vector<Program> others, const Budget& budget) {
-    others.insert(others.begin(), program("ensurer", ensurer, ensurers));
-    others.push_back(launched("server", launched_server, ensurers));
-    Exploration& exploration = add(name, state, std::move(others), budget);
+  [[nodiscard]] static Program ensurers(std::uint32_t copies) { return program("ensurer", ensurer, copies); }
+  [[nodiscard]] static Program explicit_ensurers(std::uint32_t copies) {
+    return program("explicit ensurer", explicit_ensurer, copies);
+  }
+  [[nodiscard]] static Program stoppable(std::uint32_t copies) {
+    return launched("server", stoppable_server, copies, catching());
+  }
+  [[nodiscard]] static Program failing(std::uint32_t copies) {
+    return launched("failing server", failing_server, copies);
+  }
+
+  Exploration& add_start(const std::string& name, const char* state, const Program& clients, const Budget& budget,
+                         const Program& others = program("nobody", nullptr, 0)) {
+    Exploration& exploration = add(
+        name, state, {clients, others, launched("server", launched_server, clients.copies + others.copies)}, budget);
     exploration.oracles.push_back(one_start_for_everybody());
     return exploration;
   }
+  Exploration& add_inquiring(const std::string& name, const char* state) {
+    Exploration& exploration = add(name, state, {ensurers(2), launched("server", inquiring_server, 2)}, {});
+    exploration.oracles.push_back(one_start_for_everybody());
+    exploration.oracles.push_back(servers_know_themselves());
+    return exploration;
+  }
   Exploration& add_failing(const std::string& name, const char* state, void (*server)(Actor&)) {
-    Exploration& exploration = add(name, state, {program("ensurer", ensurer, 2), launched("server", server, 2)}, {});
+    Exploration& exploration = add(name, state, {ensurers(2), launched("server", server, 2)}, {});
     exploration.oracles.push_back(failures_are_told());
     exploration.oracles.push_back(failures_leave_nothing());
     return exploration;
   }
-  Exploration& add_stopped(const std::string& name, const char* state, std::uint32_t ensurers, const Budget& budget) {
-    return add(name, state,
-               {program("ensurer", ensurer, ensurers), stoppers(1),
-                launched("server", stoppable_server, ensurers, catching())},
-               budget);
+  Exploration& add_stopped(const std::string& name, const char* state, const Program& clients, const Program& server,
+                           const Budget& budget, std::uint32_t times = 1) {
+    return add(name, state, {clients, stoppers(times), server}, budget);
   }
   void add_removals(const std::string& name, const char* state, const Budget& budget) {
     Exploration& exploration = add(name, state, {starters(2)}, budget);

@@ -347,6 +347,91 @@ void socket_removed_by_path(Actor& me) {
   me.doubt(owns);
 }
 
+/// Starts a server wherever it sees none; the servers may settle who owns the directory.
+void spawn_before_the_claim(Actor& me) {
+  Guard guard = guard_of(me);
+  const auto report = guard.status();
+  if (!report || report->is_live()) return;
+  ExploredFilesystem files = me.filesystem();
+  ExploredLauncher launcher = me.launcher();
+  const auto lock = files.open({}, lock_path, OpenMode::ensure, 0600);
+  if (!lock.ok()) return;
+  const auto child = launcher.spawn(server_plan(), lock.value);
+  (void)launcher.let_go(child.value);
+  launcher.close(child.value);
+  files.close(lock.value);
+}
+/// What the buggy starters have in common: claims, starts a server that shares `file`, and names it as heir.
+template <typename FileOf, typename After>
+void start_server(Actor& me, FileOf file_of, After after) {
+  Guard guard = guard_of(me);
+  genie::HeldClaim<Guard::Host> held;
+  ClaimOptions options = impatient();
+  options.launching = true;
+  const auto report = genie::claim(guard.host(), guard.files(), options, held);
+  if (!report || !report->owned()) return;
+  ExploredLauncher launcher = me.launcher();
+  const auto child = launcher.spawn(server_plan(), file_of(held));
+  const Pid pid = launcher.pid(child.value);
+  (void)genie::name_heir(guard.host(), guard.files(), held, {pid, me.process().look(pid).start});
+  (void)launcher.let_go(child.value);
+  after(guard, held, launcher, child.value);
+  launcher.close(child.value);
+}
+/// Gives up the lock, so that the server can take it.
+void unlock_for_the_server(Actor& me) {
+  start_server(
+      me, [](const auto& held) { return held.lock; },
+      [](Guard& guard, auto& held, ExploredLauncher&, ExploredLauncher::Child) {
+        (void)guard.host().files.unlock(held.lock, genie::detail::owner_byte, 2);
+        genie::hand_over(guard.host(), held);
+      });
+}
+/// Opens the lock file once more for the server: that opening holds no lock.
+void another_opening_for_the_server(Actor& me) {
+  start_server(
+      me, [&](const auto&) { return me.filesystem().open({}, lock_path, OpenMode::ensure, 0600).value; },
+      [](Guard& guard, auto& held, ExploredLauncher& launcher, ExploredLauncher::Child child) {
+        ExploredFilesystem::Watch nothing{};
+        (void)launcher.wait(child, nothing, Milliseconds{4});
+        genie::hand_over(guard.host(), held);
+      });
+}
+/// Removes whatever record there is, of a server that it has only asked to end.
+void take_back_by_path(Actor& me) {
+  start_server(
+      me, [](const auto& held) { return held.lock; },
+      [](Guard& guard, auto& held, ExploredLauncher& launcher, ExploredLauncher::Child child) {
+        (void)launcher.kill(child, genie::Signal::terminate);
+        (void)guard.host().files.unlink(held.directory, "serve.pid");
+        genie::hand_over(guard.host(), held);
+      });
+}
+/// Takes the end of a start for its success.
+void joiner_that_only_waits(Actor& me) {
+  Guard guard = guard_of(me);
+  Pid pid = 0;
+  for (int round = 0; round < 8; ++round) {
+    const auto report = guard.status();
+    if (!report || report->state != genie::ServerState::starting) break;
+    if (report->owner.pid != 0) pid = report->owner.pid;
+    me.clock().sleep(Milliseconds{1});
+  }
+  if (pid == 0) return;
+  me.believe(is_client | is_served | static_cast<std::uint64_t>(pid) << pid_shift);
+  (void)me.clock().wall();
+}
+/// An adoption to which every file that it has inherited is as good as locked.
+class CredulousFilesystem : public ExploredFilesystem {
+ public:
+  explicit CredulousFilesystem(const ExploredFilesystem& other) noexcept : ExploredFilesystem{other} {}
+
+  [[nodiscard]] genie::SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
+    const auto locked = ExploredFilesystem::try_lock(file, offset, length);
+    return file.descriptor == MemoryFilesystem::inherited_descriptor ? genie::SysResult<void>{} : locked;
+  }
+};
+
 /// A probe for which "no permission" means "gone".
 class BlindProcesses : public ExploredProcesses {
  public:
@@ -404,6 +489,7 @@ void sabotaged_starter(Actor& me, const P& process, const F& filesystem) {
 }
 void eperm_is_dead(Actor& me) { sabotaged_starter(me, BlindProcesses{me.process()}, me.filesystem()); }
 void start_never_compared(Actor& me) { sabotaged_starter(me, StartlessProcesses{me.process()}, me.filesystem()); }
+void credulous_server(Actor& me) { sabotaged_starter(me, me.process(), CredulousFilesystem{me.filesystem()}); }
 void temporary_not_recorded(Actor& me) { sabotaged_starter(me, me.process(), ForgetfulFilesystem{me.filesystem()}); }
 
 ProcessOptions hidden() {
@@ -579,4 +665,50 @@ TEST_CASE("zoo: a leftover socket is removed by its path", "[zoo][F12]") {
   };
   must_find(with(program("by path", socket_removed_by_path)), "a stranger's socket");
   must_find_nothing(with(program("starter", starter)), "a stranger's socket");
+}
+TEST_CASE("zoo: the server is spawned before anything is claimed", "[zoo][F13]") {
+  const auto with = [](const Program& clients) {
+    Exploration exploration = explored("released", {clients, launched("server", launched_server, 2)});
+    exploration.preemptions = 2;
+    exploration.oracles.push_back(one_start_for_everybody());
+    return exploration;
+  };
+  must_find(with(program("spawns first", spawn_before_the_claim, 2)), "one start");
+  must_find_nothing(with(program("ensurer", ensurer, 2)), "one start");
+}
+TEST_CASE("zoo: the lock is given up before the server has it", "[zoo]") {
+  const Program servers = launched("server", launched_server);
+  must_find(explored("released", {program("unlocks", unlock_for_the_server), servers}), "a started server");
+  must_find_nothing(explored("released", {program("ensurer", ensurer), servers}), "a started server");
+}
+TEST_CASE("zoo: adopted without a look at what was inherited", "[zoo]") {
+  const Program starters = program("another opening", another_opening_for_the_server);
+  must_find(explored("released", {starters, launched("credulous", credulous_server)}), "I4");
+  must_find_nothing(explored("released", {starters, launched("server", launched_server)}), "I4");
+}
+TEST_CASE("zoo: a claim is taken back by path", "[zoo]") {
+  const Program servers = launched("server", stoppable_server, 1, catching());
+  must_find(explored("released", {program("by path", take_back_by_path), servers}), "I4");
+  must_find_nothing(explored("released", {program("ensurer", ensurer), servers}), "I4");
+}
+TEST_CASE("zoo: the end of a start is taken for its success", "[zoo]") {
+  const auto with = [](const Program& other) {
+    Exploration exploration =
+        explored("released", {program("ensurer", ensurer), other, launched("server", failing_server, 2)});
+    exploration.preemptions = 1;
+    exploration.oracles.push_back(failures_are_told());
+    return exploration;
+  };
+  must_find(with(program("only waits", joiner_that_only_waits)), "a failed start");
+  must_find_nothing(with(program("other ensurer", ensurer)), "a failed start");
+}
+TEST_CASE("zoo: a stop signals whom the record names while a server is started", "[zoo]") {
+  const auto with = [](const Program& other) {
+    Exploration exploration =
+        explored("released", {program("ensurer", ensurer), other, launched("server", failing_server)});
+    exploration.preemptions = 1;
+    return exploration;
+  };
+  must_find(with(program("by PID", stop_by_pid)), "who starts a server");
+  must_find_nothing(with(program("stopper", stopper)), "who starts a server");
 }

@@ -674,6 +674,28 @@ TEST_CASE("a file that its starter could not remove is removed by the server", "
   CHECK(strangers(world.machine).empty());
 }
 
+TEST_CASE("what a starter cannot clean up after its server is told to the next one", "[ensure]") {
+  World world;
+  world.program([](Server& server) {
+    server.contender.calls().before_call = [&server](const genie::testing::CallEvent& event) {
+      // Just before it writes to the temporary file that it has made.
+      if (event.call == Call::write_at && event.occurrence == 2) server.contender.kill();
+    };
+    (void)server.guard.claim({.starting = true});
+  });
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::reap_child) world.client.calls().fail(Call::read_at, EIO);
+  };
+  CHECK_FALSE(world.ensure());
+  CHECK(*world.machine.disk.read_file(record_path) == text_of(world.client.identity));
+  world.client.calls().clear();
+  world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  const Milliseconds before = world.machine.time.monotonic;
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.machine.time.monotonic == before);  // nobody was taken for a claim in progress
+  CHECK(strangers(world.machine).empty());
+}
+
 TEST_CASE("inside the server, and in whatever descends from it, nothing is started", "[ensure]") {
   World world;
   genie::testing::ProcessOptions options;
