@@ -206,11 +206,11 @@ class Ensurer {
     has_looked_ = true;
     if (!lock.has_record) return;
     const LockRecord& record = lock.record;
-    const bool is_held = lock.standing == LockStanding::owned || lock.standing == LockStanding::claiming;
-    // An heir that adopts the claim is `claiming` for a moment. One that has told its failure is on its way out.
-    const bool is_being_started = (lock.evidence.reason == Reason::handing_over ||
-                                   (is_held && record.phase != Phase::running && record.phase != Phase::released)) &&
-                                  record.failed != record.generation;
+    // Also where the lock seemed free: its record was read a moment later, and of one who died at that nothing will be
+    // told. An heir that adopts the claim is `claiming` for a moment. One that has told its failure is on its way out.
+    const bool is_settled = record.phase == Phase::running || record.phase == Phase::released;
+    const bool is_being_started =
+        (lock.evidence.reason == Reason::handing_over || !is_settled) && record.failed != record.generation;
     seen_generation_ = is_being_started ? record.generation - 1 : record.generation;
   }
 

@@ -79,6 +79,8 @@ template <typename H>
   }
   record.heir = ProcessIdentity{};
   note(write_lock_record(host, files, held.lock, record));
+  // Children of the heir may share the open file, and would keep this byte for as long as they live.
+  (void)uninterrupted([&] { return host.files.unlock(held.lock, starter_byte, 1); });
   host.files.close(held.lock);
   host.files.close(held.directory);
   held = HeldClaim<H>{};

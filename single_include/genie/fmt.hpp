@@ -610,7 +610,7 @@ struct fmt::formatter<genie::FailureRecord> : genie::fmt_detail::PlainFormatter 
         break;
       case FailureKind::refused: out = fmt::format_to(out, "cannot start without you"); break;
       case FailureKind::stalled:
-        out = fmt::format_to(out, "reported nothing for {} ms, and was ended", failure.value);
+        out = fmt::format_to(out, "was not ready: it reported nothing for {} ms, and was ended", failure.value);
         break;
       case FailureKind::too_late:
         out = fmt::format_to(out, "was not ready after {} ms, and was ended", failure.value);
@@ -665,7 +665,10 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
       case EnsureOutcome::orphaned:
         out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
         out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
-        return fmt::format_to(out, "; `genie stop` ends it");
+        return fmt::format_to(out, "{}",
+                              genie::fmt_detail::is_only_server(report.server, report.holders, report.holder_count)
+                                  ? "; `genie stop` ends it"
+                                  : "; `genie stop --orphans` ends all of them");
     }
     return out;
   }

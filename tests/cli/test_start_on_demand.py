@@ -237,12 +237,8 @@ class StopsWin(OnDemandTest):
         grace = ("--grace", "60s") if word == "restart" else ()
         return self.spawn(word, *grace, "--ready", "none", "--", *SLEEPER)
 
-    def wait_until_it_waits(self, word, runner):
-        if word == "restart":  # it takes part in the stop
-            sentinel = self.dir / "serve.stopping.lock"
-            wait_until(lambda: sentinel.read_text().count("\nstopper ") == 2, "two stops are at work")
-        else:
-            self.wait_for_waiters([runner])
+    def wait_until_it_waits(self, runner):
+        self.wait_for_waiters([runner])
 
     def let_end(self, gate, status, stop):
         self.open_gate(gate)
@@ -283,7 +279,7 @@ class StopsWin(OnDemandTest):
                     self.assertExit(self.let_end(gate, status, stop), OK)
                     self.assertStopped()
                     continue
-                self.wait_until_it_waits(word, runner)
+                self.wait_until_it_waits(runner)
                 self.assertFalse(runner.has_ended)
                 self.assertEqual(self.status()["pid"], status["pid"])
                 self.assertEqual(self.servers(SLEEPER), [])
@@ -427,16 +423,10 @@ class Restart(OnDemandTest):
         before = self.start(*self.ready("--end-gate", gate))
         restart = self.spawn("restart", "--grace", "60s", *self.ready())
         self.wait_for_state("stopping")
-        self.assertRefused(self.genie("ensure", *self.ready()), "serve is shutting down")
+        waiting = self.spawn("ensure", *self.ready())
+        self.wait_for_waiters([waiting])
         self.open_gate(gate)
-
-        def ensured():
-            done = self.genie("ensure", *self.ready())
-            self.assertIn(done.code, (OK, TRY_AGAIN), done)
-            return done if done.code == OK else None
-
-        client = wait_until(ensured, "the new one is there")
-        status = self.assertOneServer([client], begun=2)
+        status = self.assertOneServer([waiting.finish(), self.genie("ensure", *self.ready())], begun=2)
         done = restart.finish()
         self.assertExit(done, OK)
         self.assertEqual(done.pid, status["pid"])

@@ -666,6 +666,19 @@ TEST_CASE("what a dead server has left is orphaned, whether its starter lives or
   CHECK(status.holders[0].pid == worker.identity.pid);
 }
 
+TEST_CASE("what a server that failed has left is orphaned once its starter has gone on", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    (void)world.machine.fork(server.contender);
+    server.contender.exit(3);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+  // Not a claim in progress, for as long as that child lives.
+  CHECK(world.status().state == genie::ServerState::orphaned);
+  CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::orphaned);
+}
+
 TEST_CASE("a file that its starter could not remove is removed by the server", "[ensure]") {
   World world;
   crashed_owner(world.machine);
