@@ -65,12 +65,14 @@ class Standby {
   /// Returns when another claim is worth while: true, or false once the deadline has passed.
   bool outlast_owner(const ClaimReport& report) noexcept {
     pin_owner(report);
-    was_interrupted_ = false;
+    told_owner_ = report.owner;
+    must_ask_ = false;
+    is_near_ = false;
     if (is_free()) return pause();
     pause_ = Milliseconds{};
     do {
       if (!block()) return false;
-    } while (!was_interrupted_ && !is_free());
+    } while (!must_ask_ && !is_free());
     return true;
   }
 
@@ -85,7 +87,8 @@ class Standby {
     return true;
   }
 
-  /// Whether nobody holds the lock. What keeps us from seeing that, the next claim reports.
+  /// Whether nobody holds the lock, or a claim is worth while for another reason: what keeps us from seeing it, or a
+  /// new owner, is told by that.
   bool is_free() noexcept {
     const auto opened =
         uninterrupted([&] { return host_.files.open({}, files_.lock_path().c_str(), OpenMode::read, 0); });
@@ -100,7 +103,12 @@ class Standby {
     if (is_near_) {
       LockRecord record;
       const auto kind = read_lock_record(host_, opened.value, record);
-      is_releasing_ = kind.ok() && kind.value == LockRecordKind::valid && record.phase == Phase::released;
+      const bool is_valid = kind.ok() && kind.value == LockRecordKind::valid;
+      is_releasing_ = is_valid && record.phase == Phase::released;
+      // Another was faster: the next claim tells, and that one's end is waited for then.
+      must_ask_ = is_valid && record.owner != told_owner_ &&
+                  (record.phase == Phase::starting || record.phase == Phase::running);
+      return must_ask_;
     }
     return false;
   }
@@ -130,7 +138,7 @@ class Standby {
     is_near_ = waited.ok() && waited.value;
     slice_ = is_near_ ? shortest : doubled(slice_, longest);
     if (waited.error == EINTR) {
-      was_interrupted_ = true;
+      must_ask_ = true;
     } else if (!waited.ok()) {
       stop_watching();
     }
@@ -151,7 +159,7 @@ class Standby {
     }
     const auto ended = host_.process.wait(owner_, span);
     if (ended.error == EINTR) {
-      was_interrupted_ = true;
+      must_ask_ = true;
     } else if (!ended.ok() || ended.value) {
       forget_owner();  // others may hold its lock still
     }
@@ -203,7 +211,8 @@ class Standby {
   bool has_owner_ = false;
   bool is_near_ = false;       ///< the watch has just told of a change
   bool is_releasing_ = false;  ///< the owner was about to close the lock file, and to live on
-  bool was_interrupted_ = false;
+  bool must_ask_ = false;      ///< though the lock is held: a signal came, or the owner is another
+  ProcessIdentity told_owner_;
   Milliseconds slice_ = longest;
   Milliseconds pause_;
 };

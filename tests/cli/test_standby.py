@@ -75,7 +75,7 @@ class Standby(GenieTest):
         self.record("%d\n" % (time.time() * 1000 + 25_000), "serve.stopping.lock")
         self.crash(owner)
         wait_until(lambda: "a stop is in progress, or stands" in runner.said(), "it notices the sentinel")
-        self.assertEqual(self.status()["state"], "stale")
+        self.wait_for_state("stale")
         self.assertEqual(self.servers(SLEEPER), [])
         (self.dir / "serve.stopping.lock").unlink()
         self.wait_for_owner(runner)

@@ -359,7 +359,9 @@ TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") 
   });
   CHECK(report->owned());
   CHECK(report->generation == 3);
-  CHECK(owners.front() == owner.contender.identity);
+  // It is told of the new one, whose end it waits for then.
+  CHECK(owners == std::vector<genie::ProcessIdentity>{owner.contender.identity, faster.identity});
+  CHECK(me.calls().count(Call::open_process) == 2);
 }
 
 TEST_CASE("what a dead owner's child holds on to is waited for as well", "[standby][F10]") {
