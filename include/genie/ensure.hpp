@@ -488,8 +488,8 @@ class Ensurer {
 
   /// Asks it to end, makes it end, and waits until it has.
   void end_child() noexcept {
-    constexpr Signal signals[] = {Signal::terminate, Signal::kill};
-    for (const Signal signal : signals) {
+    constexpr Signal escalation[] = {Signal::terminate, Signal::kill};
+    for (const Signal signal : escalation) {
       (void)uninterrupted([&] { return launcher_.kill(child_, signal); });
       const Milliseconds until = host_.clock.monotonic() + options_.grace;
       for (;;) {
