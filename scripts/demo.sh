@@ -65,13 +65,15 @@ inspect() { # shows the verdict, which may be any, and its grounds
   show genie status --explain
   quietly genie status --explain || echo "(exit status $?)"
 }
-refused() { # COMMAND...: shows it, runs it, and insists on "try again later"
-  local status=0
+ends_with() { # STATUS COMMAND...: shows the command, runs it, and insists on that exit status
+  local wanted=$1 status=0
+  shift
   show "$@"
   quietly "$@" || status=$?
   echo "(exit status $status)"
-  [ "$status" = 75 ] || fail "this should have been refused with exit status 75"
+  [ "$status" = "$wanted" ] || fail "this should have ended with exit status $wanted"
 }
+refused() { ends_with 75 "$@"; } # try again later
 send() { # SIGNAL PID
   show kill "$@"
   kill "$@"
@@ -163,4 +165,9 @@ wait "$stop" || fail "stop failed"
 until_state stopped
 inspect
 
-say "Shown with $server: 8 callers and one start, a lost supervisor taken over, a stop that nobody undoes."
+say "A boot that tells what it does, and then fails: whoever waits is told at once, and so is who asks later"
+ends_with 1 genie start --name app --ready notify -- \
+  sh -c 'genie boot "load the index" 30 100; echo "app: the index is broken"; exit 3'
+ends_with 3 genie status --name app
+
+say "Shown with $server: 8 callers and one start, a lost supervisor taken over, a stop that nobody undoes, a failed boot."
