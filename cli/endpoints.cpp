@@ -15,6 +15,7 @@ constexpr int exit_absent = 3;
 
 std::vector<Endpoint> endpoints_of(const ServeRequest& request) {
   std::vector<Endpoint> endpoints;
+  endpoints.reserve(request.endpoints.size());
   for (const EndpointWords& words : request.endpoints) endpoints.push_back(words.endpoint());
   return endpoints;
 }

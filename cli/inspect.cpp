@@ -146,7 +146,7 @@ void explain(const StatusReport& report) {
 }
 
 void print_failure(const Place& place, const FailureRecord& failure) {
-  const std::time_t when = static_cast<std::time_t>(failure.when.count() / 1000);
+  const auto when = static_cast<std::time_t>(failure.when.count() / 1000);
   std::tm local{};
   ::localtime_r(&when, &local);
   const std::string what = fmt::format("{} {}", place.name, failure);

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <ctime>
 
 #include <array>
 #include <stdexcept>

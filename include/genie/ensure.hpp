@@ -315,6 +315,7 @@ class Ensurer {
   }
 
   /// Whether the start has come further since the last look.
+  // NOLINTNEXTLINE(bugprone-exception-escape): what is told must not throw
   void note_progress(const LockRecord& record, const BootRecord& boot) noexcept {
     const bool has_boot = boot.generation == record.generation && boot.generation != 0;
     const bool is_new_boot = has_boot && boot != report_.boot;

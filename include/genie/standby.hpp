@@ -30,6 +30,7 @@ class Standby {
   }
 
   template <typename KeepWaiting>
+  // NOLINTNEXTLINE(bugprone-exception-escape): what is told must not throw
   [[nodiscard]] Result<ClaimReport> run(HeldClaim<H>& held, KeepWaiting& keep_waiting) noexcept {
     for (bool in_time = true;;) {
       const Result<ClaimReport> report = claim(host_, files_, options_, held);

@@ -568,6 +568,7 @@ class Rules {
         steps.push_back({StepKind::end_child, number, 0});
       }
     }
+    // NOLINTNEXTLINE(bugprone-infinite-loop): the condition changes with `at`
     for (std::size_t at = 0; ProcessIndex child = held_child(machine, at); ++at) {
       const auto variant = static_cast<std::uint8_t>(at);
       if (machine.time.ended(machine.processes.processes[child].parent)) {
