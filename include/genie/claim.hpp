@@ -235,7 +235,7 @@ class Claimant {
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
   /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
   Result<Step> adopt(const LockRecord& starters) noexcept {
-    const auto inherited = host_.files.inherited();
+    const auto inherited = uninterrupted([&] { return host_.files.inherited(); });
     if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
     const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
     if (!info.ok()) return files_.error(Operation::stat, info.error, files_.lock());

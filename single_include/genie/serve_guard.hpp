@@ -3240,7 +3240,7 @@ class Claimant {
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
   /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
   Result<Step> adopt(const LockRecord& starters) noexcept {
-    const auto inherited = host_.files.inherited();
+    const auto inherited = uninterrupted([&] { return host_.files.inherited(); });
     if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
     const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
     if (!info.ok()) return files_.error(Operation::stat, info.error, files_.lock());
@@ -6041,7 +6041,11 @@ class ScopedDescriptor {
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
 template <std::size_t Capacity>
 [[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
-  const ScopedDescriptor file{::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  } while (descriptor < 0 && errno == EINTR);
+  const ScopedDescriptor file{descriptor};
   if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
   for (;;) {
     const ssize_t count = ::read(file.get(), content.data(), Capacity);

@@ -69,7 +69,11 @@ class ScopedDescriptor {
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
 template <std::size_t Capacity>
 [[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
-  const ScopedDescriptor file{::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  } while (descriptor < 0 && errno == EINTR);
+  const ScopedDescriptor file{descriptor};
   if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
   for (;;) {
     const ssize_t count = ::read(file.get(), content.data(), Capacity);
