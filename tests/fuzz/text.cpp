@@ -103,14 +103,17 @@ void check_process_stat(std::string_view text) {
     while (!rest.empty()) fields.push_back(fuzz::cut(rest, ' '));
   }
   const auto field = [&](std::size_t number) { return fields[number - 3]; };
-  const bool complete = fields.size() >= 20 && field(3).size() == 1 && fuzz::number_of(field(5), INT32_MAX) &&
+  const bool complete = fields.size() >= 20 && field(3).size() == 1 && fuzz::number_of(field(4), INT32_MAX) &&
+                        fuzz::number_of(field(5), INT32_MAX) && fuzz::number_of(field(6), INT32_MAX) &&
                         fuzz::number_of(field(20), UINT64_MAX) && fuzz::number_of(field(22), UINT64_MAX);
   require(good == complete, "a line is read where its fields are there", text);
   if (!good) {
     require(stat.threads == untouched, "what is not read touches nothing", text);
     return;
   }
-  require(stat.state == field(3)[0] && stat.group == fuzz::number_of(field(5), INT32_MAX) &&
+  require(stat.state == field(3)[0] && stat.parent == fuzz::number_of(field(4), INT32_MAX) &&
+              stat.group == fuzz::number_of(field(5), INT32_MAX) &&
+              stat.session == fuzz::number_of(field(6), INT32_MAX) &&
               stat.threads == fuzz::number_of(field(20), UINT64_MAX) && stat.start.known &&
               stat.start.value == fuzz::number_of(field(22), UINT64_MAX),
           "fields are counted after the last parenthesis", text);

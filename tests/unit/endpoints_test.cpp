@@ -434,8 +434,8 @@ TEST_CASE("a socket that is left over is removed by the next claim, before the f
     CHECK(standing(machine) == EndpointStanding::stale);
   }
   CHECK(machine.disk.exists(socket_path));
-  Server next{machine};
   std::vector<std::string> removed;
+  Server next{machine};
   next.process.calls().before_call = [&](const CallEvent& event) {
     if (event.call == Call::unlink) removed.emplace_back(event.name.data(), event.name.size());
   };

@@ -232,7 +232,7 @@ TEST_CASE("everybody who waits for a start that fails is told why, and starts no
     };
     REQUIRE(turn(Phase::claiming));
     REQUIRE(host.files.try_lock(held.lock, genie::detail::starter_byte, 1).ok());
-    world.machine.time.after(Milliseconds{10}, [&] {
+    world.machine.time.after(Milliseconds{10}, [&, turn] {
       CHECK(host.files.unlock(held.lock, genie::detail::starter_byte, 1).ok());
       CHECK(turn(Phase::launching));
     });

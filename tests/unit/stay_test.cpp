@@ -339,8 +339,8 @@ TEST_CASE("a stop --stay before any call of an explicit start stops it, or is en
     machine.disk.make_directory(directory);
     const Contender asked = machine.spawn();
     const Contender operating = machine.spawn();
-    Guard guard = guard_of(asked);
     genie::Result<genie::StopReceipt> receipt = genie::StopReceipt{};
+    Guard guard = guard_of(asked);
     asked.calls().at_call[at] = [&] { receipt = guard_of(operating).stop(staying); };
     const auto report = guard.claim();
     if (asked.calls().count() < at) break;
