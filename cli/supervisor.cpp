@@ -221,11 +221,11 @@ class Supervision {
     for (;;) {
       if (!result_.was_ready && !has_given_up_) {
         const bool is_ready = probe_.check();
-        const auto extension = pass_notifications_on();
         if (report_steps()) deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
         if (is_ready) {
           announce();
-        } else if (extension.count() > 0) {
+          (void)pass_notifications_on();  // what it says of itself stands, not what we have said of it
+        } else if (const auto extension = pass_notifications_on(); extension.count() > 0) {
           deadline = std::max(deadline, Clock::now() + extension);
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
@@ -336,7 +336,7 @@ class Supervision {
   }
 
   void ask_to_end() {
-    if (hooks_.on_stopping) hooks_.on_stopping();
+    if (result_.was_ready && hooks_.on_stopping) hooks_.on_stopping();
     child_->send(request_.stop_signal);
     kill_at_ = Clock::now() + std::chrono::seconds{5};
   }

@@ -1,17 +1,15 @@
 """Under somebody who supervises genie itself: systemd's notifications, PID files, units, and exit statuses that lead to no
 restart storm."""
+import ctypes
 import os
-import pathlib
 import re
-import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import time
 import unittest
 
-from _support import FAILURE, OK, SLEEPER, TRY_AGAIN, USAGE, GenieTest, is_alive, server, wait_until
+from _support import FAILURE, OK, SLEEPER, TRY_AGAIN, USAGE, GenieTest, server, wait_until
 
 
 class Manager:
@@ -72,10 +70,15 @@ class Notifications(GenieTest):
         self.assertEqual(self.manager.hear(), "STATUS=backfill 3 of 9")
         self.assertEqual(self.manager.hear(), "EXTEND_TIMEOUT_USEC=20000000")
         self.open_gate(gate)
-        heard = [self.manager.hear(), self.manager.hear()]
-        self.assertEqual(sorted(heard), ["READY=1\nSTATUS=serve is running", "STATUS=serving"])
+        self.assertEqual(self.manager.hear(), "READY=1\nSTATUS=serve is running")
+        self.assertEqual(self.manager.hear(), "STATUS=serving")
         runner.send(signal.SIGTERM)
         self.assertEqual(self.manager.hear(), "STOPPING=1")
+
+    def test_what_the_command_says_together_with_ready_stands(self):
+        self.run_notified("--ready", "notify", "--", *server("--notify", "READY=1\nSTATUS=serving"))
+        self.assertEqual(self.manager.hear(), "READY=1\nSTATUS=serve is running")
+        self.assertEqual(self.manager.hear(), "STATUS=serving")
 
     def test_a_command_that_goes_on_notifying_is_not_kept_waiting(self):
         words = ["--notify", "READY=1"] + ["--notify", "STATUS=" + "x" * 2000] * 600 + ["--say", "not kept waiting"]
@@ -227,6 +230,18 @@ class ExitStatuses(GenieTest):
         self.start()
         self.record("%d\n" % (time.time() * 1000 + 25_000), "serve.stopping.lock")
         self.assertExit(self.genie("ensure", "--", *SLEEPER), TRY_AGAIN)
+
+    def test_in_the_background_the_end_is_the_commands_too(self):
+        # What Type=forking sees of a stop: a death by SIGTERM is a clean end, exit status 1 is not.
+        PR_SET_CHILD_SUBREAPER = 36
+        prctl = ctypes.CDLL(None).prctl
+        self.assertEqual(prctl(PR_SET_CHILD_SUBREAPER, 1), 0)
+        self.addCleanup(prctl, PR_SET_CHILD_SUBREAPER, 0)
+        for command, code in ((SLEEPER, -signal.SIGTERM), (server("--notify", "READY=1"), OK)):
+            supervisor = self.genie_ok("start", "--ready", "none" if command is SLEEPER else "notify", "--", *command).pid
+            os.kill(supervisor, signal.SIGTERM)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1]), code)
+            self.assertStopped()
 
     def test_the_commands_own_failure_is_handed_on(self):
         self.assertExit(self.genie("run", "--", "sh", "-c", "exit 3"), 3)
