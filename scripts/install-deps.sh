@@ -5,13 +5,14 @@
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
-#   check     clang, libc++, the tools of clang 19, strace: what scripts/test.sh uses beyond `build`
+#   check     clang, libc++, the tools of clang 19, strace,
+#             systemd-analyze: what scripts/test.sh uses beyond `build`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
-check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace)
+check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd)
 optional=" clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
