@@ -279,13 +279,18 @@ class Ensurer {
       case StopOutcome::another:
       case StopOutcome::orphans_left: return Step::again;
       case StopOutcome::refused:
-      case StopOutcome::still_alive:
-        // It can't be replaced, so it is used; the evidence says why.
+        // It is not stopped, so it is used; the evidence says why.
         report_.evidence = receipt->evidence;
         return finish(EnsureOutcome::running);
+      case StopOutcome::still_alive:
+        // It has been killed, and serves nobody any more; whoever comes later finds it gone.
+        report_.evidence = receipt->evidence;
+        return finish(EnsureOutcome::contended);
     }
-    report_.replaced = older;
-    report_.replaced_version = version;
+    if (receipt->outcome != StopOutcome::already_ended) {
+      report_.replaced = older;
+      report_.replaced_version = version;
+    }
     if (!claimed) return claimed.error();
     return claimed->owned() ? start_under_claim() : Step::again;
   }

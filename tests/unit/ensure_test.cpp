@@ -988,7 +988,8 @@ TEST_CASE("while a server is replaced, starts on demand wait, and get the new on
   CHECK(world.servers.size() == 2);
 }
 
-TEST_CASE("a server that can't be replaced is used, or whoever has come instead", "[ensure][F26]") {
+TEST_CASE("whoever is there instead of a server that was to be replaced is used, unless it has been killed",
+          "[ensure][F26]") {
   World world;
   EnsureOptions options;
   options.version = "1";
@@ -1002,7 +1003,7 @@ TEST_CASE("a server that can't be replaced is used, or whoever has come instead"
     world.server().contender.process.me().reaction.kill_takes = Milliseconds{60'000};
     options.stop_grace = Milliseconds{100};
     const auto report = world.ensure(client, options);
-    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->outcome == EnsureOutcome::contended);
     CHECK(report->owner == older);
     CHECK(report->replaced.pid == 0);
   }
@@ -1031,6 +1032,16 @@ TEST_CASE("a server that can't be replaced is used, or whoever has come instead"
     const auto report = world.ensure(client, options);
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->has_started);
+    CHECK(report->replaced.pid == 0);
+  }
+  SECTION("it ends just before it is asked to") {
+    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::signal && world.servers.size() == 1) world.kill_server();
+    };
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK(report->replaced.pid == 0);
   }
   SECTION("another one has come in its place") {
     const Contender other = world.machine.spawn();
