@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "genie/linux/launcher.hpp"
+
 namespace genie::cli {
 
 namespace {
@@ -25,18 +27,6 @@ Pipe make_pipe() {
   std::array<int, 2> ends{};
   checked(::pipe2(ends.data(), O_CLOEXEC), "cannot create a pipe");
   return {Descriptor{ends[0]}, Descriptor{ends[1]}};
-}
-
-bool set_close_on_exec(int descriptor, bool on) { return ::fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
-
-/// Marks all descriptors from 3 on, so that only what is unmarked afterwards survives exec.
-void mark_all_close_on_exec() {
-  constexpr unsigned close_range_cloexec = 1U << 2U;
-#if defined(SYS_close_range)
-  if (::syscall(SYS_close_range, 3U, ~0U, close_range_cloexec) == 0) return;
-#endif
-  const long limit = ::sysconf(_SC_OPEN_MAX);
-  for (int descriptor = 3; descriptor < limit; ++descriptor) set_close_on_exec(descriptor, true);
 }
 
 /// Signal dispositions and mask as a freshly started program expects them.
@@ -83,8 +73,8 @@ Child::Child(const ChildSetup& setup) {
     } else {
       ::setenv("NOTIFY_SOCKET", setup.notify_address.c_str(), 1);
     }
-    mark_all_close_on_exec();
-    if (setup.lock >= 0 && !set_close_on_exec(setup.lock, false)) give_up(errno);
+    linux_detail::close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, setup.lock, failure.write.get()});
+    if (setup.lock >= 0 && ::fcntl(setup.lock, F_SETFD, 0) != 0) give_up(errno);
     reset_signals();
     ::execvp(arguments[0], arguments.data());
     give_up(errno);

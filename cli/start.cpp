@@ -67,13 +67,8 @@ std::vector<std::string> environment_of(const ServeRequest& request) {
     result.push_back(entry);
   };
   if (!request.clear_environment) {
-    // What speaks of another process is not handed on.
-    constexpr std::array others{"NOTIFY_SOCKET=", "LISTEN_", "WATCHDOG_", "MAINPID="};
     for (char** entry = environ; *entry != nullptr; ++entry) {
-      const std::string_view text = *entry;
-      bool is_others = false;
-      for (const std::string_view prefix : others) is_others = is_others || text.starts_with(prefix);
-      if (!is_others) result.emplace_back(text);
+      if (!linux_detail::is_for_one_process(*entry)) result.emplace_back(*entry);
     }
   }
   for (const std::string& entry : request.environment) set(entry);

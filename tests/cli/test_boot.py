@@ -465,11 +465,12 @@ class CleanProcess(BootTest):
             "NOTIFY_SOCKET": "/run/other", "LISTEN_FDS": "1", "LISTEN_PID": "1", "LISTEN_FDNAMES": "x",
             "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "MAINPID": "1",
         }
-        self.environment.update(own, GENIE_TEST_WORD="kept", GENIE_TEST_OTHER="replaced")
+        self.environment.update(own, GENIE_TEST_WORD="kept", GENIE_TEST_OTHER="replaced", LISTEN_ADDR="0.0.0.0")
         pid = self.started("--env", "GENIE_TEST_OTHER=new=value", "--env", "GENIE_TEST_MORE=")
         seen = self.environment_of(pid)
         self.assertEqual(set(own) & set(seen), set())
         self.assertEqual(seen["GENIE_TEST_WORD"], "kept")
+        self.assertEqual(seen["LISTEN_ADDR"], "0.0.0.0", "only looks like a service manager's")
         self.assertEqual(seen["GENIE_TEST_OTHER"], "new=value")
         self.assertEqual(seen["GENIE_TEST_MORE"], "")
         self.genie_ok("stop")

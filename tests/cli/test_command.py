@@ -3,6 +3,7 @@ import fcntl
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -614,6 +615,20 @@ class Inheritance(GenieTest):
         self.assertEqual(set(opened) & {0, 1, 2}, {0, 1, 2})
         self.assertEqual({target for number, target in opened.items() if number > 2}, {str(self.dir / "serve.lock")})
         self.assertFalse(run.has_ended)
+
+    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    def test_nor_what_was_opened_before_the_limit_was_lowered(self):
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        high = fcntl.fcntl(write, fcntl.F_DUPFD, 500)
+        os.close(write)
+        # As where close_range(2) is missing, or refused by a container's filter.
+        without = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=close_range:error=ENOSYS")
+        self.begin(*without, *self.arguments("run", "--", *SLEEPER), pass_fds=(high,),
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+        os.close(high)
+        opened = descriptors(self.wait_for_state("running")["server_pid"])
+        self.assertEqual({target for number, target in opened.items() if number > 2}, {str(self.dir / "serve.lock")})
 
     def test_who_reads_the_output_of_ensure_is_not_kept_waiting(self):
         for pipeline in ('"$@" | cat', '"$@" 2>&1 | cat', 'echo "$("$@" 2>&1)"'):

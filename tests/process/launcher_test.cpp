@@ -347,7 +347,7 @@ TEST_CASE("a program gets the environment that its plan says", "[process][launch
   const Variables own{"HOME=/root", "EMPTY=", "LISTEN_ADDRESS=0.0.0.0", "NOTIFY=1", "WATCHDOG_USECS=1"};
   CHECK(variables(own) == own);
   CHECK(variables({"NOTIFY_SOCKET=/run/notify", "A=1", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b",
-                   "LISTEN_PIDFDID=7", "B=2", "WATCHDOG_USEC=1000", "WATCHDOG_PID=1", "C="}) ==
+                   "LISTEN_PIDFDID=7", "B=2", "WATCHDOG_USEC=1000", "WATCHDOG_PID=1", "MAINPID=1", "C="}) ==
         Variables{"A=1", "B=2", "C="});
   CHECK(variables({"LISTEN_PID=1"}).empty());
   CHECK(variables({}).empty());
@@ -372,6 +372,7 @@ TEST_CASE("without a log, a program writes to nowhere", "[process][launcher]") {
 }
 
 TEST_CASE("what a program prints is appended to its log, which others cannot read", "[process][launcher]") {
+  const mode_t mask = GENERATE(0U, 0777U);
   Stage stage;
   const std::string log = stage.path("log");
   const auto print = [&](const char* text) {
@@ -382,7 +383,7 @@ TEST_CASE("what a program prints is appended to its log, which others cannot rea
     REQUIRE(launched.reap() == ProcessExit{});
   };
   in_child([&] {
-    ::umask(0);
+    ::umask(mask);
     print("one");
     print("two");
   });
@@ -1018,6 +1019,14 @@ TEST_CASE("nothing is started where the starter's children begin in another PID 
       CLONE_NEWPID);
   if (status == not_permitted) GENIE_SKIP("no PID namespaces for this user");
   CHECK(status == 0);
+  // A starter that is PID 1 has the number that its child has in the new namespace.
+  const int as_init = in_own_pid_namespace([&] {
+    REQUIRE(::unshare(CLONE_NEWPID) == 0);
+    Plan plan{{"stay", stage.path("ran")}};
+    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ESRCH);
+    REQUIRE(is_childless());
+  });
+  CHECK(as_init == 0);
   CHECK_FALSE(stage.has("ran"));
 }
 

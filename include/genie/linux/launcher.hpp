@@ -120,11 +120,11 @@ void close_all_but(const int (&kept)[Count]) noexcept {
 }
 
 /// Whether a variable speaks of the process that it was given to, and would be a lie in another one: the notification
-/// and watchdog protocol of service managers, and the sockets that they pass. Source: `sd_notify(3)`,
-/// `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`.
+/// and watchdog protocol of service managers, the sockets that they pass, and the PID that they tell to their own
+/// commands. Source: `sd_notify(3)`, `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`, `systemd.exec(5)`.
 [[nodiscard]] constexpr bool is_for_one_process(Text variable) noexcept {
   constexpr const char* names[] = {"NOTIFY_SOCKET",  "LISTEN_PID",   "LISTEN_PIDFDID", "LISTEN_FDS",
-                                   "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"};
+                                   "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",  "MAINPID"};
   const Text name = variable.first(variable.find('='));
   for (const char* const other : names) {
     if (name == Text{other}) return true;
