@@ -136,8 +136,7 @@ class Ensurer {
   Result<void> look(View& view) noexcept {
     OpenDirectory<H> directory;
     if (auto ok = open_state_directory(host_, files_, false, directory); !ok) {
-      const bool is_absent = ok.error().code == ENOENT && ok.error().kind == ErrorKind::system;
-      return is_absent ? Result<void>{} : ok;
+      return says_absent(ok.error()) ? Result<void>{} : ok;
     }
     if (auto ok = find_owner(host_, files_, directory.file.get(), false, view.found); !ok) return ok;
     Sentinel sentinel;
@@ -322,7 +321,7 @@ class Ensurer {
   /// Whether the start has come further since the last look.
   // NOLINTNEXTLINE(bugprone-exception-escape): what is told must not throw
   void note_progress(const LockRecord& record, const BootRecord& boot) noexcept {
-    const bool has_boot = boot.generation == record.generation && boot.generation != 0;
+    const bool has_boot = boot.generation == record.generation;
     const bool is_new_boot = has_boot && boot != report_.boot;
     if (record.generation != generation_ || record.phase != phase_ || is_new_boot) {
       progress_at_ = host_.clock.monotonic();
@@ -341,7 +340,7 @@ class Ensurer {
     if (unsettled_since_ == never) unsettled_since_ = now;
     if (now - unsettled_since_ < options_.settle)
       return wait_until(unsettled_since_ + options_.settle + Milliseconds{1});
-    if (outcome == EnsureOutcome::contended && lock_id_ != FileIdentity{}) {
+    if (outcome == EnsureOutcome::contended) {
       report_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, report_.holders, holder_capacity);
     }
     return finish(outcome);
@@ -351,9 +350,10 @@ class Ensurer {
     if (options_.mode == ClaimMode::automatic && failure.generation != 0 &&
         failure.boot == BootId{host_.process.origin().boot}) {
       const Milliseconds left = failure.retry_at - host_.clock.monotonic();
-      if (left.count() > 0) {
+      // More than anybody waits was not written by us, and keeps nobody out.
+      if (left.count() > 0 && left <= longest_backoff) {
         report_.failure = failure;
-        report_.retry_in = left < longest_backoff ? left : longest_backoff;
+        report_.retry_in = left;
         return finish(EnsureOutcome::backing_off);
       }
     }
@@ -455,7 +455,7 @@ class Ensurer {
           return finish(EnsureOutcome::timed_out);
         }
         end_child();
-        if (until == deadline_ && until != end_by) return failed(FailureKind::too_late, options_.deadline.count());
+        if (until == deadline_) return failed(FailureKind::too_late, options_.deadline.count());
         return failed(FailureKind::stalled, options_.stall.count());
       }
       Milliseconds span = until - now;

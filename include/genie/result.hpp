@@ -3,6 +3,8 @@
 #ifndef GENIE_RESULT_HPP
 #define GENIE_RESULT_HPP
 
+#include <errno.h>
+
 #include <concepts>
 #include <cstdint>
 
@@ -97,6 +99,11 @@ struct Error {
   error.code = code;
   error.path.append(path);
   return error;
+}
+
+/// Whether the system says that a file or directory is not there.
+[[nodiscard]] constexpr bool says_absent(const Error& error) noexcept {
+  return error.kind == ErrorKind::system && error.code == ENOENT;
 }
 
 /// A value or an Error.

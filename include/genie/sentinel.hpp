@@ -256,7 +256,7 @@ template <typename H>
                                             Milliseconds ttl = default_sentinel_ttl) noexcept {
   detail::OpenDirectory<H> directory;
   if (auto ok = detail::open_state_directory(host, files, false, directory); !ok) {
-    if (ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return false;
+    if (says_absent(ok.error())) return false;
     return ok.error();
   }
   Sentinel sentinel;
@@ -348,7 +348,7 @@ class StopRegistration {
       sentinel.count = kept;
       return detail::publish_sentinel(*host_, *files_, directory_, sentinel);
     });
-    if (!left && left.error().code == ENOENT) return {};
+    if (!left && says_absent(left.error())) return {};
     return left;
   }
 

@@ -66,9 +66,7 @@ struct StopReceipt {
 namespace detail {
 
 /// For a stop after which nothing more is to be done.
-struct NothingMore {
-  void operator()(const StopReceipt&) const noexcept {}
-};
+struct NothingMore {};
 
 template <typename H>
 class StopRun {
@@ -89,7 +87,7 @@ class StopRun {
   [[nodiscard]] Result<StopReceipt> run(BeforeLeaving&& before_leaving) noexcept {
     began_ = host_.clock.monotonic();
     if (auto ok = open_state_directory(host_, files_, options_.stay, directory_); !ok) {
-      if (!options_.stay && ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
+      if (!options_.stay && says_absent(ok.error())) return receipt_;
       return ok.error();
     }
     // Before anybody is looked for: of an explicit start and us, one sees the other.

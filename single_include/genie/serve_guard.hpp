@@ -482,6 +482,11 @@ struct Error {
   return error;
 }
 
+/// Whether the system says that a file or directory is not there.
+[[nodiscard]] constexpr bool says_absent(const Error& error) noexcept {
+  return error.kind == ErrorKind::system && error.code == ENOENT;
+}
+
 /// A value or an Error.
 template <typename T>
 class [[nodiscard]] Result {
@@ -2895,7 +2900,7 @@ template <typename H>
                                             Milliseconds ttl = default_sentinel_ttl) noexcept {
   detail::OpenDirectory<H> directory;
   if (auto ok = detail::open_state_directory(host, files, false, directory); !ok) {
-    if (ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return false;
+    if (says_absent(ok.error())) return false;
     return ok.error();
   }
   Sentinel sentinel;
@@ -2987,7 +2992,7 @@ class StopRegistration {
       sentinel.count = kept;
       return detail::publish_sentinel(*host_, *files_, directory_, sentinel);
     });
-    if (!left && left.error().code == ENOENT) return {};
+    if (!left && says_absent(left.error())) return {};
     return left;
   }
 
@@ -5277,9 +5282,7 @@ struct StopReceipt {
 namespace detail {
 
 /// For a stop after which nothing more is to be done.
-struct NothingMore {
-  void operator()(const StopReceipt&) const noexcept {}
-};
+struct NothingMore {};
 
 template <typename H>
 class StopRun {
@@ -5300,7 +5303,7 @@ class StopRun {
   [[nodiscard]] Result<StopReceipt> run(BeforeLeaving&& before_leaving) noexcept {
     began_ = host_.clock.monotonic();
     if (auto ok = open_state_directory(host_, files_, options_.stay, directory_); !ok) {
-      if (!options_.stay && ok.error().code == ENOENT && ok.error().kind == ErrorKind::system) return receipt_;
+      if (!options_.stay && says_absent(ok.error())) return receipt_;
       return ok.error();
     }
     // Before anybody is looked for: of an explicit start and us, one sees the other.

@@ -54,6 +54,7 @@ TEST_CASE(
     const char* name;
     std::function<void(World&)> prepare;
     EnsureOutcome expected;
+    genie::UpgradePolicy upgrade = genie::UpgradePolicy::use_running;
   };
   const Kind kinds[] = {
       {"a server that takes its time after an earlier failure",
@@ -78,10 +79,33 @@ TEST_CASE(
        EnsureOutcome::failed},
       {"a server that stalls",
        [](World& world) { world.program([](Server& server) { (void)server.guard.claim({.starting = true}); }); },
-       EnsureOutcome::failed}};
-  EnsureOptions options = explicitly();
-  options.stall = Milliseconds{1000};
+       EnsureOutcome::failed},
+      {"a server that tells its failure itself",
+       [](World& world) {
+         world.program([](Server& server) {
+           if (!server.guard.claim({.starting = true})) return;
+           genie::FailureRecord told;
+           told.kind = FailureKind::too_late;
+           (void)server.guard.report_failure(told);
+           server.contender.exit(1);
+         });
+       },
+       EnsureOutcome::failed},
+      {"a server that is stopped for good while it boots",
+       [](World& world) {
+         world.program([&world](Server& server) {
+           if (!server.guard.claim({.starting = true})) return;
+           world.machine.time.after(Milliseconds{100},
+                                    [&world] { (void)guard_of(world.machine.spawn()).stop({.stay = true}); });
+         });
+       },
+       EnsureOutcome::stopping},
+      {"a restart", [](World& world) { CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::running); },
+       EnsureOutcome::running, genie::UpgradePolicy::replace_running}};
   for (const Kind& kind : kinds) {
+    EnsureOptions options = explicitly();
+    options.stall = Milliseconds{1000};
+    options.upgrade = kind.upgrade;
     for (const int error : {EINTR, EIO, EMFILE}) {
       for (std::uint64_t call = 1;; ++call) {
         CAPTURE(kind.name, error, call);
@@ -141,10 +165,10 @@ TEST_CASE("whoever comes between a starter's look and its claim is respected", "
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->owner == other.identity);
   }
-  SECTION("a stop") {
-    // The second time that it is opened, by the claim.
-    world.client.calls().before_call = [&, seen = std::make_shared<int>(0)](const CallEvent& event) {
-      if (event.call != Call::open || !event.name.ends_with(".stopping.lock") || ++*seen != 1) return;
+  SECTION("a stop, before it looks at the sentinel or before its claim does") {
+    const int time = GENERATE(1, 2);
+    world.client.calls().before_call = [&, time, seen = std::make_shared<int>(0)](const CallEvent& event) {
+      if (event.call != Call::open || !event.name.ends_with(".stopping.lock") || ++*seen != time) return;
       world.machine.disk.write_file(sentinel_path,
                                     std::to_string((world.machine.time.wall + Milliseconds{5000}).count()));
     };
@@ -383,6 +407,10 @@ TEST_CASE("a claim is taken back whatever became of the lock's record", "[ensure
   REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
   heir.kill();
   SECTION("noise") { world.machine.disk.write_file(lock_path, "noise"); }
+  SECTION("noise, and the record is gone, too") {
+    world.machine.disk.write_file(lock_path, "noise");
+    world.machine.disk.remove(record_path);
+  }
   SECTION("an older generation's") {
     genie::LockRecord older = starter.held.written;
     older.generation += 1;
@@ -455,6 +483,24 @@ TEST_CASE("while a claim is handed over, others may do to its files what they li
       REQUIRE(claim);
       CHECK(claim->owned());
     });
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  }
+  SECTION("the lock's record becomes another claim's, or another owner's: the server is none that is ready") {
+    const bool is_another_claim = GENERATE(false, true);
+    const Contender other = world.machine.spawn();
+    world.program([&](Server& server) {
+      genie::LockRecord record;
+      REQUIRE(genie::parse_lock_record(*world.machine.disk.read_file(lock_path), INT32_MAX, record) ==
+              genie::LockRecordKind::valid);
+      record.phase = genie::Phase::running;
+      record.owner = is_another_claim ? server.contender.identity : other.identity;
+      record.generation += is_another_claim ? 1 : 0;
+      world.machine.disk.write_file(lock_path, unit_tests::string(genie::encode_lock_record(record)));
+      world.machine.time.after(Milliseconds{100}, [&server] { server.contender.exit(1); });
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+    CHECK(other.is_alive());
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
     CHECK(world.ensure()->outcome == EnsureOutcome::running);
   }
   SECTION("the lock file is replaced by noise: the server is no heir any more, and its start fails") {

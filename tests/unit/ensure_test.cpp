@@ -356,6 +356,24 @@ TEST_CASE("failures in a row keep starts on demand out for longer each time, and
   CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::failed);
 }
 
+TEST_CASE("a backoff that is longer than any was not written by genie, and keeps nobody out", "[ensure]") {
+  for (const bool is_longer : {false, true}) {
+    World world;
+    world.program([](Server& server) { server.contender.exit(1); });
+    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+    genie::FailureRecord failure = world.ensure()->failure;
+    failure.retry_at = world.machine.time.monotonic + genie::longest_backoff + Milliseconds{is_longer ? 1 : 0};
+    const auto lock = world.client.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0);
+    REQUIRE(lock.ok());
+    genie::Host host{world.client.clock, world.client.process, world.client.filesystem};
+    REQUIRE(genie::detail::write_failure(host, guard_of(world.client).files(), lock.value, failure));
+    world.client.filesystem.close(lock.value);
+    const auto report = world.ensure();
+    CHECK(report->outcome == (is_longer ? EnsureOutcome::failed : EnsureOutcome::backing_off));
+    if (!is_longer) CHECK(report->retry_in == genie::longest_backoff);
+  }
+}
+
 TEST_CASE("the backoff doubles from a second up to a minute", "[ensure]") {
   CHECK(genie::backoff_after(0) == Milliseconds{});
   CHECK(genie::backoff_after(1) == Milliseconds{});
@@ -782,6 +800,13 @@ TEST_CASE("a starter's own other callers join, and are not taken for the server"
 TEST_CASE("without /proc, sharing the lock tells a server that the claim is its own", "[ensure]") {
   World world;
   world.machine.processes.has_proc = false;
+  SECTION("of the starter and the server") {}
+  SECTION("of the starter only") {
+    world.program([&](Server& server) {
+      world.machine.processes.has_proc = true;
+      CHECK(server.guard.claim()->adopted);
+    });
+  }
   const auto report = world.ensure();
   REQUIRE(report);
   CHECK(report->outcome == EnsureOutcome::running);
@@ -959,6 +984,51 @@ TEST_CASE("a restart replaces whatever runs, or is being started, and starts whe
   CHECK(again->owner != before);
 }
 
+TEST_CASE("an older server that is being started is replaced once it is ready", "[ensure][F26]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true, .version = "1"})->adopted);
+    world.machine.time.after(Milliseconds{200}, [&server] { CHECK(server.guard.ready()); });
+  });
+  EnsureOptions impatient;
+  impatient.deadline = Milliseconds{10};
+  REQUIRE(world.ensure(world.machine.spawn(), impatient)->outcome == EnsureOutcome::timed_out);
+  const genie::ProcessIdentity older = world.server().contender.identity;
+  world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  EnsureOptions options;
+  options.version = "2";
+  options.upgrade = genie::UpgradePolicy::replace_older;
+  const Milliseconds began = world.machine.time.monotonic;
+  const auto report = world.ensure(options);
+  CHECK(report->has_joined);
+  CHECK(report->replaced == older);
+  CHECK(world.machine.time.monotonic - began >= Milliseconds{190});
+}
+
+TEST_CASE("each phase that a start reaches gives those who wait for it more time", "[ensure]") {
+  World world;
+  const Contender starter = world.machine.spawn();
+  Guard starting = guard_of(starter);
+  genie::HeldClaim<Guard::Host> held;
+  genie::ClaimOptions claiming;
+  claiming.launching = true;
+  REQUIRE(genie::claim(starting.host(), starting.files(), claiming, held)->owned());
+  const bool comes_on = GENERATE(true, false);
+  const auto turn_at = [&](int time, Phase phase) {
+    world.machine.time.after(Milliseconds{time}, [&, phase] {
+      CHECK(genie::update_claim(starting.host(), starting.files(), held,
+                                [&](genie::LockRecord& record) noexcept { record.phase = phase; }));
+    });
+  };
+  if (comes_on) turn_at(1500, Phase::starting);
+  turn_at(3000, Phase::running);
+  EnsureOptions options;
+  options.stall = Milliseconds{1000};
+  options.grace = Milliseconds{1000};
+  CHECK(world.ensure(options)->outcome == (comes_on ? EnsureOutcome::running : EnsureOutcome::timed_out));
+  world.machine.time.advance(Milliseconds{4000});
+}
+
 TEST_CASE("while a server is replaced, starts on demand wait, and get the new one", "[ensure][F26]") {
   World world;
   EnsureOptions options;
@@ -998,6 +1068,12 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
   options.version = "2";
   options.upgrade = genie::UpgradePolicy::replace_older;
   const Contender client = world.machine.spawn();
+  const auto before_the_stop = [&](std::function<void()> act) {
+    client.calls().before_call = [&client, act](const genie::testing::CallEvent& event) {
+      // The second look, which is the stop's.
+      if (event.call == Call::open_directory && event.occurrence == 2) act();
+    };
+  };
   SECTION("it survives being killed") {
     world.server().contender.process.me().reaction.ignores_terminate = true;
     world.server().contender.process.me().reaction.kill_takes = Milliseconds{60'000};
@@ -1034,6 +1110,56 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     CHECK(report->has_started);
     CHECK(report->replaced.pid == 0);
   }
+  SECTION("it has to be killed") {
+    world.server().contender.process.me().reaction.ignores_terminate = true;
+    options.stop_grace = Milliseconds{100};
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK(report->replaced == older);
+  }
+  SECTION("it has let go when it is to be stopped") {
+    before_the_stop([&] { CHECK(world.servers.front()->guard.release()); });
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK(report->replaced.pid == 0);
+    CHECK(world.servers.front()->contender.is_alive());
+  }
+  SECTION("it has crashed when it is to be stopped, and its lock file was lost") {
+    before_the_stop([&] {
+      world.kill_server();
+      world.machine.disk.remove(lock_path);
+    });
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK(report->replaced.pid == 0);
+  }
+  SECTION("it has left a child when it is to be stopped") {
+    Contender child = client;
+    before_the_stop([&] {
+      child = world.machine.fork(world.server().contender);
+      world.kill_server();
+    });
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::orphaned);
+    CHECK(child.is_alive());
+  }
+  SECTION("it runs in another PID namespace: it cannot be stopped from here, and is used") {
+    world.kill_server();
+    genie::testing::ProcessOptions elsewhere;
+    elsewhere.pid_namespace = 77;
+    const Contender other = world.machine.spawn(elsewhere);
+    Guard others = guard_of(other);
+    REQUIRE(others.claim({.version = "1"})->owned());
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == other.identity);
+    CHECK(report->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
+    CHECK(report->replaced.pid == 0);
+    CHECK(other.is_alive());
+  }
   SECTION("it ends just before it is asked to") {
     client.calls().before_call = [&](const genie::testing::CallEvent& event) {
       if (event.call == Call::signal && world.servers.size() == 1) world.kill_server();
@@ -1047,13 +1173,11 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     const Contender other = world.machine.spawn();
     Guard others = guard_of(other);
     bool has_come = false;
-    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      // The second look, which is the stop's.
-      if (event.call != Call::open_directory || has_come || client.calls().count(Call::open_directory) != 2) return;
+    before_the_stop([&] {
       has_come = true;
       world.kill_server();
       CHECK(others.claim()->owned());
-    };
+    });
     const auto report = world.ensure(client, options);
     CHECK(has_come);
     CHECK(report->outcome == EnsureOutcome::running);

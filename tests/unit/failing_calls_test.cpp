@@ -205,6 +205,25 @@ const std::vector<Scenario>& scenarios() {
          const auto report = error_of(stage.guard.status());
          return running ? running : report;
        }},
+      {"telling a failure",
+       [](Stage& stage) {
+         (void)crashed_owner(stage.machine);
+         REQUIRE(stage.guard.claim({.starting = true})->owned());
+         REQUIRE(stage.guard.boot("load"));
+       },
+       [](Stage& stage) {
+         genie::FailureRecord failure;
+         failure.kind = genie::FailureKind::too_late;
+         return error_of(stage.guard.report_failure(failure));
+       }},
+      {"looking at an older program beside a dead owner's lock file",
+       [](Stage& stage) {
+         (void)crashed_owner(stage.machine);
+         const Contender older = stage.machine.spawn();
+         stage.machine.disk.replace(record_path, text_of(older.identity));
+         stage.targets.push_back(older);
+       },
+       [](Stage& stage) { return error_of(stage.guard.status()); }},
       {"looking at what a dead owner left", [](Stage& stage) { (void)crashed_owner(stage.machine); },
        [](Stage& stage) {
          const auto running = error_of(stage.guard.running());

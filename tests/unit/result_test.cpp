@@ -63,6 +63,13 @@ TEST_CASE("an error keeps kind, operation, errno and path, a very long path cut"
   CHECK(std::string{cut.path.c_str()} == path.substr(1));
 }
 
+TEST_CASE("only the system says that a file is not there", "[result]") {
+  const auto error_of = [](ErrorKind kind, int code) { return genie::make_error(kind, Operation::open, code, "x"); };
+  CHECK(genie::says_absent(error_of(ErrorKind::system, ENOENT)));
+  CHECK_FALSE(genie::says_absent(error_of(ErrorKind::system, EACCES)));
+  CHECK_FALSE(genie::says_absent(error_of(ErrorKind::interrupted, ENOENT)));
+}
+
 TEST_CASE("the same PID with another start is another process", "[identity]") {
   using genie::known_start;
   using genie::ProcessIdentity;

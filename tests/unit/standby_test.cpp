@@ -264,6 +264,15 @@ TEST_CASE("a standby outlives what fails while it waits", "[standby]") {
       if (event.call == Call::wait) me.calls().before_call = {};
     };
   }
+  SECTION("a look at its record") {
+    machine.time.after(milliseconds(300), [&] {
+      (void)guard_of(machine.spawn()).claim();
+      me.calls().fail(Call::read_at, EIO);
+    });
+  }
+  SECTION("the record becomes noise") {
+    machine.time.after(milliseconds(300), [&] { machine.disk.write_file(lock_path, "noise"); });
+  }
   SECTION("a look at the lock file") {
     me.calls().before_call = [&](const CallEvent& event) {
       if (event.call == Call::wait) me.calls().fail(Call::stat, EIO);
@@ -342,6 +351,7 @@ TEST_CASE("a standby waits for the end of an older program, which has no lock", 
 
 TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") {
   Machine machine;
+  const bool is_starting = GENERATE(false, true);
   Owner owner{machine};
   const Contender faster = machine.spawn();
   Guard faster_guard = guard_of(faster);
@@ -349,7 +359,7 @@ TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") 
   Guard guard = guard_of(me);
   machine.time.after(milliseconds(300), [&] {
     owner.contender.kill();
-    CHECK(faster_guard.claim()->owned());
+    CHECK(faster_guard.claim({.starting = is_starting})->owned());
   });
   machine.time.after(milliseconds(700), [&] { faster.kill(); });
   std::vector<genie::ProcessIdentity> owners;
@@ -362,6 +372,48 @@ TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") 
   // It is told of the new one, whose end it waits for then.
   CHECK(owners == std::vector<genie::ProcessIdentity>{owner.contender.identity, faster.identity});
   CHECK(me.calls().count(Call::open_process) == 2);
+}
+
+TEST_CASE("a standby follows an owner into another PID namespace", "[standby][F8]") {
+  Machine machine;
+  Owner owner{machine};
+  ProcessOptions elsewhere;
+  elsewhere.pid_namespace = 77;
+  const Contender next = machine.spawn(elsewhere);
+  Guard next_guard = guard_of(next);
+  const Contender me = machine.spawn();
+  Guard guard = guard_of(me);
+  machine.time.after(milliseconds(300), [&] {
+    owner.contender.kill();
+    CHECK(next_guard.claim()->owned());
+  });
+  machine.time.after(milliseconds(700), [&] { next.kill(); });
+  CHECK(takes_over_after(machine, guard) == 700);
+  CHECK(me.calls().count(Call::open_process) == 1);
+  CHECK(me.process.open_count() == 0);
+}
+
+TEST_CASE("a standby waits for the end of a claim of which nobody knows whose it is", "[standby]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  Contender stranger = machine.spawn();
+  const auto lock = stranger.filesystem.open({}, lock_path, genie::OpenMode::ensure, 0600);
+  REQUIRE(stranger.filesystem.try_lock(lock.value, genie::detail::owner_byte, 2).ok());
+  machine.time.after(seconds(3), [&] { stranger.kill(); });
+  const Contender me = machine.spawn();
+  Guard guard = guard_of(me);
+  CHECK(takes_over_after(machine, guard) == 3000);
+  CHECK(me.calls().count(Call::open_process) == 0);
+}
+
+TEST_CASE("a standby whose time is nearly up looks no longer than that", "[standby]") {
+  Machine machine;
+  machine.disk.has_watch = false;
+  Owner owner{machine};
+  const auto began = machine.time.monotonic;
+  Guard guard = guard_of(machine.spawn());
+  CHECK(guard.claim_when_free(waiting_for(milliseconds(7)))->outcome == ClaimOutcome::already_running);
+  CHECK(machine.time.monotonic - began == milliseconds(7));
 }
 
 TEST_CASE("what a dead owner's child holds on to is waited for as well", "[standby][F10]") {

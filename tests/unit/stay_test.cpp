@@ -403,6 +403,22 @@ TEST_CASE("an intent that cannot be recorded does not keep the server running, a
     CHECK(receipt->sentinel_error == 0);
     CHECK(stays(machine));
   }
+  SECTION("at first, and somebody is claiming the directory by then, who has seen none") {
+    operating.calls().fail(Call::sync, EIO);
+    Contender claimant = machine.spawn();
+    operating.calls().before_call = [&](const CallEvent& event) {
+      if (event.call != Call::try_lock || event.occurrence != 2) return;
+      owner.kill();
+      const auto lock = claimant.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0);
+      REQUIRE(claimant.filesystem.try_lock(lock.value, genie::detail::owner_byte, 2).ok());
+    };
+    const auto receipt = guard_of(operating).stop(staying);
+    REQUIRE(receipt);
+    CHECK_FALSE(receipt->stays);
+    CHECK_FALSE(stays(machine));
+    CHECK(receipt->sentinel_error == 0);
+    claimant.kill();
+  }
   SECTION("at first, and whose the directory is by then cannot be told") {
     operating.calls().fail(Call::sync, EIO);
     operating.calls().before_call = [&](const CallEvent& event) {

@@ -100,8 +100,9 @@ TEST_CASE("a stop of one owner that nobody succeeded does nothing for others", "
     const auto receipt = stop_by(stopper, {.only = wanted});
     CHECK(receipt->outcome == StopOutcome::another);
     CHECK(receipt->successor == older.identity);
+    CHECK(machine.processes.deliveries.empty());
     CHECK(stop_by(stopper, {.only = older.identity})->outcome == StopOutcome::stopped);
-    return;
+    machine.processes.deliveries.clear();
   }
   SECTION("a dead owner's record") {
     const Contender former = crashed_owner(machine);

@@ -244,6 +244,25 @@ TEST_CASE("more orphans than can be pinned at once are ended in turns", "[stop][
   CHECK_FALSE(stop.machine.disk.exists(sentinel_path));
 }
 
+TEST_CASE("a cgroup that was killed is told of, though more orphans were ended after it", "[stop][cgroup][F10]") {
+  Stop stop;
+  std::vector<Contender> orphans;
+  for (int count = 0; count < 19; ++count) orphans.push_back(stop.machine.fork(stop.owner));
+  orphans[0].process.me().cgroup = "/app";
+  ProcessOptions options;
+  options.cgroup = "/app";
+  options.reaction = stubborn();
+  const Contender member = stop.machine.spawn(options);
+  stop.owner.kill();
+  stop.owner.reap();
+  const auto receipt = stop_by(stop.stopper, {.grace = milliseconds(100), .orphans = true, .cgroup = true});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->killed_cgroup);
+  CHECK_FALSE(member.is_alive());
+  for (const Contender& orphan : orphans) CHECK_FALSE(orphan.is_alive());
+}
+
 TEST_CASE("groups that outlive their leaders are killed, and the receipt says so only if one was", "[stop]") {
   Stop stop;
   ProcessOptions options;

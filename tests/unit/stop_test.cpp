@@ -544,6 +544,31 @@ TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with 
   }
 }
 
+TEST_CASE("an owner that is PID 1, and whose end cannot be waited for, is an error", "[stop][F8][F16]") {
+  bool was_asked = false;
+  for (std::uint64_t at = 1;; ++at) {
+    Machine machine;
+    ProcessOptions options;
+    options.pid_namespace = 77;
+    options.reaction.ignores_terminate = true;
+    options.reaction.kill_takes = genie::seconds(3600);
+    const Contender owner = machine.spawn(options);
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    options.reaction = Reaction{};
+    const Contender stopper = machine.spawn(options);
+    stopper.calls().fail(Call::wait_process, EIO, at);
+    const auto receipt = stop_by(stopper);
+    if (stopper.calls().count(Call::wait_process) < at) break;
+    REQUIRE_FALSE(receipt);
+    CHECK(receipt.error().code == EIO);
+    CHECK(receipt.error().operation == genie::Operation::wait);
+    CHECK(stopper.process.open_count() == 0);
+    was_asked = true;
+  }
+  CHECK(was_asked);
+}
+
 TEST_CASE("a stop waits for a release that goes on in another PID namespace", "[stop][F8]") {
   Machine machine;
   ProcessOptions options;
@@ -553,7 +578,8 @@ TEST_CASE("a stop waits for a release that goes on in another PID namespace", "[
   REQUIRE(guard.claim()->owned());
   const Contender child = machine.fork(inside);
   REQUIRE(guard.release());
-  // A child that inherited the lock makes its last moment longer.
+  // A child that inherited the lock makes its last moment longer; it may be one that has come back from there.
+  if (GENERATE(false, true)) child.process.me().pid_namespace = machine.spawn().process.me().pid_namespace;
   SECTION("until it is done") {
     machine.time.after(genie::milliseconds(300), [&] { child.kill(); });
     const auto receipt = stop_by(machine.spawn());
