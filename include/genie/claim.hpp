@@ -286,7 +286,7 @@ class Claimant {
     // Until they are gone, so that whoever comes after a crash still knows of them.
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
-    record_.failed = has_previous_ ? previous_.failed : 0;
+    record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
     return settle_and_judge();
   }
 

@@ -52,6 +52,7 @@ struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call
   bool has_joined = false;   ///< waited for somebody else's start
+  bool has_kept = false;     ///< runs as before though it was to be replaced: see `evidence`
   ProcessIdentity replaced;  ///< the server that this call has stopped; PID 0: none
   VersionText replaced_version;
   ProcessIdentity owner;
@@ -175,7 +176,7 @@ class Ensurer {
     }
     switch (lock.standing) {
       case LockStanding::owned:
-        if (is_to_be_replaced(lock.record.phase)) return replace(report_.owner);
+        if (is_to_be_replaced(lock.record.phase)) return replace(report_.owner, lock.record.phase);
         return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
         // A claim takes microseconds, a start as long as it takes.
@@ -189,7 +190,8 @@ class Ensurer {
     unsettled_since_ = never;
     switch (view.found.record.standing) {
       case RecordStanding::alive:
-        return is_to_be_replaced(Phase::running) ? replace(report_.owner) : finish(EnsureOutcome::running);
+        return is_to_be_replaced(Phase::running) ? replace(report_.owner, Phase::running)
+                                                 : finish(EnsureOutcome::running);
       case RecordStanding::unsure: return finish(EnsureOutcome::contended);
       case RecordStanding::absent:
       case RecordStanding::dead:
@@ -256,7 +258,7 @@ class Ensurer {
 
   /// Stops the server that runs, and claims the directory before anybody who starts on demand may. Once in a call:
   /// where an older client was faster, its server is used.
-  Result<Step> replace(const ProcessIdentity& older) noexcept {
+  Result<Step> replace(const ProcessIdentity& older, Phase phase) noexcept {
     has_replaced_ = true;
     StopOptions stopping;
     stopping.only = older;
@@ -280,7 +282,8 @@ class Ensurer {
       case StopOutcome::refused:
         // It is not stopped, so it is used; the evidence says why.
         report_.evidence = receipt->evidence;
-        return finish(EnsureOutcome::running);
+        report_.has_kept = true;
+        return phase == Phase::running ? finish(EnsureOutcome::running) : Step::again;
       case StopOutcome::still_alive:
         // It has been killed, and serves nobody any more; whoever comes later finds it gone.
         report_.evidence = receipt->evidence;
@@ -291,7 +294,7 @@ class Ensurer {
       report_.replaced_version = version;
     }
     if (!claimed) return claimed.error();
-    return claimed->owned() ? start_under_claim() : Step::again;
+    return claimed->owned() ? start_under_claim(ClaimMode::restart) : Step::again;
   }
 
   [[nodiscard]] ClaimOptions claiming(ClaimMode mode) const noexcept {
@@ -361,7 +364,7 @@ class Ensurer {
     if (!claimed) return claimed.error();
     report_.evidence = claimed->evidence;
     switch (claimed->outcome) {
-      case ClaimOutcome::claimed: return start_under_claim();
+      case ClaimOutcome::claimed: return start_under_claim(options_.mode);
       case ClaimOutcome::already_running:
       case ClaimOutcome::stopping: return Step::again;
       case ClaimOutcome::contended:
@@ -374,7 +377,7 @@ class Ensurer {
     return finish(claimed->outcome == ClaimOutcome::orphaned ? EnsureOutcome::orphaned : EnsureOutcome::contended);
   }
 
-  Result<Step> start_under_claim() noexcept {
+  Result<Step> start_under_claim(ClaimMode mode) noexcept {
     const auto failure = read_failure(host_, held_.lock, held_.written);
     if (!failure.ok()) return files_.error(Operation::read, failure.error, files_.lock());
     // Somebody else's start has failed while we waited for the lock.
@@ -400,7 +403,7 @@ class Ensurer {
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
     report_.owner = {pid, host_.process.look(pid).start};
-    const Result<Step> result = follow();
+    const Result<Step> result = follow(mode);
     launcher_.close(child_);
     return result;
   }
@@ -410,11 +413,13 @@ class Ensurer {
   }
 
   /// From the moment that the process exists until it is ready, or is no more.
-  Result<Step> follow() noexcept {
-    if (auto ok = name_heir(host_, files_, held_, report_.owner); !ok) {
-      end_child();
-      (void)take_back(host_, files_, held_, nullptr);
-      return ok.error();
+  Result<Step> follow(ClaimMode mode) noexcept {
+    if (auto ok = name_heir(host_, files_, held_, report_.owner); !ok) return give_up(ok.error());
+    if (mode != ClaimMode::explicit_start) {
+      // Of us and a stop that comes now, one sees the other: it the heir, or we its sentinel.
+      const auto intent = read_stop_intent(host_, files_, held_.directory, options_.sentinel_ttl);
+      if (!intent) return give_up(intent.error());
+      if (intent->standing && !(mode == ClaimMode::restart && intent->restarting)) return withdraw_start(*intent);
     }
     Watch watch{};
     const auto watched = uninterrupted([&] { return host_.files.watch(files_.lock_path().c_str()); });
@@ -426,22 +431,21 @@ class Ensurer {
 
   Result<Step> let_go_and_wait(Watch& watch, bool is_watched) noexcept {
     if (const auto executed = uninterrupted([&] { return launcher_.let_go(child_); }); !executed.ok()) {
-      end_child();
-      return failed(FailureKind::not_executed, executed.error);
+      if (end_child()) return failed(FailureKind::not_executed, executed.error);
+      hand_over(host_, held_);
+      return launch_error(executed.error);
     }
     Milliseconds end_by = never;  // of a server whose boot was refused
     for (;;) {
       LockRecord record;
       const auto kind = read_lock_record(host_, held_.lock, record);
       if (!kind.ok()) return give_up(files_.error(Operation::read, kind.error, files_.lock()));
-      const bool is_ours = kind.value == LockRecordKind::valid && record.generation == held_.written.generation;
-      // It has not been reaped, so that nobody else can have its number.
-      const bool is_adopted = is_ours && record.phase != Phase::launching && record.owner.pid == report_.owner.pid;
-      if (is_adopted && record.phase == Phase::running) return ready(record);
+      const bool is_server = is_adopted(kind.value, record);
+      if (is_server && record.phase == Phase::running) return ready(record);
       BootRecord boot;
       const auto has_boot = read_boot_record(host_, held_.lock, held_.written.generation, boot);
       if (!has_boot.ok()) return give_up(files_.error(Operation::read, has_boot.error, files_.lock()));
-      if (is_ours) note_progress(record, boot);
+      if (is_ours(kind.value, record)) note_progress(record, boot);
 
       const Milliseconds now = host_.clock.monotonic();
       if (boot.state == StepState::refused && end_by == never) end_by = now + options_.grace;
@@ -449,12 +453,12 @@ class Ensurer {
       if (end_by < until) until = end_by;
       if (deadline_ < until) until = deadline_;
       if (now >= until) {
-        if (until == deadline_ && is_adopted && end_by == never) {
-          // It is a server by itself by now, and will be one for the next caller.
+        // Either it is a server by itself by now, and will be one for the next caller; or nobody can end it.
+        const bool goes_on = until == deadline_ && is_server && end_by == never;
+        if (goes_on || !end_child()) {
           hand_over(host_, held_);
           return finish(EnsureOutcome::timed_out);
         }
-        end_child();
         if (until == deadline_) return failed(FailureKind::too_late, options_.deadline.count());
         return failed(FailureKind::stalled, options_.stall.count());
       }
@@ -465,7 +469,20 @@ class Ensurer {
       const auto event = launcher_.wait(child_, watch, span);
       if (!event.ok() && event.error != EINTR) return give_up(launch_error(event.error));
       if (event.ok() && event.value == LaunchEvent::ended) return ended();
+      // The machine was suspended, or we were: how much of that time the server had, nobody knows.
+      constexpr Milliseconds tolerance{1000};
+      const Milliseconds woken = host_.clock.monotonic();
+      if (woken - now > span + tolerance) progress_at_ = woken;
     }
+  }
+
+  [[nodiscard]] bool is_ours(LockRecordKind kind, const LockRecord& record) const noexcept {
+    return kind == LockRecordKind::valid && record.generation == held_.written.generation;
+  }
+  /// Whether the process that we started has taken the claim. It has not been reaped, so that nobody else can have its
+  /// number.
+  [[nodiscard]] bool is_adopted(LockRecordKind kind, const LockRecord& record) const noexcept {
+    return is_ours(kind, record) && record.phase != Phase::launching && record.owner.pid == report_.owner.pid;
   }
 
   Result<Step> ready(const LockRecord& record) noexcept {
@@ -478,8 +495,22 @@ class Ensurer {
     return finish(EnsureOutcome::running);
   }
 
-  /// It has ended before it was ready.
+  /// Nothing has been executed yet, and nothing will be.
+  Result<Step> withdraw_start(const StopIntent& intent) noexcept {
+    report_.has_started = false;
+    if (!end_child()) {
+      hand_over(host_, held_);
+    } else if (auto ok = take_back(host_, files_, held_, nullptr); !ok) {
+      return ok.error();
+    }
+    report_.stop = intent;
+    return intent.restarting ? Result<Step>{Step::again} : finish(EnsureOutcome::stopping);
+  }
+
+  /// It has ended before we saw it ready.
   Result<Step> ended() noexcept {
+    // As long as it was not reaped, its group is its own. What it has left there would hold on to the lock.
+    (void)uninterrupted([&] { return launcher_.kill(child_, Signal::kill); });
     const auto exit = uninterrupted([&] { return launcher_.reap(child_); });
     if (!exit.ok()) return failed(FailureKind::lost, exit.error);
     return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
@@ -487,33 +518,51 @@ class Ensurer {
 
   /// Where we can't follow it any more, nobody may take it for a server that gets ready.
   Result<Step> give_up(const Error& error) noexcept {
-    end_child();
-    (void)take_back(host_, files_, held_, nullptr);
+    if (end_child()) {
+      (void)take_back(host_, files_, held_, nullptr);
+    } else {
+      hand_over(host_, held_);
+    }
     return error;
   }
 
-  /// Asks it to end, makes it end, and waits until it has.
-  void end_child() noexcept {
+  /// Asks it to end, makes it end, and waits until it has. Returns: whether it has; a claim that it may have adopted
+  /// cannot be taken back otherwise.
+  [[nodiscard]] bool end_child() noexcept {
+    constexpr Milliseconds kill_wait{2000};
     constexpr Signal escalation[] = {Signal::terminate, Signal::kill};
     for (const Signal signal : escalation) {
       (void)uninterrupted([&] { return launcher_.kill(child_, signal); });
-      const Milliseconds until = host_.clock.monotonic() + options_.grace;
+      const Milliseconds until = host_.clock.monotonic() + (signal == Signal::kill ? kill_wait : options_.grace);
       for (;;) {
         const Milliseconds now = host_.clock.monotonic();
         Watch nothing{};
         const auto event = launcher_.wait(child_, nothing, until > now ? until - now : Milliseconds{});
         if (event.ok() && event.value == LaunchEvent::ended) {
+          (void)uninterrupted([&] { return launcher_.kill(child_, Signal::kill); });  // what it has left of its group
           (void)uninterrupted([&] { return launcher_.reap(child_); });
-          return;
+          return true;
         }
         if (now >= until || (!event.ok() && event.error != EINTR)) break;
       }
     }
+    return false;
+  }
+
+  /// Whether anybody's stop means this server, or may: an older program does not say whom it stops.
+  [[nodiscard]] bool is_meant(const StopIntent& intent, const Sentinel& sentinel) const noexcept {
+    bool is_target = false;
+    for (std::size_t at = 0; at < sentinel.count; ++at) {
+      const ProcessIdentity& target = sentinel.stoppers[at].target;
+      is_target = is_target || target.pid == 0 || target == report_.owner;
+    }
+    return intent.stay || is_target;
   }
 
   Result<Step> failed(FailureKind kind, std::int64_t value) noexcept {
-    const auto intent = read_stop_intent(host_, files_, held_.directory, options_.sentinel_ttl);
-    if (intent && intent->standing) {
+    Sentinel sentinel;
+    const auto intent = evaluate_sentinel(host_, files_, held_.directory, options_.sentinel_ttl, sentinel);
+    if (intent && is_meant(*intent, sentinel)) {
       // It did not fail: somebody has stopped it.
       report_.stop = *intent;
       if (auto ok = take_back(host_, files_, held_, nullptr); !ok) return ok.error();
@@ -524,12 +573,16 @@ class Ensurer {
     failure.kind = kind;
     failure.value = value;
     failure.server = report_.owner;
+    // A start that we slept through, and that succeeded, has not failed, whatever became of the server afterwards.
+    LockRecord record;
+    const auto read = read_lock_record(host_, held_.lock, record);
+    const bool was_ready = read.ok() && is_adopted(read.value, record) && record.phase == Phase::running;
     if (plan_.log != nullptr) {
       if (Text{plan_.log}.size() <= decltype(failure.log)::capacity()) failure.log.append(Text{plan_.log});
       (void)read_log_tail(host_, plan_.log, log_from_, failure.tail);
       while (Text{failure.tail}.ends_with("\n")) failure.tail.resize(failure.tail.size() - 1);
     }
-    if (auto ok = take_back(host_, files_, held_, &failure); !ok) return ok.error();
+    if (auto ok = take_back(host_, files_, held_, was_ready ? nullptr : &failure); !ok) return ok.error();
     return finish(EnsureOutcome::failed);
   }
 

@@ -17,8 +17,10 @@ namespace detail {
 /// Whether that PID names, now, somebody whom the record names as the server.
 template <typename H>
 [[nodiscard]] bool is_named_by(H& host, const LockRecord& record, Pid pid) noexcept {
-  // A starter is no server: its other threads and children may ask for one.
-  const ProcessIdentity owner = record.phase == Phase::launching ? ProcessIdentity{} : record.owner;
+  // Before and after that, the owner may be a starter, which is no server: its other threads and children may ask for
+  // one.
+  const bool serves = record.phase == Phase::starting || record.phase == Phase::running;
+  const ProcessIdentity owner = serves ? record.owner : ProcessIdentity{};
   const ProcessIdentity named_ones[] = {owner, record.server, record.heir};
   for (const ProcessIdentity& named : named_ones) {
     if (named.pid != 0 && named.pid == pid) return look_at(host, named).reason == Reason::start_matches;

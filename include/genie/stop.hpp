@@ -171,6 +171,9 @@ class StopRun {
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
         receipt_.outcome = StopOutcome::refused;
+        // A starter that was suspended, for example: whoever is to be continued or ended by hand.
+        receipt_.holder_count =
+            host_.process.lock_holders(found.lock_info.id, owner_byte, receipt_.holders, holder_capacity);
         return {};
       }
       if (!by_lock) return choose_by_record(found, has_target);

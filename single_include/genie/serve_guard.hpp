@@ -3296,7 +3296,7 @@ class Claimant {
     // Until they are gone, so that whoever comes after a crash still knows of them.
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
-    record_.failed = has_previous_ ? previous_.failed : 0;
+    record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
     return settle_and_judge();
   }
 
@@ -5387,6 +5387,9 @@ class StopRun {
       if (unsettled) {
         if (wait.next(files_.lock_path().c_str())) continue;
         receipt_.outcome = StopOutcome::refused;
+        // A starter that was suspended, for example: whoever is to be continued or ended by hand.
+        receipt_.holder_count =
+            host_.process.lock_holders(found.lock_info.id, owner_byte, receipt_.holders, holder_capacity);
         return {};
       }
       if (!by_lock) return choose_by_record(found, has_target);

@@ -661,6 +661,9 @@ TEST_CASE("a starter whose server has just ended is nobody's orphan, and no stop
     const auto receipt = guard_of(other).stop();
     CHECK(receipt);
     CHECK(receipt->outcome == genie::StopOutcome::refused);
+    // By name, so that somebody who finds it suspended can continue or end it.
+    REQUIRE(receipt->holder_count == 1);
+    CHECK(receipt->holders[0].pid == world.client.identity.pid);
   };
   const auto report = world.ensure();
   CHECK(has_looked);
@@ -688,13 +691,162 @@ TEST_CASE("what a server that failed has left is orphaned once its starter has g
   World world;
   world.program([&](Server& server) {
     CHECK(server.guard.claim({.starting = true})->adopted);
-    (void)world.machine.fork(server.contender);
+    const Contender child = world.machine.fork(server.contender);
+    child.process.me().leader = child.index();
     server.contender.exit(3);
   });
   CHECK(world.ensure()->outcome == EnsureOutcome::failed);
   // Not a claim in progress, for as long as that child lives.
   CHECK(world.status().state == genie::ServerState::orphaned);
   CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::orphaned);
+  // Nor is the starter, which the lock's record names, its server.
+  CHECK(world.ensure()->outcome == EnsureOutcome::orphaned);
+}
+
+TEST_CASE("what a server that failed has left in its process group is ended with it", "[ensure][F10]") {
+  World world;
+  Contender child = world.client;
+  const bool stalls = GENERATE(false, true);
+  world.program([&](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    child = world.machine.fork(server.contender);
+    child.process.me().reaction.ignores_terminate = true;
+    if (!stalls) server.contender.exit(3);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+  CHECK_FALSE(child.is_alive());
+  CHECK(world.client.is_alive());
+  world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  CHECK(world.ensure(explicitly())->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a server that nobody can end goes on, and its claim with it", "[ensure][F16]") {
+  World world;
+  world.program([&](Server& server) {
+    server.contender.process.me().reaction.ignores_terminate = true;
+    server.contender.process.me().reaction.kill_takes = Milliseconds{60'000};
+    CHECK(server.guard.claim({.starting = true})->adopted);
+  });
+  EnsureOptions options;
+  options.stall = Milliseconds{1000};
+  options.grace = Milliseconds{GENERATE(0, 1000)};
+  SECTION("once it has stalled") { CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out); }
+  SECTION("where it cannot be followed any more") {
+    world.client.calls().fail(Call::wait_child, EIO);
+    CHECK(world.ensure(options).error().code == EIO);
+  }
+  const genie::StatusReport status = world.status();
+  CHECK(status.state == genie::ServerState::starting);
+  CHECK(status.owner == world.server().contender.identity);
+  CHECK(status.failure.generation == 0);
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  CHECK(guard_of(world.machine.spawn()).claim()->outcome == genie::ClaimOutcome::already_running);
+}
+
+TEST_CASE("a stop that comes at any call of a start on demand prevents it, or finds the server to stop",
+          "[ensure][F19]") {
+  bool was_prevented = false;
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    const Contender operating = world.machine.spawn();
+    bool stays = false;
+    bool has_stopped = false;
+    world.client.calls().at_call[call] = [&] {
+      genie::StopOptions options;
+      options.stay = true;
+      options.settle = Milliseconds{1};
+      const auto receipt = guard_of(operating).stop(options);
+      REQUIRE(receipt);
+      stays = receipt->stays;
+      has_stopped = receipt->outcome == genie::StopOutcome::stopped;
+    };
+    const auto report = world.ensure();
+    REQUIRE(report);
+    if (world.client.calls().count() < call) break;
+    CHECK(stays);
+    const bool runs = report->outcome == EnsureOutcome::running;
+    // It may have been ready, and told so, before it was stopped.
+    if (runs) CHECK(has_stopped);
+    CHECK((world.servers.empty() || !world.server().contender.is_alive()));
+    if (!runs) CHECK(report->outcome == EnsureOutcome::stopping);
+    was_prevented = was_prevented || (!runs && !has_stopped && world.servers.empty());
+  }
+  CHECK(was_prevented);
+}
+
+TEST_CASE("the starter's other threads are never taken for the server", "[ensure][F13]") {
+  for (std::uint64_t call = 1;; ++call) {
+    CAPTURE(call);
+    World world;
+    bool has_asked = false;
+    world.client.calls().at_call[call] = [&] {
+      has_asked = true;
+      EnsureOptions impatient;
+      impatient.deadline = Milliseconds{1};
+      impatient.settle = Milliseconds{1};
+      const auto report = world.ensure(impatient);
+      REQUIRE(report);
+      CHECK(report->outcome != EnsureOutcome::self);
+    };
+    CHECK(world.ensure()->outcome == EnsureOutcome::running);
+    if (!has_asked) break;
+  }
+}
+
+TEST_CASE("a stop of another server does not explain why a start failed", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  // A stop that is killed when it has just asked the server to end.
+  const Contender stopper = world.machine.spawn();
+  world.server().contender.process.me().reaction.on_signal = [&](genie::Signal) { stopper.kill(); };
+  (void)guard_of(stopper).stop();
+  REQUIRE(world.machine.disk.exists(sentinel_path));
+  world.program([](Server& server) { server.contender.exit(3); });
+  const auto report = world.ensure(explicitly());
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 3);
+  CHECK(world.status().failure.value == 3);
+}
+
+TEST_CASE("a failure that a copied lock file tells of is another directory's", "[ensure][F18]") {
+  World world;
+  world.program([](Server& server) { server.contender.exit(3); });
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+  world.machine.disk.replace(lock_path, *world.machine.disk.read_file(lock_path));
+  world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  EnsureOptions options;
+  options.mode = GENERATE(ClaimMode::automatic, ClaimMode::explicit_start);
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a machine that sleeps while a server boots takes nothing from the server's time", "[ensure][F14]") {
+  World world;
+  world.program([&](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    world.machine.time.after(Milliseconds{500}, [&] { world.machine.time.suspend(Milliseconds{3'600'000}); });
+    world.machine.time.after(Milliseconds{3'600'700}, [&server] { CHECK(server.guard.ready()); });
+  });
+  EnsureOptions options;
+  options.stall = Milliseconds{1000};
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a start that its starter has slept through has not failed", "[ensure]") {
+  World world;
+  bool has_slept = false;
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::wait_child || has_slept) return;
+    has_slept = true;
+    CHECK(world.server().guard.ready());
+    world.server().contender.exit(0);
+  };
+  world.program([](Server& server) { CHECK(server.guard.claim({.starting = true})->adopted); });
+  const auto report = world.ensure();
+  CHECK(has_slept);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 0);
+  CHECK(world.status().failure.generation == 0);
 }
 
 TEST_CASE("a file that its starter could not remove is removed by the server", "[ensure]") {
@@ -715,7 +867,8 @@ TEST_CASE("what a starter cannot clean up after its server is told to the next o
     (void)server.guard.claim({.starting = true});
   });
   world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-    if (event.call == Call::reap_child) world.client.calls().fail(Call::read_at, EIO);
+    // The second read after it: the first is that of a record that is not needed.
+    if (event.call == Call::reap_child) world.client.calls().fail(Call::read_at, EIO, 2);
   };
   CHECK_FALSE(world.ensure());
   CHECK(*world.machine.disk.read_file(record_path) == text_of(world.client.identity));
