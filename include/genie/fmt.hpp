@@ -327,6 +327,19 @@ inline bool is_only_server(const ProcessIdentity& server, const LockHolder* hold
   return count == 1 && server.pid != 0 && holders[0].pid == server.pid && holders[0].start == server.start;
 }
 
+/// `is orphaned: …; still held by worker (PID 4712)`, and what ends that.
+template <typename Out, typename Report>
+Out format_orphaned(Out out, const Report& report) {
+  out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
+  out = format_holders(out, report.holders, report.holder_count);
+  if (report.evidence.whereabouts != Whereabouts::here) {
+    return fmt::format_to(out, "; `genie stop` ends it from where it runs");
+  }
+  return is_only_server(report.server, report.holders, report.holder_count)
+             ? fmt::format_to(out, "; `genie stop` ends it")
+             : fmt::format_to(out, "; `genie stop --orphans` ends all of them");
+}
+
 template <typename Out>
 Out format_advice(Out out, std::string_view advice) {
   return advice.empty() ? out : fmt::format_to(out, "; {}", advice);
@@ -559,15 +572,7 @@ struct fmt::formatter<genie::ClaimReport> : genie::fmt_detail::PlainFormatter {
               genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
         }
         return genie::fmt_detail::format_advice(out, genie::advice(report.evidence));
-      case ClaimOutcome::orphaned:
-        out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
-        out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
-        return fmt::format_to(out, "{}",
-                              report.evidence.whereabouts != genie::Whereabouts::here
-                                  ? "; `genie stop` ends it from where it runs"
-                              : genie::fmt_detail::is_only_server(report.server, report.holders, report.holder_count)
-                                  ? "; `genie stop` ends it"
-                                  : "; `genie stop --orphans` ends all of them");
+      case ClaimOutcome::orphaned: return genie::fmt_detail::format_orphaned(out, report);
     }
     return out;
   }
@@ -658,13 +663,7 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
               genie::fmt_detail::format_holders(fmt::format_to(out, "; held by "), report.holders, report.holder_count);
         }
         return genie::fmt_detail::format_advice(out, genie::advice(report.evidence));
-      case EnsureOutcome::orphaned:
-        out = fmt::format_to(out, "is orphaned: {}; still held by ", report.evidence);
-        out = genie::fmt_detail::format_holders(out, report.holders, report.holder_count);
-        return fmt::format_to(out, "{}",
-                              genie::fmt_detail::is_only_server(report.server, report.holders, report.holder_count)
-                                  ? "; `genie stop` ends it"
-                                  : "; `genie stop --orphans` ends all of them");
+      case EnsureOutcome::orphaned: return genie::fmt_detail::format_orphaned(out, report);
     }
     return out;
   }

@@ -301,6 +301,9 @@ TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
   report.server = {4712, known_start(5)};
   CHECK(contains(fmt::format("{}", report), "`genie stop --orphans` ends all of them"));
   report.holders[0].start = report.server.start;
+  report.holders[0].pid = 4716;
+  CHECK(contains(fmt::format("{}", report), "`genie stop --orphans` ends all of them"));
+  report.holders[0].pid = report.server.pid;
   CHECK(contains(fmt::format("{}", report), "; `genie stop` ends it"));
   report.holder_count = 0;
   CHECK(contains(fmt::format("{}", report), "still held by a process that cannot be seen from here"));
@@ -506,4 +509,9 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   report.holders[0] = {4712, known_start(5), genie::FixedText<31>{"worker"}};
   CHECK(contains(text(EnsureOutcome::contended), "; held by worker (PID 4712);"));
   CHECK(contains(text(EnsureOutcome::orphaned), "still held by worker (PID 4712)"));
+  CHECK(contains(text(EnsureOutcome::orphaned), "; `genie stop --orphans` ends all of them"));
+  report.server = {4712, known_start(5)};
+  CHECK(contains(text(EnsureOutcome::orphaned), "still held by worker (PID 4712); `genie stop` ends it"));
+  report.evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
+  CHECK(contains(text(EnsureOutcome::orphaned), "; `genie stop` ends it from where it runs"));
 }
