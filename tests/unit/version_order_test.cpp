@@ -17,6 +17,7 @@ TEST_CASE("versions are ordered as semantic versioning orders them", "[version]"
                                            "1.0.0-alpha",
                                            "1.0.0-alpha.1",
                                            "1.0.0-alpha.beta",
+                                           "1.0.0-alphabet",
                                            "1.0.0-beta",
                                            "1.0.0-beta.2",
                                            "1.0.0-beta.11",

@@ -167,6 +167,11 @@ TEST_CASE("a process has ended when it is dead and no thread of it is left", "[p
   }
 }
 
+TEST_CASE("a process is gone where the kernel says so of its file, its number or its cgroup", "[process_probe]") {
+  for (const int error : {ENOENT, ESRCH, ENODEV}) CHECK(genie::linux_detail::says_gone(error));
+  for (const int error : {0, EPERM, EACCES, EINTR, EIO, EMFILE}) CHECK_FALSE(genie::linux_detail::says_gone(error));
+}
+
 TEST_CASE("mutated stat lines never crash the reader, and what it takes stands behind the last parenthesis",
           "[process_probe]") {
   unit_tests::Noise noise{10};

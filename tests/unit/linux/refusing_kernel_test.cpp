@@ -304,6 +304,22 @@ TEST_CASE("a sleep of no time does not sleep", "[clock]") {
   CHECK(clock.monotonic() - began < seconds(5));
 }
 
+TEST_CASE("the coarse clock never goes back, and follows the time", "[clock]") {
+  LinuxClock clock;
+  const auto began = clock.monotonic();
+  const auto first = clock.coarse();
+  auto last = first;
+  bool went_back = false;
+  while (last - first < milliseconds(20) && clock.monotonic() - began < seconds(20)) {
+    const auto now = clock.coarse();
+    went_back = went_back || now < last;
+    last = now;
+  }
+  CHECK_FALSE(went_back);
+  CHECK(last - first >= milliseconds(20));
+  CHECK(last - first < seconds(20));
+}
+
 TEST_CASE("what a file system or a limit refuses has the errno that the protocol expects", "[filesystem]") {
   std::string path = (std::filesystem::temp_directory_path() / "genie-refusing-XXXXXX").string();
   REQUIRE(::mkdtemp(path.data()) != nullptr);
