@@ -1,17 +1,22 @@
 // A kernel or a sandbox that refuses: system calls that fail as older kernels, seccomp profiles and exhausted limits
-// let them fail.
+// let them fail; and one that lets the world change right before a call.
 #ifndef GENIE_TESTS_REFUSAL_HPP
 #define GENIE_TESTS_REFUSAL_HPP
 
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <future>
 #include <iterator>
+#include <thread>
 
 namespace tests {
 
@@ -26,8 +31,10 @@ struct Refusal {
   bool where_clear = false;
 };
 
-/// From now on, for this thread and what it forks or executes. Returns: whether that is possible.
-[[nodiscard]] inline bool install(const Refusal& refusal) {
+namespace detail {
+
+/// Returns: what `seccomp(2)` does, with a filter that has `action` happen to such a call.
+[[nodiscard]] inline long install(const Refusal& refusal, std::uint32_t action, unsigned flags) {
   const auto offset = static_cast<std::uint32_t>(
       refusal.argument == any_argument
           ? offsetof(seccomp_data, nr)
@@ -42,11 +49,48 @@ struct Refusal {
       {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, offset},
       {code(always ? BPF_JMP | BPF_JGE | BPF_K : BPF_JMP | BPF_JSET | BPF_K), skip_if_set, skip_if_clear,
        always ? 0 : refusal.bits},
-      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(refusal.error)},
+      {code(BPF_RET | BPF_K), 0, 0, action},
       {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ALLOW},
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+}
+
+}  // namespace detail
+
+/// From now on, for this thread and what it forks or executes. Returns: whether that is possible.
+[[nodiscard]] inline bool install(const Refusal& refusal) {
+  return detail::install(refusal, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(refusal.error), 0) == 0;
+}
+
+/// Runs `act` in a thread of its own, and `judge(n)` before its n-th such call, from 1: what it returns is the errno
+/// with which the call fails, or 0, and then the call is made. Returns: whether that is possible (Linux 5.9, and nobody
+/// supervises us so); else `act` does not run.
+template <typename Judge, typename Act>
+[[nodiscard]] bool supervise(const Refusal& which, Judge&& judge, Act&& act) {
+  std::promise<int> installed;
+  std::thread thread{[&] {
+    const long listener = detail::install(which, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    installed.set_value(static_cast<int>(listener));
+    if (listener >= 0) act();
+  }};
+  const int listener = installed.get_future().get();
+  pollfd entry{listener, POLLIN, 0};
+  for (int calls = 0; listener >= 0;) {
+    if (::poll(&entry, 1, -1) < 0) continue;
+    if ((entry.revents & POLLIN) == 0) break;  // hung up: the thread has ended, and the filter with it
+    seccomp_notif asked{};
+    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) continue;
+    seccomp_notif_resp answer{};
+    answer.id = asked.id;
+    answer.error = -judge(++calls);
+    if (answer.error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+  }
+  thread.join();
+  if (listener >= 0) ::close(listener);
+  return listener >= 0;
 }
 
 }  // namespace tests

@@ -31,6 +31,7 @@ using genie::seconds;
 using genie::Signal;
 using tests::install;
 using tests::Refusal;
+using tests::supervise;
 
 namespace {
 
@@ -46,6 +47,9 @@ void refusing(const std::vector<Refusal>& refusals, const std::function<void()>&
   thread.join();
   if (!installed) FAIL("seccomp filters cannot be installed here");
 }
+
+/// What `supervise` is to let happen before a call.
+int nothing_happens(int /*calls*/) { return 0; }
 
 /// A child in a process group of its own, that does nothing; killed and reaped at the end.
 class Child {
@@ -222,6 +226,26 @@ TEST_CASE("what cannot be asked at all is unknown, and holds nothing that can be
   CHECK(seen.liveness == Liveness::unknown);
   CHECK(seen.error == EINVAL);
   CHECK_FALSE(holds);
+}
+
+TEST_CASE("a look at a process that a signal interrupts is repeated", "[process_probe]") {
+  if (!supervise({SYS_read, 0}, nothing_happens, [] {})) {
+    WARN("skipped: system calls cannot be supervised here");
+    return;
+  }
+  const Child child;
+  LinuxProcessProbe probe;
+  const auto expected = probe.look(child.pid());
+  REQUIRE(expected.start.known);
+  for (const Refusal& call : {Refusal{SYS_openat, 0, 2, O_NOCTTY}, Refusal{SYS_read, 0}}) {
+    genie::Observation seen;
+    int calls = 0;
+    CHECK(supervise(
+        call, [&](int made) { return (calls = made) < 3 ? EINTR : 0; }, [&] { seen = probe.look(child.pid()); }));
+    CHECK(calls == 3);
+    CHECK(seen.liveness == Liveness::alive);
+    CHECK(seen.start == expected.start);
+  }
 }
 
 TEST_CASE("a file that would take a standard stream's place, and cannot be moved, is an error", "[filesystem]") {
