@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "refusal.hpp"
 #include "support.hpp"
 
 namespace {
@@ -254,6 +255,14 @@ TEST_CASE("a cgroup that holds others than a process and what it started is not 
     for (; paths.size() > 1; paths.pop_back()) CHECK(::rmdir(paths.back().c_str()) == 0);
     CHECK(error_of(owner) == 0);
   }
+  SECTION("one that this kernel cannot kill") {
+    const Child owner = child_in(cgroup);
+    in_child([&] {
+      // As before Linux 5.14.
+      if (!tests::install({SYS_faccessat2, ENOENT})) FAIL("seccomp filters cannot be installed here");
+      REQUIRE(Probe{}.open_cgroup(owner.pid()).error == EOPNOTSUPP);
+    });
+  }
   SECTION("that of nobody") {
     CHECK(probe.open_cgroup(0).error == EINVAL);
     CHECK(probe.open_cgroup(INT64_MAX).error == EINVAL);
@@ -319,21 +328,25 @@ TEST_CASE("a stop that shares its target's cgroup signals nobody", "[process][cg
 
 namespace {
 
-/// A /proc of our own making, in which a process's cgroup is whatever a test says.
+/// Of our own making: a /proc in which there is nobody but this process and another, and their cgroups are whatever a
+/// test says.
+bool tell_proc(pid_t pid, const std::string& told, const std::string& own) {
+  const std::string self = std::to_string(::getpid());
+  const std::string other = std::to_string(pid);
+  const std::string stat = read_file("/proc/" + other + "/stat");
+  if (::mount("genie", "/proc", "tmpfs", 0, nullptr) != 0) return false;
+  for (const std::string& each : {self, other}) {
+    std::filesystem::create_directories("/proc/" + each + "/task/" + each);
+    write_file("/proc/" + each + "/task/" + each + "/stat", stat);
+    const std::string& cgroup = each == other ? told : own;
+    if (!cgroup.empty()) write_file("/proc/" + each + "/cgroup", cgroup);
+  }
+  return ::symlink(self.c_str(), "/proc/self") == 0;
+}
 int with_told_cgroup(const std::string& told, const std::string& own, int (*act)(pid_t), bool hides_hierarchy = false) {
   return in_own_mounts([&]() -> int {
     const Child child = start([] { ::pause(); });
-    const std::string self = std::to_string(::getpid());
-    const std::string other = std::to_string(child.pid());
-    const std::string stat = read_file("/proc/" + other + "/stat");
-    if (::mount("genie", "/proc", "tmpfs", 0, nullptr) != 0) return not_permitted;
-    for (const std::string& pid : {self, other}) {
-      std::filesystem::create_directories("/proc/" + pid + "/task/" + pid);
-      write_file("/proc/" + pid + "/task/" + pid + "/stat", stat);
-      if (pid == other ? !told.empty() : !own.empty())
-        write_file("/proc/" + pid + "/cgroup", pid == other ? told : own);
-    }
-    if (::symlink(self.c_str(), "/proc/self") != 0) return not_permitted;
+    if (!tell_proc(child.pid(), told, own)) return not_permitted;
     if (hides_hierarchy && ::mount("genie", "/sys/fs/cgroup", "tmpfs", 0, nullptr) != 0) return not_permitted;
     return act(child.pid());
   });
@@ -374,4 +387,21 @@ TEST_CASE("what /proc says of a cgroup is not believed where it leads nowhere, o
     CHECK(status == row.error);
   }
   CHECK(with_told_cgroup("0::" + name + "\n", "0::/\n", error_of_opening, true) == EOPNOTSUPP);
+}
+
+TEST_CASE("an older process that has ended while a cgroup is looked at does not make it somebody else's",
+          "[process][cgroup]") {
+  const Cgroup cgroup;
+  REQUIRE_CGROUP(cgroup);
+  const Child older = child_in(cgroup);
+  const Child owner = later_child_in(cgroup, older);
+  CHECK(error_of_opening(owner.pid()) == EBUSY);
+  const std::string name = cgroup.path().substr(cgroup.path().rfind('/'));
+  // Told by the cgroup, and not by /proc any more.
+  const int status = in_own_mounts([&]() -> int {
+    if (!tell_proc(owner.pid(), "0::" + name + "\n", "0::/\n")) return not_permitted;
+    return error_of_opening(owner.pid());
+  });
+  if (status == not_permitted) GENIE_SKIP("mount namespaces are not permitted");
+  CHECK(status == 0);
 }

@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -86,6 +88,39 @@ class Child {
 
  private:
   pid_t pid_ = -1;
+};
+
+/// A directory that says what a test wants where a cgroup's has the kernel's files.
+class ToldCgroup {
+ public:
+  ToldCgroup() {
+    REQUIRE(::mkdtemp(path_.data()) != nullptr);
+    handle_.directory = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(handle_.directory >= 0);
+  }
+  ToldCgroup(const ToldCgroup&) = delete;
+  ToldCgroup& operator=(const ToldCgroup&) = delete;
+  ~ToldCgroup() {
+    ::close(handle_.directory);
+    std::filesystem::remove_all(path_);
+  }
+  [[nodiscard]] const LinuxProcessProbe::Cgroup& handle() const { return handle_; }
+  void tell(const std::string& file, const std::string& content) const { std::ofstream{path_ + '/' + file} << content; }
+  /// Who is in it; 0 for somebody without a number here.
+  void tell_members(const std::vector<Pid>& members) const {
+    std::string lines;
+    for (const Pid member : members) lines += std::to_string(member) + '\n';
+    tell("cgroup.procs", lines);
+  }
+  [[nodiscard]] std::string told(const std::string& file) const {
+    std::ifstream stream{path_ + '/' + file};
+    return {std::istreambuf_iterator<char>{stream}, {}};
+  }
+  void make_below(const std::string& name) const { std::filesystem::create_directory(path_ + '/' + name); }
+
+ private:
+  std::string path_ = (std::filesystem::temp_directory_path() / "genie-cgroup-XXXXXX").string();
+  LinuxProcessProbe::Cgroup handle_;
 };
 
 }  // namespace
@@ -228,6 +263,90 @@ TEST_CASE("what cannot be asked at all is unknown, and holds nothing that can be
   CHECK_FALSE(holds);
 }
 
+TEST_CASE("a cgroup is not opened where /proc does not tell of it, or tells that its process is gone",
+          "[process_probe]") {
+  const Child child;
+  int unseen = 0;
+  refusing({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}},
+           [&] { unseen = LinuxProcessProbe{}.open_cgroup(child.pid()).error; });
+  CHECK(unseen == EOPNOTSUPP);
+  LinuxProcessProbe learned;
+  (void)learned.origin();
+  for (const auto& [answer, expected] : {std::pair{ESRCH, ESRCH}, {ENODEV, ESRCH}, {EIO, EIO}}) {
+    int error = 0;
+    refusing({{SYS_read, answer}}, [&] { error = learned.open_cgroup(child.pid()).error; });
+    CHECK(error == expected);
+  }
+}
+
+TEST_CASE("where the root of all cgroups cannot be looked at, none is found", "[process_probe]") {
+  const genie::linux_detail::CgroupPath path{"/app"};
+  const auto error_where = [&](const Refusal& refusal) {
+    int error = 0;
+    refusing({refusal}, [&] { error = genie::linux_detail::open_cgroup_directory(path).error; });
+    return error;
+  };
+  CHECK(error_where({SYS_openat, EACCES, 2, O_NOFOLLOW}) == EACCES);
+  CHECK(error_where({SYS_openat, ENOENT, 2, O_NOFOLLOW}) == EOPNOTSUPP);
+  CHECK(error_where({SYS_fstatfs, EIO}) == EOPNOTSUPP);
+}
+
+TEST_CASE("a cgroup that is removed while it is listed has no members, and one that cannot be listed is an error",
+          "[process_probe]") {
+  const ToldCgroup cgroup;
+  cgroup.tell_members({4711});
+  cgroup.make_below("below");
+  const auto listed_where = [&](const std::vector<Refusal>& refusals, const std::vector<Pid>& expected) {
+    std::vector<Pid> seen;
+    int error = 0;
+    refusing(refusals, [&] {
+      error = genie::linux_detail::for_each_in_cgroup(cgroup.handle().directory, [&](Pid member) noexcept {
+                seen.push_back(member);
+              }).error;
+    });
+    CHECK(seen == expected);
+    return error;
+  };
+  CHECK(listed_where({}, {4711}) == 0);  // below, there is no such file any more
+  CHECK(listed_where({{SYS_openat, ENODEV, 2, O_NOFOLLOW}}, {4711}) == 0);
+  CHECK(listed_where({{SYS_openat, EACCES, 2, O_NOFOLLOW}}, {4711}) == EACCES);
+  CHECK(listed_where({{SYS_openat, EMFILE, 2, O_DIRECTORY}}, {4711}) == EMFILE);
+  CHECK(listed_where({{SYS_getdents64, EIO}}, {4711}) == EIO);
+  CHECK(listed_where({{SYS_read, EIO}}, {}) == EIO);
+}
+
+TEST_CASE("a cgroup of which cannot be told whether anybody is in it lives, unless it was removed", "[process_probe]") {
+  const ToldCgroup cgroup;
+  cgroup.tell("cgroup.events", "populated 1\nfrozen 0\n");
+  LinuxProcessProbe probe;
+  const auto lives_where = [&](const std::vector<Refusal>& refusals) {
+    bool lives = false;
+    refusing(refusals, [&] { lives = probe.cgroup_lives(cgroup.handle()); });
+    return lives;
+  };
+  CHECK(lives_where({}));
+  CHECK(lives_where({{SYS_read, EIO}}));
+  CHECK(lives_where({{SYS_openat, EMFILE}}));
+  CHECK_FALSE(lives_where({{SYS_read, ENODEV}}));
+  CHECK_FALSE(lives_where({{SYS_openat, ENOENT}}));
+  cgroup.tell("cgroup.events", "populated 0\nfrozen 0\n");
+  CHECK_FALSE(lives_where({}));
+}
+
+TEST_CASE("a cgroup that cannot be killed says why, and one that was removed is gone", "[process_probe]") {
+  const ToldCgroup cgroup;
+  cgroup.tell("cgroup.kill", "");
+  LinuxProcessProbe probe;
+  for (const auto& [answer, expected] : {std::pair{EOPNOTSUPP, EOPNOTSUPP}, {ENODEV, ESRCH}}) {
+    int error = 0;
+    refusing({{SYS_write, answer}}, [&] { error = probe.signal_cgroup(cgroup.handle(), Signal::kill).error; });
+    CHECK(error == expected);
+    CHECK(cgroup.told("cgroup.kill").empty());
+  }
+  CHECK(probe.signal_cgroup(cgroup.handle(), Signal::kill).ok());
+  CHECK(cgroup.told("cgroup.kill") == "1");
+}
+
 TEST_CASE("a look at a process that a signal interrupts is repeated", "[process_probe]") {
   if (!supervise({SYS_read, 0}, nothing_happens, [] {})) {
     WARN("skipped: system calls cannot be supervised here");
@@ -286,6 +405,8 @@ TEST_CASE("a group of which a member's state cannot be read may still live", "[p
   CHECK(members[0].pid == child.pid());
   CHECK_FALSE(members[0].start.known);
   CHECK(members[0].name.empty());
+  CHECK(probe.group_members(handle.value, child.pid(), members, 0) == 0);
+  CHECK(members[0].pid == child.pid());
   // Nor where the kernel says that there are some whom we may not signal, or where nobody can be listed.
   CHECK(asked_where({{SYS_pidfd_send_signal, EPERM}, {SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}));
   child.end();
