@@ -146,6 +146,55 @@ TEST_CASE("a cgroup's members, those below it included, are seen, asked and kill
   probe.close_cgroup({});
 }
 
+TEST_CASE("who stays in a cgroup is asked once to end, and so is who comes after it", "[process][cgroup]") {
+  const Cgroup cgroup;
+  REQUIRE_CGROUP(cgroup);
+  const Cgroup below{cgroup.path(), "below"};
+  const Shared<Counter> asked;
+  static Counter* counter = nullptr;  // for the handler in the children
+  counter = &*asked;
+  const auto count = [](int) { counter->add(); };
+  const Child first = child_in(cgroup, count);
+  const Child second = child_in(cgroup, count);
+  const Child deep = child_in(below, count);
+  Probe probe;
+  const auto opened = probe.open_cgroup(first.pid());
+  REQUIRE(opened.ok());
+  CHECK(probe.signal_cgroup(opened.value, Signal::terminate).ok());
+  asked->wait_for(3);
+  CHECK(probe.signal_cgroup(opened.value, Signal::terminate).ok());
+  asked->wait_for(6);
+  CHECK(asked->get() == 6);
+  for (const Child* const child : {&first, &second, &deep}) CHECK(child->alive());
+  probe.close_cgroup(opened.value);
+}
+
+TEST_CASE("a cgroup of which one can be asked to end was asked, though another may not be signalled",
+          "[process][cgroup][F17]") {
+  if (!is_root()) GENIE_SKIP("only root can become somebody else");
+  const Shared<Counter> ready;
+  Child nobodys = start([&] {
+    become(nobody);
+    ready->add();
+    for (;;) ::pause();
+  });
+  const Child roots = start([] { ::pause(); });
+  ready->wait_for(1);
+  // No cgroup, only what the kernel would say of one in which both are.
+  const TemporaryDirectory told;
+  const bool is_roots_first = GENERATE(false, true);
+  const std::string one = std::to_string(nobodys.pid()) + '\n';
+  const std::string other = std::to_string(roots.pid()) + '\n';
+  write_file(told.path() + "/cgroup.procs", is_roots_first ? other + one : one + other, 0644);
+  in_child([&] {
+    become(nobody);
+    const Probe::Cgroup cgroup{::open(told.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    REQUIRE(Probe{}.signal_cgroup(cgroup, Signal::terminate).ok());
+  });
+  CHECK(nobodys.wait() == 128 + SIGTERM);
+  CHECK(roots.alive());
+}
+
 TEST_CASE("who may not be signalled in a cgroup is said to be there", "[process][cgroup][F17]") {
   if (!is_root()) GENIE_SKIP("only root can become somebody else");
   const Cgroup cgroup;

@@ -211,21 +211,28 @@ class LinuxProcessProbe {
       const int error = linux_detail::kill_cgroup(cgroup.directory);
       return {linux_detail::says_gone(error) ? ESRCH : error};
     }
-    SysResult<void> result = SysResult<void>::failure(ESRCH);
-    (void)linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+    int result = ESRCH;
+    // Who is there and could not be asked is not taken for nobody.
+    const auto add = [&](int error) noexcept {
+      if (error == 0 || (result == ESRCH && !linux_detail::says_gone(error))) result = error;
+    };
+    const auto listed = linux_detail::for_each_in_cgroup(cgroup.directory, [&](Pid member) noexcept {
+      if (member == self()) return;
       const auto opened = open(member);
-      if (!opened.ok()) return;
+      if (!opened.ok()) return add(opened.error);
       // Whoever has the number still is in it, so it was in it when it was pinned, or has ended since.
       bool is_still_there = false;
-      (void)linux_detail::for_each_in_cgroup(
+      const auto found = linux_detail::for_each_in_cgroup(
           cgroup.directory, [&](Pid again) noexcept { is_still_there = is_still_there || again == member; });
-      if (is_still_there && member != self()) {
-        const auto sent = this->signal(opened.value, signal);
-        if (sent.ok() || (!result.ok() && sent.error != ESRCH)) result = sent;
+      if (is_still_there) {
+        add(this->signal(opened.value, signal).error);
+      } else if (!found.ok()) {
+        add(found.error);
       }
       close(opened.value);
     });
-    return result;
+    if (!listed.ok()) add(listed.error);
+    return {result};
   }
 
   /// Source: `cgroups(7)`, cgroup.events.

@@ -56,7 +56,7 @@ using LockHolder = NamedProcess;
 /// | `process.group_members(handle, pid, out, n)` | `std::size_t` | writes at most `n` members that run; how many were written |
 /// | `P::Cgroup`                         | a trivial type        | names one cgroup, never its path's next user          |
 /// | `process.open_cgroup(pid)`          | `SysResult<Cgroup>`   | pins the cgroup of `pid`, if it is its own: EBUSY where somebody is in it or below it who is older or cannot be seen, EDEADLK where the caller is, or it is the root; EOPNOTSUPP where it cannot be killed |
-/// | `process.signal_cgroup(cgroup, s)`  | `SysResult<void>`     | terminate: signals each process in it or below it that may be, ESRCH if there is none; kill: ends all of them at once |
+/// | `process.signal_cgroup(cgroup, s)`  | `SysResult<void>`     | terminate: signals each process in it or below it that may be, ESRCH only if there is none; kill: ends all of them at once |
 /// | `process.cgroup_lives(cgroup)`      | `bool`                | whether any process in it or below it may still run   |
 /// | `process.cgroup_members(cgroup, out, n)` | `std::size_t`    | writes at most `n` such processes; how many were written |
 /// | `process.close_cgroup(cgroup)`      | (ignored)             | forgets it                                            |

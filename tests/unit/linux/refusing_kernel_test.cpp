@@ -123,6 +123,18 @@ class ToldCgroup {
   LinuxProcessProbe::Cgroup handle_;
 };
 
+/// While it lives, a SIGTERM does nothing to this process.
+class IgnoredTermination {
+ public:
+  IgnoredTermination() : before_{std::signal(SIGTERM, SIG_IGN)} {}
+  IgnoredTermination(const IgnoredTermination&) = delete;
+  IgnoredTermination& operator=(const IgnoredTermination&) = delete;
+  ~IgnoredTermination() { std::signal(SIGTERM, before_); }
+
+ private:
+  void (*before_)(int);
+};
+
 }  // namespace
 
 TEST_CASE("without getrandom, tokens still differ", "[process_probe]") {
@@ -345,6 +357,73 @@ TEST_CASE("a cgroup that cannot be killed says why, and one that was removed is 
   }
   CHECK(probe.signal_cgroup(cgroup.handle(), Signal::kill).ok());
   CHECK(cgroup.told("cgroup.kill") == "1");
+}
+
+TEST_CASE("who asks a cgroup to end is not asked, and neither is who has no number here", "[process_probe][F17]") {
+  const IgnoredTermination ignored;
+  const ToldCgroup cgroup;
+  LinuxProcessProbe probe;
+  genie::NamedProcess members[2];
+  cgroup.tell_members({probe.self()});
+  CHECK(probe.signal_cgroup(cgroup.handle(), Signal::terminate).error == ESRCH);
+  cgroup.tell_members({0});
+  // Somebody is there, though.
+  CHECK(probe.signal_cgroup(cgroup.handle(), Signal::terminate).error == EINVAL);
+  CHECK(probe.cgroup_members(cgroup.handle(), members, 2) == 0);
+  cgroup.tell_members({0, probe.self()});
+  REQUIRE(probe.cgroup_members(cgroup.handle(), members, 2) == 1);
+  CHECK(members[0].pid == probe.self());
+}
+
+TEST_CASE("a cgroup in which nobody could be asked to end is not taken for an empty one", "[process_probe][F17]") {
+  const Child one;
+  const Child other;
+  const ToldCgroup cgroup;
+  cgroup.tell_members({one.pid(), other.pid()});
+  LinuxProcessProbe probe;
+  const auto error_where = [&](const Refusal& refusal) {
+    int error = 0;
+    refusing({refusal}, [&] { error = probe.signal_cgroup(cgroup.handle(), Signal::terminate).error; });
+    return error;
+  };
+  CHECK(error_where({SYS_pidfd_send_signal, EPERM}) == EPERM);
+  CHECK(error_where({SYS_pidfd_open, EMFILE}) == EMFILE);
+  CHECK(error_where({SYS_openat, EMFILE}) == EMFILE);
+  // These are gone.
+  CHECK(error_where({SYS_pidfd_send_signal, ESRCH}) == ESRCH);
+  CHECK(error_where({SYS_pidfd_open, ESRCH}) == ESRCH);
+  CHECK(error_where({SYS_openat, ENODEV}) == ESRCH);
+  for (const Child* const child : {&one, &other}) CHECK(probe.look(child->pid()).liveness == Liveness::alive);
+}
+
+TEST_CASE("a number that is not in a cgroup any more when its process was pinned is not signalled",
+          "[process_probe][F17]") {
+  const Refusal listing{SYS_openat, 0, 2, O_DIRECTORY, true};
+  if (!supervise(listing, nothing_happens, [] {})) {
+    WARN("skipped: system calls cannot be supervised here");
+    return;
+  }
+  const Child child;
+  const ToldCgroup cgroup;
+  LinuxProcessProbe probe;
+  // The members are listed once, and once more for the one that was found.
+  const auto error_where = [&](const std::function<int()>& before_second) {
+    cgroup.tell_members({child.pid()});
+    int error = 0;
+    int listings = 0;
+    CHECK(supervise(
+        listing, [&](int listed) { return (listings = listed) == 2 ? before_second() : 0; },
+        [&] { error = probe.signal_cgroup(cgroup.handle(), Signal::terminate).error; }));
+    CHECK(listings == 2);
+    return error;
+  };
+  CHECK(error_where([&] {
+          cgroup.tell_members({});
+          return 0;
+        }) == ESRCH);
+  CHECK(error_where([] { return ENODEV; }) == ESRCH);
+  CHECK(error_where([] { return EMFILE; }) == EMFILE);
+  CHECK(probe.look(child.pid()).liveness == Liveness::alive);
 }
 
 TEST_CASE("a look at a process that a signal interrupts is repeated", "[process_probe]") {
