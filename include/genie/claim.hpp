@@ -225,9 +225,10 @@ class Claimant {
     const LockRecord& record = view.record;
     if (!view.has_record || record.phase != Phase::launching || record.heir.pid == 0) return false;
     if (record.heir.pid != host_.process.self()) return false;
-    // Without /proc nobody knows who we are; then that we share the lock must do.
-    const ProcessOrigin own = host_.process.origin();
-    if (own.pid_namespace != 0 && record.origin.pid_namespace != 0 && record.origin != own) return false;
+    // Without /proc nobody knows who we are, and whoever started us may not know of which boot it is; then that we
+    // share the lock must do.
+    const Whereabouts whereabouts = whereabouts_of(record.origin, host_.process.origin());
+    if (whereabouts != Whereabouts::here && whereabouts != Whereabouts::unknown) return false;
     const ProcessIdentity self = own_identity(host_);
     return !record.heir.start.known || !self.start.known || record.heir == self;
   }
@@ -252,6 +253,10 @@ class Claimant {
     record_ = starters;
     record_.phase = Phase::claiming;
     record_.owner = own_identity(host_);
+    // What our starter could not learn of where both of us are would be missing for our life.
+    const ProcessOrigin own = host_.process.origin();
+    if (record_.origin.boot.empty()) record_.origin.boot = own.boot;
+    if (record_.origin.pid_namespace == 0) record_.origin.pid_namespace = own.pid_namespace;
     record_.heir = ProcessIdentity{};
     record_.record = FileStamp{};
     record_.judged = starters.owner;

@@ -967,6 +967,41 @@ TEST_CASE("without /proc, sharing the lock tells a server that the claim is its 
   CHECK(world.server().guard.owns());
 }
 
+TEST_CASE("a starter or a server that can't learn which boot this is hands over, and adopts, all the same",
+          "[ensure]") {
+  World world;
+  const std::string boot = world.machine.processes.boot;
+  SECTION("the starter: its server fills in what is missing") {
+    world.machine.processes.boot.clear();
+    world.program([&](Server& server) {
+      world.machine.processes.boot = boot;
+      CHECK(server.guard.claim()->adopted);
+    });
+  }
+  SECTION("the server: it keeps what its starter knew") {
+    world.program([&](Server& server) {
+      world.machine.processes.boot.clear();
+      CHECK(server.guard.claim()->adopted);
+      world.machine.processes.boot = boot;
+    });
+  }
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  const auto status = world.status();
+  CHECK(status.is_live());
+  CHECK(status.evidence.whereabouts == genie::Whereabouts::here);
+}
+
+TEST_CASE("a server of another boot than the claim's adopts nothing", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    world.machine.processes.boot.back() ^= 1;
+    CHECK(server.guard.claim()->outcome == genie::ClaimOutcome::contended);
+  });
+  CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+}
+
 TEST_CASE("a process that is no heir, or shares no lock, adopts nothing", "[ensure]") {
   World world;
   const Contender starter = world.machine.spawn();
