@@ -512,9 +512,9 @@ class LaunchedProcess {
     report_ = check(::fcntl(report_, F_DUPFD_CLOEXEC, target + 1));
     close_all_but({shared, gate, report_});
     // The lowest free number is taken: 0, 1, 2.
-    check(::open("/dev/null", O_RDONLY));
+    check(open_uninterrupted("/dev/null", O_RDONLY));
     if (plan.log == nullptr) {
-      check(::open("/dev/null", O_WRONLY));
+      check(open_uninterrupted("/dev/null", O_WRONLY));
     } else {
       open_log(plan.log);
     }
@@ -523,10 +523,19 @@ class LaunchedProcess {
     ::close(shared);
   }
 
+  /// Signals are blocked, but a file system in user space says EINTR when it likes. Repeated here, because who starts
+  /// us again for it would meet the same in each new process. A file that it makes is its owner's only.
+  static int open_uninterrupted(const char* path, int flags) noexcept {
+    int descriptor = -1;
+    do {
+      descriptor = ::open(path, flags, mode_t{0600});
+    } while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+  }
+
   void open_log(const char* path) noexcept {
     ::umask(0077);
-    const int log =
-        check(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode_t{0600}));
+    const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
     struct ::stat info{};
     check(::fstat(log, &info));
     // As the kernel says it of a FIFO that nobody reads, and of a socket.
