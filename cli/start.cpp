@@ -99,12 +99,15 @@ std::uint32_t own_file_mode_mask() {
   return mask;
 }
 
-Ending ending_of(const Place& place, const EnsureReport& report) {
-  Ending ending{exit_try_again, fmt::format("{} {}", place.name, report)};
+Ending ending_of(const ServeRequest& request, const EnsureReport& report) {
+  Ending ending{exit_try_again, fmt::format("{} {}", request.place.name, report)};
   switch (report.outcome) {
     case EnsureOutcome::running:
+      // An older server may be used, but a restart was asked for by name.
+      if (!report.has_kept || request.upgrade != UpgradePolicy::replace_running) ending.status = exit_ok;
+      break;
     case EnsureOutcome::self: ending.status = exit_ok; break;
-    case EnsureOutcome::failed: return ending_of(place, report.failure);
+    case EnsureOutcome::failed: return ending_of(request.place, report.failure);
     case EnsureOutcome::backing_off:
       ending.text = with_tail(ending.text + "; `genie start` does not wait", report.failure);
       break;
@@ -155,7 +158,7 @@ Ending start_in_background(ServeRequest request) {
   const auto report = ensure(guard, launcher, plan, options, [&](const BootRecord& boot) { progress.show(boot); });
   progress.finish();
   if (!report) return ending_of(report.error());
-  return ending_of(request.place, *report);
+  return ending_of(request, *report);
 }
 
 }  // namespace genie::cli

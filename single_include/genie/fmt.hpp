@@ -645,6 +645,7 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
       case EnsureOutcome::running:
         out = fmt::format_to(out, "{}", report.has_started || report.has_joined ? "started" : "already running");
         out = genie::fmt_detail::format_owner(out, pid, report.evidence.whereabouts);
+        if (report.has_kept) return fmt::format_to(out, ", and is not replaced: {}", report.evidence);
         if (report.replaced.pid == 0) return out;
         out = fmt::format_to(out, ", in place of PID {}", report.replaced.pid);
         return report.replaced_version.empty() ? out

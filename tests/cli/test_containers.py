@@ -88,6 +88,8 @@ class Containers(GenieTest):
         refused = run(*self.arguments("stop", "--grace", "0"))
         self.assertRefused(refused, "nobody was signalled", pid_namespace(container.init), "act from where it runs")
         self.assertIn("this is %d" % pid_namespace(where[0].init if where else "self"), refused.err)
+        refused = run(*self.arguments("restart", "--grace", "0", "--", *SLEEPER))
+        self.assertRefused(refused, "already running (in another PID namespace)", "and is not replaced")
         self.assertTrue(is_alive(container.init))
 
     def assertEnds(self, container, stopped):

@@ -1271,6 +1271,17 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     CHECK(report->owner == older);
     CHECK(report->replaced.pid == 0);
   }
+  SECTION("it can't be told from a stranger") {
+    genie::testing::ProcessOptions elsewhere;
+    elsewhere.pid_namespace = 4026532000;
+    options.upgrade = genie::UpgradePolicy::replace_running;
+    const auto report = world.ensure(world.machine.spawn(elsewhere), options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == older);
+    CHECK(report->has_kept);
+    CHECK(report->replaced.pid == 0);
+    CHECK(report->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
+  }
   SECTION("it can't be signalled") {
     client.calls().fail(Call::signal, EPERM);
     const auto report = world.ensure(client, options);

@@ -478,6 +478,11 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   report.evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
   CHECK(contains(text(EnsureOutcome::running), "in another PID namespace"));
   report.evidence.whereabouts = genie::Whereabouts::here;
+  report.has_kept = true;
+  CHECK(text(EnsureOutcome::running) ==
+        "already running (PID 4711), and is not replaced: the record of PID 4711 is still locked by its writer; here "
+        "that number is another's, started at 991, recorded 815");
+  report.has_kept = false;
   report.has_joined = true;
   CHECK(text(EnsureOutcome::running) == "started (PID 4711)");
   report.has_joined = false;
