@@ -96,7 +96,7 @@ torture() {
 crash() {
   local program=build/dev/tests/crash/genie_crash_entry_point
   python3 -B tests/crash/crash_at_every_call.py --entry-point $program --prove
-  python3 -B tests/crash/crash_at_every_call.py --entry-point $program --genie build/release/bin/genie ${nightly:+--all}
+  python3 -B tests/crash/crash_at_every_call.py --entry-point $program --genie build/release/static/genie ${nightly:+--all}
 }
 
 fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
