@@ -139,9 +139,10 @@ void mark() { ::sched_yield(); }
 void say(const std::string& line) { (void)!::write(STDOUT_FILENO, line.data(), line.size()); }
 
 std::string text(const genie::Error& error) {
+  const bool is_launch = error.operation == genie::Operation::launch;
   return "result=error kind=" + std::to_string(static_cast<int>(error.kind)) +
-         " operation=" + std::to_string(static_cast<int>(error.operation)) + " errno=" + std::to_string(error.code) +
-         " path=" + error.path.c_str();
+         " operation=" + (is_launch ? "launch" : std::to_string(static_cast<int>(error.operation))) +
+         " errno=" + std::to_string(error.code) + " path=" + error.path.c_str();
 }
 template <typename T>
 std::string text(const genie::Result<T>& result, const std::string& good) {
