@@ -271,6 +271,7 @@ class Claimant {
   void describe_owner() noexcept {
     if (!options_.build.empty()) record_.build = FixedText<63>{options_.build.first(63)};
     if (!options_.version.empty()) record_.version = VersionText{options_.version.first(31)};
+    if (options_.launching) record_.wanted = record_.version;
   }
 
   Result<Step> claim_under_lock() noexcept {

@@ -47,17 +47,18 @@ struct StopReceipt {
   bool killed_group = false;   ///< members of the process group that the target led were left, and were killed
   bool killed_cgroup = false;  ///< the same of its cgroup
   bool spared_cgroup =
-      false;                  ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
-  bool has_left = false;      ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
-  bool stays = false;         ///< for certain, nothing starts by itself until somebody asks for a start
-  int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
-  int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
-  Milliseconds took;          ///< from the call to the target's end
-  Evidence evidence;          ///< why the target is, or is not, the owner
-  ProcessIdentity successor;  ///< who owns the directory now; PID 0 for nobody. It was not touched.
-  LockHolder
-      holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
-                                 ///< `refused` because the target runs elsewhere: who holds it, as seen from here
+      false;               ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
+  bool has_left = false;   ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
+  bool stays = false;      ///< for certain, nothing starts by itself until somebody asks for a start; where `refused`,
+                           ///< but for a claim that was half-way then
+  int sentinel_error = 0;  ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;  ///< errno, where what it left could not be removed: the next claim does that
+  Milliseconds took;       ///< from the call to the target's end
+  Evidence evidence;       ///< why the target is, or is not, the owner
+  ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
+  LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
+                                        ///< `refused` because the target runs elsewhere, or somebody's claim or start
+                                        ///< does not come to its end: who holds it, as seen from here
   std::size_t holder_count = 0;
   NamedProcess left[holder_capacity];  ///< where `has_left`: those of them that can be seen
   std::size_t left_count = 0;

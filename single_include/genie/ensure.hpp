@@ -1067,7 +1067,7 @@ class Ensurer {
     }
     switch (lock.standing) {
       case LockStanding::owned:
-        if (is_to_be_replaced(lock.record.phase)) return replace(report_.owner, lock.record.phase);
+        if (is_to_be_replaced(lock.record)) return replace(report_.owner, lock.record.phase);
         return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
         // A claim takes microseconds, a start as long as it takes.
@@ -1081,8 +1081,11 @@ class Ensurer {
     unsettled_since_ = never;
     switch (view.found.record.standing) {
       case RecordStanding::alive:
-        return is_to_be_replaced(Phase::running) ? replace(report_.owner, Phase::running)
-                                                 : finish(EnsureOutcome::running);
+        // Of its version nobody knows anything.
+        if (options_.upgrade == UpgradePolicy::replace_running && !has_replaced_) {
+          return replace(report_.owner, Phase::running);
+        }
+        return finish(EnsureOutcome::running);
       case RecordStanding::unsure: return finish(EnsureOutcome::contended);
       case RecordStanding::absent:
       case RecordStanding::dead:
@@ -1136,12 +1139,17 @@ class Ensurer {
     return true;
   }
 
-  [[nodiscard]] bool is_to_be_replaced(Phase phase) const noexcept {
+  [[nodiscard]] bool is_older(Text version) const noexcept {
+    return compare_versions(version, options_.version) == VersionOrder::older;
+  }
+  /// A server that says an older version than it was started for would say it again.
+  [[nodiscard]] bool is_to_be_replaced(const LockRecord& record) const noexcept {
     if (has_replaced_) return false;
     switch (options_.upgrade) {
       case UpgradePolicy::use_running: break;
       case UpgradePolicy::replace_older:
-        return phase == Phase::running && compare_versions(report_.version, options_.version) == VersionOrder::older;
+        return record.phase == Phase::running && is_older(record.version) &&
+               (record.wanted.empty() || is_older(record.wanted));
       case UpgradePolicy::replace_running: return true;
     }
     return false;

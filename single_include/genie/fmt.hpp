@@ -739,9 +739,9 @@ struct fmt::formatter<genie::StopReceipt> : genie::fmt_detail::PlainFormatter {
       out = genie::fmt_detail::format_holders(out, receipt.left, receipt.left_count);
     }
     if (receipt.holder_count != 0 || receipt.outcome == StopOutcome::orphans_left) {
-      out = fmt::format_to(
-          out, "{}",
-          receipt.outcome == StopOutcome::refused ? "; from here it is seen as " : "; its lock is still held by ");
+      const bool is_elsewhere =
+          receipt.outcome == StopOutcome::refused && receipt.evidence.whereabouts != genie::Whereabouts::here;
+      out = fmt::format_to(out, "{}", is_elsewhere ? "; from here it is seen as " : "; its lock is still held by ");
       out = genie::fmt_detail::format_holders(out, receipt.holders, receipt.holder_count);
       const bool are_orphans = receipt.holder_count != 0 && receipt.outcome != StopOutcome::refused;
       if (are_orphans) out = fmt::format_to(out, "; `genie stop --orphans` ends all of them");

@@ -1155,6 +1155,7 @@ struct LockRecord {
   PortFileName port_name;    ///< the port file that this owner publishes
   FixedText<63> build;       ///< what the consumer says of itself
   VersionText version;       ///< the same, to be compared: see `compare_versions`
+  VersionText wanted;        ///< the version that whoever started it asked for; empty where nobody did
   std::uint64_t failed = 0;  ///< generation that failed to start, with no success since; 0: none. See `FailureRecord`
 
   friend constexpr bool operator==(const LockRecord&, const LockRecord&) noexcept = default;
@@ -1205,6 +1206,8 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   append_line_text(bytes, record.build);
   bytes.append("\nversion ");
   append_line_text(bytes, record.version);
+  bytes.append("\nwanted ");
+  append_line_text(bytes, record.wanted);
   bytes.append("\nfailed ").append_number(record.failed).append('\n');
   seal(bytes);
   return bytes;
@@ -1240,6 +1243,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};
     if (key == Text{"build"}) parsed.build = FixedText<63>{line};
     if (key == Text{"version"}) parsed.version = VersionText{line};
+    if (key == Text{"wanted"}) parsed.wanted = VersionText{line};
     return true;
   });
   if (kind == LockRecordKind::valid) record = parsed;
@@ -3281,6 +3285,7 @@ class Claimant {
   void describe_owner() noexcept {
     if (!options_.build.empty()) record_.build = FixedText<63>{options_.build.first(63)};
     if (!options_.version.empty()) record_.version = VersionText{options_.version.first(31)};
+    if (options_.launching) record_.wanted = record_.version;
   }
 
   Result<Step> claim_under_lock() noexcept {
@@ -5268,17 +5273,18 @@ struct StopReceipt {
   bool killed_group = false;   ///< members of the process group that the target led were left, and were killed
   bool killed_cgroup = false;  ///< the same of its cgroup
   bool spared_cgroup =
-      false;                  ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
-  bool has_left = false;      ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
-  bool stays = false;         ///< for certain, nothing starts by itself until somebody asks for a start
-  int sentinel_error = 0;     ///< errno, where no sentinel could be written: the stop went on without
-  int clean_up_error = 0;     ///< errno, where what it left could not be removed: the next claim does that
-  Milliseconds took;          ///< from the call to the target's end
-  Evidence evidence;          ///< why the target is, or is not, the owner
-  ProcessIdentity successor;  ///< who owns the directory now; PID 0 for nobody. It was not touched.
-  LockHolder
-      holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
-                                 ///< `refused` because the target runs elsewhere: who holds it, as seen from here
+      false;               ///< somebody else owns the directory by now, and may be in that cgroup: it was left alone
+  bool has_left = false;   ///< some of its group or cgroup could not be ended, or cannot be seen to have ended
+  bool stays = false;      ///< for certain, nothing starts by itself until somebody asks for a start; where `refused`,
+                           ///< but for a claim that was half-way then
+  int sentinel_error = 0;  ///< errno, where no sentinel could be written: the stop went on without
+  int clean_up_error = 0;  ///< errno, where what it left could not be removed: the next claim does that
+  Milliseconds took;       ///< from the call to the target's end
+  Evidence evidence;       ///< why the target is, or is not, the owner
+  ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
+  LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
+                                        ///< `refused` because the target runs elsewhere, or somebody's claim or start
+                                        ///< does not come to its end: who holds it, as seen from here
   std::size_t holder_count = 0;
   NamedProcess left[holder_capacity];  ///< where `has_left`: those of them that can be seen
   std::size_t left_count = 0;

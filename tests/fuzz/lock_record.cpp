@@ -72,6 +72,7 @@ bool read_line(std::string_view key, std::string_view value, genie::Pid limit, L
   if (key == "server") return read_identity(value, limit, record.server);
   if (key == "heir") return read_identity(value, limit, record.heir);
   if (key == "failed") return read_number(value, record.failed);
+  if (key == "wanted") record.wanted = genie::VersionText{value.substr(0, 31)};
   if (key == "version") record.version = genie::VersionText{value.substr(0, 31)};
   if (key == "port") record.port_name = genie::PortFileName{value.substr(0, 205)};
   if (key == "build") record.build = genie::FixedText<63>{value.substr(0, 63)};
@@ -105,6 +106,7 @@ LockRecord written(LockRecord record) {
   as_line(record.port_name);
   as_line(record.build);
   as_line(record.version);
+  as_line(record.wanted);
   for (Milliseconds* const time : {&record.claimed_wall, &record.claimed_monotonic}) {
     if (*time < Milliseconds{}) *time = Milliseconds{};
   }
@@ -167,6 +169,7 @@ LockRecord record_of(fuzz::Source& source) {
   record.build = genie::FixedText<63>{source.text(64)};
   record.heir = source.identity();
   record.version = genie::VersionText{source.text(32)};
+  record.wanted = genie::VersionText{source.text(32)};
   record.failed = source.number();
   return record;
 }

@@ -1140,6 +1140,35 @@ TEST_CASE("a newer client replaces an older server once, and an older client nev
   CHECK(world.ensure(options)->owner == upgraded.owner);
 }
 
+TEST_CASE("a program that says an older version than it was started for is not replaced again and again",
+          "[ensure][F26]") {
+  World world;
+  world.program([](Server& server) { CHECK(server.guard.claim({.version = "1.0"})->adopted); });
+  const auto ensure_as = [&](const char* version) {
+    EnsureOptions options;
+    options.version = version;
+    options.upgrade = genie::UpgradePolicy::replace_older;
+    const auto report = world.ensure(world.machine.spawn(), options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->version == genie::VersionText{"1.0"});
+    return *report;
+  };
+  CHECK(ensure_as("1.0").has_started);
+  const EnsureReport first = ensure_as("2.0");
+  CHECK(first.replaced.pid != 0);
+  for (const char* version : {"2.0", "1.5", "2.0"}) CHECK(ensure_as(version).owner == first.owner);
+  // Whoever wants a newer one than anybody did may have a newer program.
+  CHECK(ensure_as("2.1").replaced == first.owner);
+  CHECK(world.servers.size() == 3);
+  // A server that nobody started for somebody says itself what it is.
+  world.kill_server();
+  const Contender own = world.machine.spawn();
+  Guard guard = guard_of(own);
+  REQUIRE(guard.claim({.version = "1.0"})->owned());
+  CHECK(ensure_as("2.0").replaced == own.identity);
+}
+
 TEST_CASE("a restart replaces whatever runs, or is being started, and starts where nothing does", "[ensure]") {
   World world;
   EnsureOptions restart = explicitly();

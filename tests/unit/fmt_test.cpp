@@ -220,6 +220,11 @@ TEST_CASE("a PID of elsewhere is never shown as one of here", "[fmt][F8]") {
   CHECK(fmt::format("{}", receipt) ==
         "nobody was signalled: the lock is held by PID 4711 of PID namespace 31 (this is 32); act from where it runs; "
         "from here it is seen as genie (PID 815)");
+  // Whoever is half-way with a claim, and has been suspended there.
+  receipt.evidence = evidence_of(Reason::claim_in_progress);
+  receipt.evidence.whereabouts = genie::Whereabouts::here;
+  CHECK(contains(fmt::format("{}", receipt), "; its lock is still held by genie (PID 815)"));
+  CHECK(!contains(fmt::format("{}", receipt), "--orphans"));
 }
 
 TEST_CASE("a record that its writer has locked is told from the process that has its number here", "[fmt][F8]") {

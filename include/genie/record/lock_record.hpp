@@ -64,6 +64,7 @@ struct LockRecord {
   PortFileName port_name;    ///< the port file that this owner publishes
   FixedText<63> build;       ///< what the consumer says of itself
   VersionText version;       ///< the same, to be compared: see `compare_versions`
+  VersionText wanted;        ///< the version that whoever started it asked for; empty where nobody did
   std::uint64_t failed = 0;  ///< generation that failed to start, with no success since; 0: none. See `FailureRecord`
 
   friend constexpr bool operator==(const LockRecord&, const LockRecord&) noexcept = default;
@@ -114,6 +115,8 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   append_line_text(bytes, record.build);
   bytes.append("\nversion ");
   append_line_text(bytes, record.version);
+  bytes.append("\nwanted ");
+  append_line_text(bytes, record.wanted);
   bytes.append("\nfailed ").append_number(record.failed).append('\n');
   seal(bytes);
   return bytes;
@@ -149,6 +152,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};
     if (key == Text{"build"}) parsed.build = FixedText<63>{line};
     if (key == Text{"version"}) parsed.version = VersionText{line};
+    if (key == Text{"wanted"}) parsed.wanted = VersionText{line};
     return true;
   });
   if (kind == LockRecordKind::valid) record = parsed;

@@ -46,6 +46,7 @@ LockRecord sample() {
   record.build = genie::FixedText<63>{"genie 1.2.3 (abc def)"};
   record.heir = {4713, known_start(993)};
   record.version = genie::VersionText{"1.2.3"};
+  record.wanted = genie::VersionText{"1.2.4"};
   record.failed = 40;
   return record;
 }
@@ -63,7 +64,7 @@ LockRecord largest() {
   record.claimed_wall = record.claimed_monotonic = Milliseconds{INT64_MAX};
   record.port_name = genie::PortFileName{std::string(205, 'p')};
   record.build = genie::FixedText<63>{std::string(63, '\xc3')};
-  record.version = genie::VersionText{std::string(31, '9')};
+  record.version = record.wanted = genie::VersionText{std::string(31, '9')};
   return record;
 }
 
