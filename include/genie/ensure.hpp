@@ -517,8 +517,9 @@ class Ensurer {
 
   /// It has ended before we saw it ready.
   Result<Step> ended() noexcept {
-    // As long as it was not reaped, its group is its own. What it has left there would hold on to the lock.
-    (void)uninterrupted([&] { return launcher_.kill(child_, Signal::kill); });
+    // As long as it was not reaped, its group is its own. What it has left there would hold on to the lock; it is asked
+    // to end, and what does not is orphaned.
+    (void)uninterrupted([&] { return launcher_.kill(child_, Signal::terminate); });
     const auto exit = uninterrupted([&] { return launcher_.reap(child_); });
     if (!exit.ok()) return failed(FailureKind::lost, exit.error);
     return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
@@ -547,7 +548,6 @@ class Ensurer {
         Watch nothing{};
         const auto event = launcher_.wait(child_, nothing, until > now ? until - now : Milliseconds{});
         if (event.ok() && event.value == LaunchEvent::ended) {
-          (void)uninterrupted([&] { return launcher_.kill(child_, Signal::kill); });  // what it has left of its group
           (void)uninterrupted([&] { return launcher_.reap(child_); });
           return true;
         }

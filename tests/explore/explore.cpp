@@ -145,6 +145,11 @@ class Scenarios {
           .preemptions = 1;
       add_stopped("ensurer, stopper, failing server, 2 preemptions" + where, state, ensurers(1), failing(1), {})
           .preemptions = 2;
+      add_replaced("restarter, ensurer, 1 preemption" + where, state, program("restarter", restarter), ensurers(1), {})
+          .preemptions = 1;
+      add_replaced("older ensurer, newer ensurer, 1 preemption" + where, state, program("older ensurer", older_ensurer),
+                   program("newer ensurer", newer_ensurer), {})
+          .preemptions = 1;
     }
     for (const char* state : {"absent", "stale"}) {
       const std::string where = std::string{", "} + state;
@@ -163,6 +168,14 @@ class Scenarios {
                   {.errors = 1})
           .preemptions = 0;
     }
+    add_replaced("2 restarters, 1 preemption, stale", "stale", program("restarter", restarter, 2),
+                 program("nobody", nullptr, 0), {})
+        .preemptions = 1;
+    add_replaced("restarter, stopper, 1 preemption, stale", "stale", program("restarter", restarter), stoppers(1), {})
+        .preemptions = 1;
+    add_replaced("older ensurer, newer ensurer one after another, 1 crash, stale", "stale",
+                 program("older ensurer", older_ensurer), program("newer ensurer", newer_ensurer), {.crashes = 1})
+        .preemptions = 0;
     add_stopped("2 ensurers, stopper, 1 preemption, stale", "stale", ensurers(2), stoppable(2), {}).preemptions = 1;
     add_start("2 ensurers one after another, 2 crashes, stale", "stale", ensurers(2), {.crashes = 2}).preemptions = 0;
     for (const StartState& state : start_states_on_demand()) {
@@ -284,6 +297,12 @@ class Scenarios {
     Exploration& exploration = add(name, state, {ensurers(2), launched("server", server, 2)}, {});
     exploration.oracles.push_back(failures_are_told());
     exploration.oracles.push_back(failures_leave_nothing());
+    return exploration;
+  }
+  Exploration& add_replaced(const std::string& name, const char* state, const Program& one, const Program& other,
+                            const Budget& budget) {
+    Exploration& exploration = add(name, state, {one, other, stoppable(3)}, budget);
+    exploration.oracles.push_back(a_newer_client_gets_a_newer_server());
     return exploration;
   }
   Exploration& add_stopped(const std::string& name, const char* state, const Program& clients, const Program& server,

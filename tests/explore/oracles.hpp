@@ -210,6 +210,26 @@ inline Oracle stopped_to_stay_stays() {
             return stayer.empty() ? "" : "nothing runs, and what " + stayer + " wanted is forgotten";
           }};
 }
+/// For schedules of which the servers are as old as their starters say.
+inline Oracle a_newer_client_gets_a_newer_server() {
+  return {"a newer client gets a newer server", Oracle::When::end, [](const Situation& now) -> std::string {
+            if (!now.nothing_went_wrong()) return "";
+            genie::LockRecord record;
+            const auto content = now.machine.disk.read_file(lock_path);
+            if (!content || genie::parse_lock_record(*content, INT32_MAX, record) != genie::LockRecordKind::valid) {
+              return "";
+            }
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              const Seat& seat = now.seats[at];
+              const bool is_newer = who(now, at).rfind("newer ensurer", 0) == 0;
+              if (!is_newer || !seat.has(is_served) || static_cast<std::uint64_t>(record.owner.pid) != pid_of(seat)) {
+                continue;
+              }
+              if (record.version != genie::VersionText{"2.0"}) return who(now, at) + " was given an older server";
+            }
+            return "";
+          }};
+}
 inline Oracle auto_start_stays_out() {
   return {"nothing starts by itself while a stop is going on, or where it is to stay stopped", Oracle::When::state,
           [](const Situation& now) -> std::string {

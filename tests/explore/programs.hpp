@@ -196,10 +196,11 @@ inline genie::LaunchPlan server_plan() {
   plan.program = server_path;
   return plan;
 }
-inline void ensure_and_tell(Actor& me, Guard& guard, ClaimMode mode) {
+inline void ensure_and_tell(Actor& me, Guard& guard, ClaimMode mode, genie::EnsureOptions options = {}) {
   me.believe(is_client | (mode == ClaimMode::automatic ? automatic : 0));
-  genie::EnsureOptions options;
+  if (options.upgrade != genie::UpgradePolicy::use_running) me.believe(is_stopper);
   options.mode = mode;
+  options.stop_grace = Milliseconds{100};
   options.settle = Milliseconds{4};
   options.grace = Milliseconds{4};
   options.stall = Milliseconds{4};
@@ -234,6 +235,24 @@ inline void explicit_ensurer(Actor& me) {
   Guard guard = guard_of(me);
   ensure_and_tell(me, guard, ClaimMode::explicit_start);
 }
+
+/// Wants a server that was not there before.
+inline void restarter(Actor& me) {
+  Guard guard = guard_of(me);
+  genie::EnsureOptions options;
+  options.upgrade = genie::UpgradePolicy::replace_running;
+  ensure_and_tell(me, guard, ClaimMode::explicit_start, options);
+}
+/// Want a server of their own version, or of a newer one.
+inline void ensure_version(Actor& me, const char* version) {
+  Guard guard = guard_of(me);
+  genie::EnsureOptions options;
+  options.upgrade = genie::UpgradePolicy::replace_older;
+  options.version = version;
+  ensure_and_tell(me, guard, ClaimMode::automatic, options);
+}
+inline void older_ensurer(Actor& me) { ensure_version(me, "1.0"); }
+inline void newer_ensurer(Actor& me) { ensure_version(me, "2.0"); }
 
 /// Takes the claim that was made for it, and gets ready in one step.
 inline bool boot_and_tell(Actor& me, Guard& guard) {

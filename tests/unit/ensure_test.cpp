@@ -703,14 +703,13 @@ TEST_CASE("what a server that failed has left is orphaned once its starter has g
   CHECK(world.ensure()->outcome == EnsureOutcome::orphaned);
 }
 
-TEST_CASE("what a server that failed has left in its process group is ended with it", "[ensure][F10]") {
+TEST_CASE("what a server that failed has left in its process group is asked to end with it", "[ensure][F10]") {
   World world;
   Contender child = world.client;
   const bool stalls = GENERATE(false, true);
   world.program([&](Server& server) {
     CHECK(server.guard.claim({.starting = true})->adopted);
     child = world.machine.fork(server.contender);
-    child.process.me().reaction.ignores_terminate = true;
     if (!stalls) server.contender.exit(3);
   });
   CHECK(world.ensure()->outcome == EnsureOutcome::failed);
@@ -792,6 +791,139 @@ TEST_CASE("the starter's other threads are never taken for the server", "[ensure
     CHECK(world.ensure()->outcome == EnsureOutcome::running);
     if (!has_asked) break;
   }
+}
+
+namespace {
+
+/// Somebody's entry in the sentinel, as long as this lives.
+struct Stopping {
+  Stopping(Machine& machine, const genie::ProcessIdentity& target, bool restarting = false)
+      : guard{guard_of(machine.spawn())},
+        opened{guard.host().files.open_directory(directory).value},
+        registration{guard.host(), guard.files(), opened, target, Milliseconds{30'000}, restarting} {
+    REQUIRE(registration.enter([](bool) noexcept {}));
+  }
+  Guard guard;
+  Guard::Host::File opened;
+  genie::StopRegistration<Guard::Host> registration;
+};
+
+}  // namespace
+
+TEST_CASE("a server that anybody stops while it boots has not failed", "[ensure][F19]") {
+  World world;
+  const int stoppers = GENERATE(0, 1, 2);
+  std::vector<std::unique_ptr<Stopping>> all;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    for (int count = 0; count < stoppers; ++count) {
+      all.push_back(std::make_unique<Stopping>(world.machine, server.contender.identity));
+    }
+    server.contender.kill();
+  });
+  const auto report = world.ensure(explicitly());
+  CHECK(report->outcome == (stoppers == 0 ? EnsureOutcome::failed : EnsureOutcome::stopping));
+  CHECK((world.status().failure.generation != 0) == (stoppers == 0));
+}
+
+TEST_CASE("a start on demand that a stop overtakes is withdrawn", "[ensure][F19]") {
+  World world;
+  bool has_come = false;
+  const auto when_spawned = [&](std::function<void()> act) {
+    world.client.calls().before_call = [&has_come, act](const genie::testing::CallEvent& event) {
+      if (event.call != Call::spawn || has_come) return;
+      has_come = true;
+      act();
+    };
+  };
+  const auto stay_stopped = [&] {
+    genie::StopOptions options;
+    options.stay = true;
+    options.settle = Milliseconds{1};
+    CHECK(guard_of(world.machine.spawn()).stop(options)->stays);
+  };
+  SECTION("for good") {
+    when_spawned(stay_stopped);
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::stopping);
+    CHECK(report->stop.stay);
+    CHECK_FALSE(report->has_started);
+    CHECK_FALSE(world.machine.disk.exists(record_path));
+  }
+  SECTION("though nobody can end the process that was to become the server") {
+    when_spawned([&] {
+      stay_stopped();
+      world.client.calls().fail(Call::kill_child, EPERM, 1, 10);
+    });
+    CHECK(world.ensure()->outcome == EnsureOutcome::stopping);
+  }
+  SECTION("though its claim cannot be taken back") {
+    when_spawned([&] {
+      stay_stopped();
+      world.client.calls().fail(Call::rename, EIO, 1, 10);
+    });
+    CHECK(world.ensure().error().code == EIO);
+  }
+  SECTION("by a restart, and then gets the server of that") {
+    std::unique_ptr<Stopping> other;
+    when_spawned([&] {
+      other = std::make_unique<Stopping>(world.machine, genie::ProcessIdentity{1, genie::known_start(1)}, true);
+      world.machine.time.after(Milliseconds{50}, [&] { CHECK(other->registration.leave()); });
+    });
+    const auto report = world.ensure();
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK(world.servers.size() == 1);
+  }
+  SECTION("a restart, too") {
+    REQUIRE(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::running);
+    when_spawned(stay_stopped);
+    EnsureOptions restart = explicitly();
+    restart.upgrade = genie::UpgradePolicy::replace_running;
+    const auto report = world.ensure(restart);
+    CHECK(report->outcome == EnsureOutcome::stopping);
+    CHECK(report->replaced.pid != 0);
+    CHECK_FALSE(world.server().contender.is_alive());
+  }
+  CHECK(has_come);
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  CHECK(world.client.launcher.open_count() == 0);
+}
+
+TEST_CASE("a restart that cannot stop a server which is being started waits for it", "[ensure][F8]") {
+  World world;
+  genie::testing::ProcessOptions elsewhere;
+  elsewhere.pid_namespace = 77;
+  const Contender other = world.machine.spawn(elsewhere);
+  Guard others = guard_of(other);
+  REQUIRE(others.claim({.starting = true})->owned());
+  world.machine.time.after(Milliseconds{300}, [&] { CHECK(others.ready()); });
+  EnsureOptions restart = explicitly();
+  restart.upgrade = genie::UpgradePolicy::replace_running;
+  const auto report = world.ensure(restart);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_joined);
+  CHECK(report->has_kept);
+  CHECK(report->owner == other.identity);
+}
+
+TEST_CASE("a restart that an older program overtakes uses that, and does not replace it as well", "[ensure][F26]") {
+  World world;
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  const Contender older = world.machine.spawn();
+  const Contender next = world.machine.spawn();
+  world.machine.disk.write_file(record_path, text_of(older.identity));
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::create_unnamed) world.machine.disk.replace(record_path, text_of(next.identity));
+  };
+  EnsureOptions restart = explicitly();
+  restart.upgrade = genie::UpgradePolicy::replace_running;
+  const auto report = world.ensure(restart);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->owner == next.identity);
+  CHECK(report->replaced == older.identity);
+  CHECK_FALSE(older.is_alive());
+  CHECK(next.is_alive());
 }
 
 TEST_CASE("a stop of another server does not explain why a start failed", "[ensure]") {
