@@ -19,24 +19,6 @@ void before(const Contender& who, Call call, std::uint64_t occurrence, std::func
   };
 }
 
-/// Claims for a server that does not exist yet, as a starter does.
-struct Starter {
-  explicit Starter(Machine& machine) : contender{machine.spawn()}, guard{guard_of(contender)} {}
-
-  void claim() {
-    genie::ClaimOptions options;
-    options.launching = true;
-    CHECK(genie::claim(guard.host(), guard.files(), options, held)->owned());
-  }
-  void take_back(genie::FailureRecord* failure = nullptr) {
-    CHECK(genie::take_back(guard.host(), guard.files(), held, failure));
-  }
-
-  Contender contender;
-  Guard guard;
-  genie::HeldClaim<Guard::Host> held;
-};
-
 /// A log of 2 MiB that a start puts aside.
 genie::LaunchPlan with_log(World& world) {
   world.machine.disk.write_file("/tmp/log", std::string(std::size_t{2} << 20U, '.'));

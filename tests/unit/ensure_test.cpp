@@ -1356,18 +1356,11 @@ TEST_CASE("an older server that is being started is replaced once it is ready", 
 
 TEST_CASE("each phase that a start reaches gives those who wait for it more time", "[ensure]") {
   World world;
-  const Contender starter = world.machine.spawn();
-  Guard starting = guard_of(starter);
-  genie::HeldClaim<Guard::Host> held;
-  genie::ClaimOptions claiming;
-  claiming.launching = true;
-  REQUIRE(genie::claim(starting.host(), starting.files(), claiming, held)->owned());
+  Starter starter{world.machine};
+  starter.claim();
   const bool comes_on = GENERATE(true, false);
   const auto turn_at = [&](int time, Phase phase) {
-    world.machine.time.after(Milliseconds{time}, [&, phase] {
-      CHECK(genie::update_claim(starting.host(), starting.files(), held,
-                                [&](genie::LockRecord& record) noexcept { record.phase = phase; }));
-    });
+    world.machine.time.after(Milliseconds{time}, [&, phase] { starter.turn(phase); });
   };
   if (comes_on) turn_at(1500, Phase::starting);
   turn_at(3000, Phase::running);

@@ -74,6 +74,28 @@ struct World {
   }
 };
 
+/// Claims for a server that does not exist yet, as a starter does.
+struct Starter {
+  explicit Starter(Machine& machine) : contender{machine.spawn()}, guard{guard_of(contender)} {}
+
+  void claim() {
+    genie::ClaimOptions options;
+    options.launching = true;
+    CHECK(genie::claim(guard.host(), guard.files(), options, held)->owned());
+  }
+  void turn(genie::Phase phase) {
+    CHECK(genie::update_claim(guard.host(), guard.files(), held,
+                              [&](genie::LockRecord& record) noexcept { record.phase = phase; }));
+  }
+  void take_back(genie::FailureRecord* failure = nullptr) {
+    CHECK(genie::take_back(guard.host(), guard.files(), held, failure));
+  }
+
+  Contender contender;
+  Guard guard;
+  genie::HeldClaim<Guard::Host> held;
+};
+
 inline EnsureOptions explicitly() {
   EnsureOptions options;
   options.mode = ClaimMode::explicit_start;
