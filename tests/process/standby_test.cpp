@@ -131,11 +131,12 @@ TEST_CASE("a standby takes over from a container that crashes", "[process][stand
   while (!claimed->reaches(1, 20)) {
     if (!container.alive()) GENIE_SKIP("PID namespaces are not permitted");
   }
-  const Child waiting = standby(directory, *board);
+  Child waiting = standby(directory, *board);
   board->standing_by.wait_for(1);
   container.end();
   board->taken_over.wait_for(1);
   CHECK(board->owner == waiting.pid());
+  waiting.end();
   orphanage.await_all();
 }
 
