@@ -23,8 +23,14 @@ class Standby(GenieTest):
             os.kill(pid, signal.SIGKILL)
 
     def wait_for_owner(self, *runners):
+        """It has started its command, too."""
         pids = [runner.pid for runner in runners]
-        return wait_until(lambda: (lambda s: s if s["pid"] in pids else None)(self.status()), "one of them owns it")
+
+        def owned():
+            status = self.status()
+            return status if status["pid"] in pids and status["server_pid"] else None
+
+        return wait_until(owned, "one of them owns it")
 
     def test_serves_at_once_where_nobody_does(self):
         runner = self.spawn("run", "--standby", "--", *SLEEPER)
