@@ -1017,6 +1017,7 @@ class Ensurer {
 
   Result<Step> finish(EnsureOutcome outcome) noexcept {
     report_.outcome = outcome;
+    report_.has_kept = outcome == EnsureOutcome::running && kept_.pid != 0 && report_.owner == kept_;
     return Step::finished;
   }
 
@@ -1181,7 +1182,7 @@ class Ensurer {
       case StopOutcome::refused:
         // It is not stopped, so it is used; the evidence says why.
         report_.evidence = receipt->evidence;
-        report_.has_kept = true;
+        kept_ = older;
         return phase == Phase::running ? finish(EnsureOutcome::running) : Step::again;
       case StopOutcome::still_alive:
         // It has been killed, and serves nobody any more; whoever comes later finds it gone.
@@ -1504,6 +1505,7 @@ class Ensurer {
   std::uint64_t seen_generation_ = 0;
   bool has_looked_ = false;
   bool has_replaced_ = false;
+  ProcessIdentity kept_;  ///< who was to be replaced, and could not be stopped
   EnsureReport report_;
 };
 

@@ -897,14 +897,23 @@ TEST_CASE("a restart that cannot stop a server which is being started waits for 
   const Contender other = world.machine.spawn(elsewhere);
   Guard others = guard_of(other);
   REQUIRE(others.claim({.starting = true})->owned());
-  world.machine.time.after(Milliseconds{300}, [&] { CHECK(others.ready()); });
   EnsureOptions restart = explicitly();
   restart.upgrade = genie::UpgradePolicy::replace_running;
-  const auto report = world.ensure(restart);
-  CHECK(report->outcome == EnsureOutcome::running);
-  CHECK(report->has_joined);
-  CHECK(report->has_kept);
-  CHECK(report->owner == other.identity);
+  SECTION("until it is ready") {
+    world.machine.time.after(Milliseconds{300}, [&] { CHECK(others.ready()); });
+    const auto report = world.ensure(restart);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_joined);
+    CHECK(report->has_kept);
+    CHECK(report->owner == other.identity);
+  }
+  SECTION("and starts its own once it has died") {
+    world.machine.time.after(Milliseconds{300}, [&] { other.kill(); });
+    const auto report = world.ensure(restart);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+    CHECK_FALSE(report->has_kept);
+  }
 }
 
 TEST_CASE("a restart that an older program overtakes uses that, and does not replace it as well", "[ensure][F26]") {
