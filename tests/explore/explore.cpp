@@ -171,8 +171,6 @@ class Scenarios {
     add_replaced("2 restarters, 1 preemption, stale", "stale", program("restarter", restarter, 2),
                  program("nobody", nullptr, 0), {})
         .preemptions = 1;
-    add_replaced("restarter, stopper, 1 preemption, stale", "stale", program("restarter", restarter), stoppers(1), {})
-        .preemptions = 1;
     add_replaced("older ensurer, newer ensurer one after another, 1 crash, stale", "stale",
                  program("older ensurer", older_ensurer), program("newer ensurer", newer_ensurer), {.crashes = 1})
         .preemptions = 0;
@@ -189,6 +187,9 @@ class Scenarios {
     }
     if (!nightly_) return;
     for (const char* state : {"absent", "released", "stale"}) {
+      add(std::string{"ensurer, restarter, stopper, 1 preemption, "} + state, state,
+          {ensurers(1), program("restarter", restarter), stoppers(1), stoppable(3)}, {})
+          .preemptions = 1;
       build_on_demand_nightly(state, std::string{", "} + state);
     }
   }

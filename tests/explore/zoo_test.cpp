@@ -702,6 +702,19 @@ TEST_CASE("zoo: the end of a start is taken for its success", "[zoo]") {
   must_find(with(program("only waits", joiner_that_only_waits)), "a failed start");
   must_find_nothing(with(program("other ensurer", ensurer)), "a failed start");
 }
+TEST_CASE("zoo: whatever runs is new enough", "[zoo][F26]") {
+  // The rule is of programs of this name.
+  const auto with = [](void (*newer)(Actor&)) {
+    Exploration exploration =
+        explored("released", {program("older ensurer", older_ensurer), program("newer ensurer", newer),
+                              launched("server", stoppable_server, 3, catching())});
+    exploration.preemptions = 1;
+    exploration.oracles.push_back(a_newer_client_gets_a_newer_server());
+    return exploration;
+  };
+  must_find(with(ensurer), "a newer client");
+  must_find_nothing(with(newer_ensurer), "a newer client");
+}
 TEST_CASE("zoo: a stop signals whom the record names while a server is started", "[zoo]") {
   const auto with = [](const Program& other) {
     Exploration exploration =
