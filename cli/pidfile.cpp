@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <ctime>
 
 #include <array>
+#include <ctime>
 #include <stdexcept>
 
 #include "genie/serve_guard.hpp"

@@ -656,7 +656,8 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
       case EnsureOutcome::timed_out:
         out = pid != 0 ? fmt::format_to(out, "is being started (PID {}), and was not ready in time", pid)
                        : fmt::format_to(out, "is being started, and was not ready in time");
-        return report.boot.generation == 0 ? out : fmt::format_to(out, "; {}", report.boot);
+        if (report.boot.generation != 0) out = fmt::format_to(out, "; {}", report.boot);
+        return fmt::format_to(out, "; wait for it, or end it by `genie stop`");
       case EnsureOutcome::contended:
         out = fmt::format_to(out, "cannot be claimed: {}", report.evidence);
         if (report.holder_count != 0) {

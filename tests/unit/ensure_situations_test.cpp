@@ -11,14 +11,6 @@ using genie::testing::CallEvent;
 
 namespace {
 
-/// Calls `act` just before the `occurrence`-th call of that kind, counted from now.
-void before(const Contender& who, Call call, std::uint64_t occurrence, std::function<void()> act) {
-  const std::uint64_t at = who.calls().count(call) + occurrence;
-  who.calls().before_call = [call, at, act](const CallEvent& event) {
-    if (event.call == call && event.occurrence == at) act();
-  };
-}
-
 /// A log of 2 MiB that a start puts aside.
 genie::LaunchPlan with_log(World& world) {
   world.machine.disk.write_file("/tmp/log", std::string(std::size_t{2} << 20U, '.'));

@@ -1419,11 +1419,9 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
   options.version = "2";
   options.upgrade = genie::UpgradePolicy::replace_older;
   const Contender client = world.machine.spawn();
+  // The second look is the stop's.
   const auto before_the_stop = [&](std::function<void()> act) {
-    client.calls().before_call = [&client, act](const genie::testing::CallEvent& event) {
-      // The second look, which is the stop's.
-      if (event.call == Call::open_directory && event.occurrence == 2) act();
-    };
+    before(client, Call::open_directory, 2, std::move(act));
   };
   SECTION("it survives being killed") {
     world.server().contender.process.me().reaction.ignores_terminate = true;
@@ -1464,9 +1462,7 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     CHECK(world.servers.size() == 1);
   }
   SECTION("it has gone when it is to be stopped") {
-    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      if (event.call == Call::open_process && world.servers.size() == 1) world.kill_server();
-    };
+    before(client, Call::open_process, 1, [&] { world.kill_server(); });
     const auto report = world.ensure(client, options);
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->has_started);
@@ -1523,9 +1519,7 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     CHECK(other.is_alive());
   }
   SECTION("it ends just before it is asked to") {
-    client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      if (event.call == Call::signal && world.servers.size() == 1) world.kill_server();
-    };
+    before(client, Call::signal, 1, [&] { world.kill_server(); });
     const auto report = world.ensure(client, options);
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->has_started);

@@ -96,6 +96,14 @@ struct Starter {
   genie::HeldClaim<Guard::Host> held;
 };
 
+/// Calls `act` just before the `occurrence`-th call of that kind, counted from now.
+inline void before(const Contender& who, Call call, std::uint64_t occurrence, std::function<void()> act) {
+  const std::uint64_t at = who.calls().count(call) + occurrence;
+  who.calls().before_call = [call, at, act](const genie::testing::CallEvent& event) {
+    if (event.call == call && event.occurrence == at) act();
+  };
+}
+
 inline EnsureOptions explicitly() {
   EnsureOptions options;
   options.mode = ClaimMode::explicit_start;

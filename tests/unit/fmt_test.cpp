@@ -506,11 +506,13 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   CHECK(text(EnsureOutcome::backing_off) ==
         "failed to start 3 times in a row, and is not started on demand for 1500 ms: it exited with status 1 before it "
         "was ready");
-  CHECK(text(EnsureOutcome::timed_out) == "is being started (PID 4711), and was not ready in time");
+  CHECK(text(EnsureOutcome::timed_out) ==
+        "is being started (PID 4711), and was not ready in time; wait for it, or end it by `genie stop`");
   report.boot.generation = 1;
   report.boot.number = 1;
   report.boot.step = genie::StepName{"load"};
-  CHECK(text(EnsureOutcome::timed_out) == "is being started (PID 4711), and was not ready in time; step 1: load");
+  CHECK(text(EnsureOutcome::timed_out) ==
+        "is being started (PID 4711), and was not ready in time; step 1: load; wait for it, or end it by `genie stop`");
   report.owner.pid = 0;
   CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
   CHECK(contains(text(EnsureOutcome::contended), "cannot be claimed: the record of PID 4711 is still locked by its"));

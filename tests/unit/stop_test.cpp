@@ -505,13 +505,23 @@ TEST_CASE("the guarded command of an owner that was killed is ended, too", "[sto
   check_clean(machine);
 }
 
-TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with the command that it guards",
-          "[stop][F8]") {
-  Machine machine;
+namespace {
+
+/// The first process of a PID namespace, as the others in it see it.
+ProcessOptions first_in_its_namespace() {
   ProcessOptions options;
   options.pid_namespace = 77;
   options.reaction.ignores_terminate = true;
   options.reaction.kill_takes = genie::seconds(3600);
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with the command that it guards",
+          "[stop][F8]") {
+  Machine machine;
+  ProcessOptions options = first_in_its_namespace();
   const Contender owner = machine.spawn(options);
   REQUIRE(owner.identity.pid == 1);
   options.reaction.kill_takes = {};
@@ -548,10 +558,7 @@ TEST_CASE("an owner that is PID 1, and whose end cannot be waited for, is an err
   bool was_asked = false;
   for (std::uint64_t at = 1;; ++at) {
     Machine machine;
-    ProcessOptions options;
-    options.pid_namespace = 77;
-    options.reaction.ignores_terminate = true;
-    options.reaction.kill_takes = genie::seconds(3600);
+    ProcessOptions options = first_in_its_namespace();
     const Contender owner = machine.spawn(options);
     Guard guard = guard_of(owner);
     REQUIRE(guard.claim()->owned());
