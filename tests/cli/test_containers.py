@@ -210,7 +210,7 @@ class Containers(GenieTest):
 
         def only_the_server():
             children = pathlib.Path("/proc/%d/task/%d/children" % (container.init, container.init)).read_text()
-            return [process_stat(int(pid))[0] for pid in children.split()] == ["S"]
+            return [(process_stat(int(pid)) or ["gone"])[0] for pid in children.split()] == ["S"]
 
         wait_until(only_the_server, "process 1 has one child, and no zombie")
 
