@@ -40,7 +40,7 @@ build() { # PRESET ARGUMENT...
   case $preset in
     asan | tsan) if command -v clang++-19; then compiler=(-DCMAKE_CXX_COMPILER=clang++-19); fi ;;
   esac
-  cmake --preset "$preset" "${compiler[@]}"
+  cmake --preset "$preset" -DGENIE_TEST_UNITY=ON "${compiler[@]}"
   cmake --build --preset "$preset" --parallel "$jobs" "$@"
 }
 

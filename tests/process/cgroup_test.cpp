@@ -11,6 +11,8 @@
 #include "refusal.hpp"
 #include "support.hpp"
 
+namespace tests::cgroup_test {
+
 namespace {
 
 using namespace process_tests;
@@ -454,3 +456,5 @@ TEST_CASE("an older process that has ended while a cgroup is looked at does not 
   if (status == not_permitted) GENIE_SKIP("mount namespaces are not permitted");
   CHECK(status == 0);
 }
+
+}  // namespace tests::cgroup_test

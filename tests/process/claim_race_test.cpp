@@ -6,6 +6,8 @@
 
 #include "support.hpp"
 
+namespace tests::claim_race_test {
+
 namespace {
 
 using namespace process_tests;
@@ -607,3 +609,5 @@ TEST_CASE("a breaker of a stale record that is parked before any of its calls ne
     REQUIRE(directory.names() == std::vector<std::string>{"serve.lock"});
   }
 }
+
+}  // namespace tests::claim_race_test

@@ -5,6 +5,8 @@
 
 #include "support.hpp"
 
+namespace tests::container_test {
+
 namespace {
 
 using namespace process_tests;
@@ -328,3 +330,5 @@ TEST_CASE("a /proc of the host's is not taken for our own where we have the same
   if (status == not_permitted) GENIE_SKIP("PIDs can't be chosen here");
   CHECK(status == 0);
 }
+
+}  // namespace tests::container_test

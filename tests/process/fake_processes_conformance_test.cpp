@@ -10,6 +10,8 @@
 #include "genie/testing/machine.hpp"
 #include "support.hpp"
 
+namespace tests::fake_processes_conformance_test {
+
 using namespace process_tests;
 
 namespace {
@@ -213,3 +215,5 @@ TEST_CASE("random operations on processes look the same, real or simulated") {
   }
   CHECK(compared > rounds * 20);
 }
+
+}  // namespace tests::fake_processes_conformance_test

@@ -8,6 +8,8 @@
 
 #include "support.hpp"
 
+namespace tests::faulting_test {
+
 using namespace process_tests;
 
 namespace {
@@ -223,3 +225,5 @@ TEST_CASE("a faulting clock sleeps unless it fails") {
   CHECK(clock.wall() > Milliseconds{});
   CHECK(plan.count(Call::sleep) == 2);
 }
+
+}  // namespace tests::faulting_test

@@ -9,6 +9,8 @@
 
 #include "support.hpp"
 
+namespace tests::files_test {
+
 namespace {
 
 using namespace process_tests;
@@ -553,3 +555,5 @@ TEST_CASE("a sentinel that is rewritten is never seen empty, and never lost to i
   CHECK_FALSE(directory.has("serve.stopping.lock"));
   std::printf("a sentinel rewritten %d times: looked at %u times, never empty\n", rewrites, looks->get());
 }
+
+}  // namespace tests::files_test

@@ -17,6 +17,8 @@
 #include "refusal.hpp"
 #include "support.hpp"
 
+namespace tests::launcher_test {
+
 using namespace process_tests;
 using genie::FixedText;
 using genie::LaunchEvent;
@@ -1059,3 +1061,5 @@ TEST_CASE("a process knows its parent and who began its session, and those of ot
   CHECK(probe.look(seen.parent).parent == ::getpid());
   CHECK(probe.look(1).parent == 0);
 }
+
+}  // namespace tests::launcher_test

@@ -6,6 +6,8 @@
 
 #include "support.hpp"
 
+namespace tests::release_test {
+
 namespace {
 
 using namespace process_tests;
@@ -514,3 +516,5 @@ TEST_CASE("containers that share a directory exclude each other, and a crash blo
   const int successor = in_own_pid_namespace([&] { REQUIRE(newcomer_claims(directory).owned()); });
   CHECK(successor == 0);
 }
+
+}  // namespace tests::release_test

@@ -5,6 +5,8 @@
 
 #include "support.hpp"
 
+namespace tests::standby_test {
+
 namespace {
 
 using namespace process_tests;
@@ -168,3 +170,5 @@ TEST_CASE("a standby stays out while a stop is in progress", "[process][standby]
   CHECK(stopper.wait() == 0);
   board->taken_over.wait_for(1);
 }
+
+}  // namespace tests::standby_test

@@ -7,6 +7,8 @@
 
 #include "support.hpp"
 
+namespace tests::stop_test {
+
 namespace {
 
 using namespace process_tests;
@@ -776,3 +778,5 @@ TEST_CASE("no content of a record leads to a signal for everybody", "[process][s
     CHECK(status == 0);
   }
 }
+
+}  // namespace tests::stop_test

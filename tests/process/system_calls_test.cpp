@@ -7,6 +7,8 @@
 
 #include "support.hpp"
 
+namespace tests::system_calls_test {
+
 namespace {
 
 using namespace process_tests;
@@ -158,3 +160,5 @@ TEST_CASE("questions write nothing and take no lock", "[process][calls]") {
   ended->add();
   for (Child& asker : askers) CHECK(asker.wait() == 0);
 }
+
+}  // namespace tests::system_calls_test

@@ -9,6 +9,8 @@
 
 #include "support.hpp"
 
+namespace tests::systemd_test {
+
 namespace {
 
 using namespace process_tests;
@@ -147,3 +149,5 @@ TEST_CASE("where no socket can be had, the error is told", "[process][systemd]")
     REQUIRE(SystemdNotifier{abstract_name()}.ready().error == EMFILE);
   });
 }
+
+}  // namespace tests::systemd_test

@@ -4,6 +4,8 @@
 
 #include "support.hpp"
 
+namespace tests::trust_test {
+
 namespace {
 
 using namespace process_tests;
@@ -207,3 +209,5 @@ TEST_CASE("in a sticky directory our own record is trusted", "[process][users][F
   write_file(directory.record(), record_of(dead_process()));
   CHECK(claim_at_once(directory.path()).owned());
 }
+
+}  // namespace tests::trust_test

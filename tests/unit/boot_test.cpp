@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::boot_test {
+
 using namespace tests;
 using genie::BootRecord;
 using genie::Milliseconds;
@@ -206,3 +208,5 @@ TEST_CASE("blocks that cannot be read are told as what they are, and damaged one
   CHECK(boot.seen().generation == 0);
   CHECK(observer.status()->failure.generation == 0);
 }
+
+}  // namespace tests::boot_test

@@ -8,6 +8,8 @@
 
 #include "catch.hpp"
 
+namespace tests::change_wait_test {
+
 using namespace tests;
 using genie::Milliseconds;
 using genie::milliseconds;
@@ -91,3 +93,5 @@ TEST_CASE("an interrupted wait goes on watching, and one that fails is replaced 
   CHECK(waiting.open_watches() == 0);
   CHECK(waiting.passed() == seconds(1));
 }
+
+}  // namespace tests::change_wait_test

@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::claim_test {
+
 using namespace tests;
 using genie::ClaimMode;
 using genie::ClaimOptions;
@@ -920,3 +922,5 @@ TEST_CASE("a claim whose record was taken back at the last moment claims again",
   CHECK(machine.disk.read_file(record_path) == text_of(second.identity));
   CHECK(strangers(machine).empty());
 }
+
+}  // namespace tests::claim_test

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace tests::duration_test {
+
 using genie::Milliseconds;
 using namespace std::chrono_literals;
 
@@ -78,3 +80,5 @@ TEST_CASE("sums and differences saturate instead of overflowing", "[duration]") 
   static_assert(Milliseconds{} == Milliseconds{0} && least < Milliseconds{} && Milliseconds{} < one && one < most);
   CHECK(genie::seconds(1) + 500ms == Milliseconds{1500});
 }
+
+}  // namespace tests::duration_test

@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace tests::endpoints_test {
+
 using namespace tests;
 using genie::Endpoint;
 using genie::EndpointKind;
@@ -781,3 +783,5 @@ TEST_CASE("an unusable directory is an error for who reads and waits", "[endpoin
   Guard empty = Guard{"", {}, machine.spawn().clock, machine.spawn().process, machine.spawn().filesystem};
   CHECK(empty.endpoints().error().kind == ErrorKind::not_a_directory);
 }
+
+}  // namespace tests::endpoints_test

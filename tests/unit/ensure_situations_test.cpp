@@ -4,6 +4,8 @@
 #include "ensure_world.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::ensure_situations_test {
+
 using namespace tests;
 using genie::FailureKind;
 using genie::StepState;
@@ -531,3 +533,5 @@ TEST_CASE("a boot block of another claim, or of none, is not this boot's", "[ens
   world.machine.disk.write_file(lock_path, content);
   CHECK(world.status().boot.generation == 0);
 }
+
+}  // namespace tests::ensure_situations_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace tests::ensure_test {
+
 using namespace tests;
 using genie::BootRecord;
 using genie::FailureKind;
@@ -1566,3 +1568,5 @@ TEST_CASE(
   CHECK(world.machine.disk.exists(sentinel_path));
   CHECK(world.status().stop.stay);
 }
+
+}  // namespace tests::ensure_test

@@ -11,6 +11,8 @@
 
 #include "catch.hpp"
 
+namespace tests::failing_calls_test {
+
 using namespace tests;
 using genie::ClaimMode;
 using genie::ClaimOptions;
@@ -443,3 +445,5 @@ TEST_CASE("whatever fails in any operation harms nobody, leaks nothing, and leav
     }
   }
 }
+
+}  // namespace tests::failing_calls_test

@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "unit/enumerators.hpp"
 
+namespace tests::fmt_test {
+
 using genie::ErrorKind;
 using genie::Evidence;
 using genie::known_start;
@@ -527,3 +529,5 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   report.evidence.whereabouts = genie::Whereabouts::other_pid_namespace;
   CHECK(contains(text(EnsureOutcome::orphaned), "; `genie stop` ends it from where it runs"));
 }
+
+}  // namespace tests::fmt_test

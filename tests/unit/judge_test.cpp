@@ -5,6 +5,8 @@
 
 #include "catch.hpp"
 
+namespace tests::judge_test {
+
 using namespace tests;
 using genie::BootId;
 using genie::ClaimOptions;
@@ -145,3 +147,5 @@ TEST_CASE("a record of the claimant itself that nobody has locked is stale", "[j
   CHECK(report->taken_over.reason == Reason::own_leftover);
   CHECK(machine.time.monotonic == began);
 }
+
+}  // namespace tests::judge_test

@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::leftovers_test {
+
 using namespace tests;
 using genie::ClaimOutcome;
 using genie::LockRecord;
@@ -678,3 +680,5 @@ TEST_CASE("a displaced record whose place is fought over for ever is an error, a
   CHECK(report.error().path == genie::Text{temporary_path});
   CHECK(machine.disk.read_file(temporary_path) == text_of(older.identity));
 }
+
+}  // namespace tests::leftovers_test

@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+namespace tests::log_file_test {
+
 using namespace tests;
 using genie::FixedText;
 using genie::Operation;
@@ -193,3 +195,5 @@ TEST_CASE("a quoted log does not command the terminal", "[log]") {
   CHECK(shown("\xE2\x82|\xC3|\xF0\x9F\x98|") == "??|?|???|");
   CHECK(shown("\xE2(\xA1") == "?(?");
 }
+
+}  // namespace tests::log_file_test

@@ -8,6 +8,8 @@
 
 #include "catch.hpp"
 
+namespace tests::owner_test {
+
 using namespace tests;
 using genie::ClaimOutcome;
 using genie::LockRecord;
@@ -688,3 +690,5 @@ TEST_CASE("an absent file is not open, also where another one was before", "[sta
   CHECK(open(guard.files().record()));
   CHECK_FALSE(open(guard.files().port()));
 }
+
+}  // namespace tests::owner_test

@@ -7,6 +7,8 @@
 
 #include "catch.hpp"
 
+namespace tests::result_test {
+
 using genie::Error;
 using genie::ErrorKind;
 using genie::Operation;
@@ -87,3 +89,5 @@ TEST_CASE("the same PID with another start is another process", "[identity]") {
   static_assert(genie::FileIdentity{1, 2} != genie::FileIdentity{2, 2});
   CHECK(genie::FileIdentity{1, 2} != genie::FileIdentity{1, 3});
 }
+
+}  // namespace tests::result_test

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace tests::sentinel_test {
+
 using namespace tests;
 using genie::ClaimMode;
 using genie::ClaimOptions;
@@ -649,3 +651,5 @@ TEST_CASE("where nobody can tell whether somebody is stopping, that is an error"
   machine.disk.write_file("/tmp/file", "");
   CHECK(guard_of(asking, "/tmp/file").is_being_stopped().error().kind == genie::ErrorKind::not_a_directory);
 }
+
+}  // namespace tests::sentinel_test

@@ -8,6 +8,8 @@
 
 #include "catch.hpp"
 
+namespace tests::serve_guard_test {
+
 using namespace tests;
 using genie::Ownership;
 
@@ -246,3 +248,5 @@ TEST_CASE("a port that one may read and not write is released like any other", "
   CHECK(guard.release());
   CHECK_FALSE(machine.disk.exists(port_path));
 }
+
+}  // namespace tests::serve_guard_test

@@ -7,6 +7,8 @@
 
 #include "catch.hpp"
 
+namespace tests::standby_test {
+
 using namespace tests;
 using genie::ClaimOutcome;
 using genie::ClaimReport;
@@ -426,3 +428,5 @@ TEST_CASE("what a dead owner's child holds on to is waited for as well", "[stand
   machine.time.after(seconds(4), [&] { child.kill(); });
   CHECK(takes_over_after(machine, guard) == 4000);
 }
+
+}  // namespace tests::standby_test

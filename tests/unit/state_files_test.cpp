@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::state_files_test {
+
 using genie::ErrorKind;
 using genie::FileInfo;
 using genie::Operation;
@@ -237,3 +239,5 @@ TEST_CASE("a record leads to a signal or a takeover only where no other user can
     }
   }
 }
+
+}  // namespace tests::state_files_test

@@ -8,6 +8,8 @@
 
 #include "catch.hpp"
 
+namespace tests::status_test {
+
 using namespace tests;
 using genie::Reason;
 using genie::ServerState;
@@ -486,3 +488,5 @@ TEST_CASE("an owner that comes and goes while its record is looked at is not tak
   CHECK(has_come);
   CHECK(report->state == ServerState::stopped);
 }
+
+}  // namespace tests::status_test

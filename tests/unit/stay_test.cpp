@@ -7,6 +7,8 @@
 
 #include "catch.hpp"
 
+namespace tests::stay_test {
+
 using namespace tests;
 using genie::ClaimMode;
 using genie::ClaimOutcome;
@@ -586,3 +588,5 @@ TEST_CASE("an intent is not put up again over a start that comes before any call
   CHECK(was_put_up);
   CHECK(was_yielded);
 }
+
+}  // namespace tests::stay_test

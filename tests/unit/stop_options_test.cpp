@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace tests::stop_options_test {
+
 using namespace tests;
 using genie::ClaimMode;
 using genie::ClaimOutcome;
@@ -499,3 +501,5 @@ TEST_CASE("an orphaned command that cannot be pinned is an error", "[stop][F10]"
   CHECK(receipt.error().code == EMFILE);
   CHECK(command.is_alive());
 }
+
+}  // namespace tests::stop_options_test

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace tests::stop_situations_test {
+
 using namespace tests;
 using genie::LockRecord;
 using genie::milliseconds;
@@ -966,3 +968,5 @@ TEST_CASE("a dead owner's record that nobody may write is removed all the same",
   CHECK(receipt->outcome == StopOutcome::cleaned);
   CHECK_FALSE(machine.disk.exists(record_path));
 }
+
+}  // namespace tests::stop_situations_test

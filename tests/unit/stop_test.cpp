@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::stop_test {
+
 using namespace tests;
 using genie::milliseconds;
 using genie::Reason;
@@ -681,3 +683,5 @@ TEST_CASE("an error at any call of a stop signals nobody else, and leaves nothin
     if (!reached) break;
   }
 }
+
+}  // namespace tests::stop_test

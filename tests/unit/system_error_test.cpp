@@ -11,6 +11,8 @@
 #include "catch.hpp"
 #include "unit/enumerators.hpp"
 
+namespace tests::system_error_test {
+
 using genie::ErrorKind;
 using genie::make_error;
 using genie::Operation;
@@ -49,3 +51,5 @@ TEST_CASE("every kind of error has words of its own", "[system_error]") {
   CHECK(genie::genie_category().message(200) == "unknown error");
   CHECK(genie::genie_category().message(-1) == "unknown error");
 }
+
+}  // namespace tests::system_error_test

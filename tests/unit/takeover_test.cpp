@@ -7,6 +7,8 @@
 
 #include "catch.hpp"
 
+namespace tests::takeover_test {
+
 using namespace tests;
 using genie::ClaimOutcome;
 using genie::Operation;
@@ -774,3 +776,5 @@ TEST_CASE("a displaced record that cannot be read is not taken for the stale one
   CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
   CHECK(takeover.temporary().empty());
 }
+
+}  // namespace tests::takeover_test

@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::text_test {
+
 using genie::FixedText;
 using genie::Text;
 using unit_tests::string;
@@ -200,3 +202,5 @@ TEST_CASE("fixed texts are equal where their characters are", "[text]") {
   CHECK(FixedText<4>{Text{"a\0b", 3}} != FixedText<4>{"a"});
   CHECK(Text{FixedText<4>{"abcd"}} == Text{FixedText<9>{"abcd"}});
 }
+
+}  // namespace tests::text_test

@@ -9,6 +9,8 @@
 
 #include "catch.hpp"
 
+namespace tests::values_test {
+
 using genie::Milliseconds;
 using genie::milliseconds;
 
@@ -119,3 +121,5 @@ TEST_CASE("only a whole temporary name of our own is temporary", "[state_files]"
     CHECK_FALSE(files.is_temporary(name));
   }
 }
+
+}  // namespace tests::values_test

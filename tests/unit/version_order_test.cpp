@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::version_order_test {
+
 using genie::compare_versions;
 using genie::VersionOrder;
 
@@ -53,3 +55,5 @@ TEST_CASE("what is no version is neither older nor newer", "[version]") {
     CHECK(compare_versions("1.0.0", text) == VersionOrder::unknown);
   }
 }
+
+}  // namespace tests::version_order_test

@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::withdraw_test {
+
 using namespace tests;
 using genie::testing::CallEvent;
 
@@ -159,3 +161,5 @@ TEST_CASE("without a temporary name, one's own file goes, and another's that sta
   }
   CHECK(strangers(withdrawal.machine).empty());
 }
+
+}  // namespace tests::withdraw_test

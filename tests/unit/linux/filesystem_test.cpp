@@ -18,6 +18,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::filesystem_test {
+
 using genie::FileInfo;
 using genie::FileType;
 using genie::LinuxFilesystem;
@@ -521,3 +523,5 @@ TEST_CASE("a wait ends when its span has passed, and not much later", "[filesyst
   CHECK(took.count() < 5'000);
   dir.files.close_watch(watch.value);
 }
+
+}  // namespace tests::filesystem_test

@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::process_probe_test {
+
 using genie::known_start;
 using genie::LinuxProcessProbe;
 using genie::LinuxProcessStat;
@@ -314,3 +316,5 @@ TEST_CASE("whoever has the lock's descriptor holds the lock, a child that inheri
   CHECK(probe.lock_holders(file, 5, holders, 4) == 0);
   files.close(reader.value);
 }
+
+}  // namespace tests::process_probe_test

@@ -22,6 +22,8 @@
 #include "catch.hpp"
 #include "refusal.hpp"
 
+namespace tests::refusing_kernel_test {
+
 using genie::LinuxClock;
 using genie::LinuxFilesystem;
 using genie::LinuxProcessProbe;
@@ -614,3 +616,5 @@ TEST_CASE("a lock to the end of the file, a shared one, and two at once are told
   files.close(directory.value);
   std::filesystem::remove_all(path);
 }
+
+}  // namespace tests::refusing_kernel_test

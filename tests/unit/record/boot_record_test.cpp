@@ -7,6 +7,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::boot_record_test {
+
 using genie::BlockKind;
 using genie::BootRecord;
 using genie::FailureKind;
@@ -160,3 +162,5 @@ TEST_CASE("a value that is none of its key's makes a block unreadable", "[boot_r
   }
   CHECK(genie::parse_boot_record(sealed("genie-boot 1\nlater thing\n"), boot) == BlockKind::valid);
 }
+
+}  // namespace tests::boot_record_test

@@ -9,6 +9,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::endpoint_record_test {
+
 using genie::encode_endpoint_record;
 using genie::EndpointKind;
 using genie::EndpointName;
@@ -254,3 +256,5 @@ TEST_CASE("mutated endpoints never crash the reader, and what is whole reads bac
     check(sealed(mutated));
   }
 }
+
+}  // namespace tests::endpoint_record_test

@@ -10,6 +10,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::lock_record_test {
+
 using genie::BootId;
 using genie::encode_lock_record;
 using genie::FileStamp;
@@ -362,3 +364,5 @@ TEST_CASE("a mutated lock record is never taken for another one", "[lock_record]
       FAIL(lines);
   }
 }
+
+}  // namespace tests::lock_record_test

@@ -12,6 +12,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::pid_record_test {
+
 using genie::encode_pid_record;
 using genie::known_start;
 using genie::parse_pid_record;
@@ -264,3 +266,5 @@ TEST_CASE("an identity is whole or none, and nobody has a spelling of his own", 
   CHECK(identity == ProcessIdentity{});
   CHECK(string(encode_pid_record({})) == "0:unknown");
 }
+
+}  // namespace tests::pid_record_test

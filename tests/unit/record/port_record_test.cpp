@@ -9,6 +9,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::port_record_test {
+
 using genie::encode_port_record;
 using genie::known_start;
 using genie::parse_port_record;
@@ -142,3 +144,5 @@ TEST_CASE("mutated port files never crash the reader, and what is owned reads ba
   unit_tests::each_text(unit_tests::every_byte(), 2, check);
   for (int round = 0; round < 200'000; ++round) check(noise.mutated(seeds, "0123456789: \nownergatilck-"));
 }
+
+}  // namespace tests::port_record_test

@@ -9,6 +9,8 @@
 #include "catch.hpp"
 #include "unit/noise.hpp"
 
+namespace tests::sentinel_record_test {
+
 using genie::BootId;
 using genie::encode_sentinel;
 using genie::known_start;
@@ -306,3 +308,5 @@ TEST_CASE("mutated sentinels never crash the reader, and what it accepts reads b
   unit_tests::each_text(unit_tests::every_byte(), 2, check);
   for (int round = 0; round < 200'000; ++round) check(noise.mutated(seeds, "0123456789: \nstopper-unkwaying"));
 }
+
+}  // namespace tests::sentinel_record_test

@@ -8,6 +8,8 @@
 #include "catch.hpp"
 #include "genie/testing/schedules.hpp"
 
+namespace tests::explorer_test {
+
 using namespace genie::testing;
 using genie::Milliseconds;
 using genie::milliseconds;
@@ -638,3 +640,5 @@ TEST_CASE("calls of launchers read well", "[explorer][launch]") {
   CHECK(table.find("signal 15") != std::string::npos);
   CHECK(table.find("close_child 1001") != std::string::npos);
 }
+
+}  // namespace tests::explorer_test

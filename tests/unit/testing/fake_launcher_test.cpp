@@ -9,6 +9,8 @@
 #include "genie/testing/faulting.hpp"
 #include "genie/testing/machine.hpp"
 
+namespace tests::fake_launcher_test {
+
 using genie::LaunchEvent;
 using genie::LaunchPlan;
 using genie::Liveness;
@@ -557,3 +559,5 @@ TEST_CASE_METHOD(Fixture, "a decorated launcher counts, fails and dies like the 
     CHECK(starter.launcher.open_count() == 1);
   }
 }
+
+}  // namespace tests::fake_launcher_test

@@ -5,6 +5,8 @@
 
 #include "catch.hpp"
 
+namespace tests::fake_processes_test {
+
 using genie::known_start;
 using genie::Liveness;
 using genie::milliseconds;
@@ -385,3 +387,5 @@ TEST_CASE_METHOD(Fixture, "process calls fail as told, and handles are counted")
   process.close(handle);
   CHECK(process.open_count() == 0);
 }
+
+}  // namespace tests::fake_processes_test

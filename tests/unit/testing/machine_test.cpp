@@ -4,6 +4,8 @@
 
 #include "catch.hpp"
 
+namespace tests::machine_test {
+
 using genie::FileIdentity;
 using genie::Liveness;
 using genie::LockHolder;
@@ -171,3 +173,5 @@ TEST_CASE("every call has a name") {
   CHECK(std::string{name_of(Call::make_directory)} == "make_directory");
   CHECK(std::string{name_of(Call::close)} == "close");
 }
+
+}  // namespace tests::machine_test

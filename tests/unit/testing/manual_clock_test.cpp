@@ -5,6 +5,8 @@
 
 #include "catch.hpp"
 
+namespace tests::manual_clock_test {
+
 using genie::Milliseconds;
 using genie::milliseconds;
 using genie::seconds;
@@ -95,3 +97,5 @@ TEST_CASE("the sleep of a dead process takes only its own time") {
   CHECK(clock.monotonic() - start == seconds(10));
   CHECK(other.monotonic() == start);
 }
+
+}  // namespace tests::manual_clock_test

@@ -10,6 +10,8 @@
 #include "genie/system.hpp"
 #include "genie/testing/conformance.hpp"
 
+namespace tests::memory_filesystem_conformance_test {
+
 namespace {
 
 using genie::OpenMode;
@@ -99,3 +101,5 @@ TEST_CASE("a policy that answers otherwise is found, with a trace that can be re
     CHECK(compare_with_lockless(options).trace.size() > report.trace.size());
   }
 }
+
+}  // namespace tests::memory_filesystem_conformance_test

@@ -6,6 +6,8 @@
 
 #include "catch.hpp"
 
+namespace tests::memory_filesystem_test {
+
 using genie::FileType;
 using genie::milliseconds;
 using genie::Milliseconds;
@@ -370,3 +372,5 @@ TEST_CASE_METHOD(Fixture, "leaked and stray descriptors are noticed") {
   CHECK(disk.stray_closes == 1);
   CHECK(disk.open_count(1) == 1);
 }
+
+}  // namespace tests::memory_filesystem_test

@@ -5,6 +5,8 @@
 #include "../support.hpp"
 #include "catch.hpp"
 
+namespace tests::power_cut_test {
+
 using genie::ClaimOptions;
 using genie::OpenMode;
 using genie::testing::ContentLoss;
@@ -226,3 +228,5 @@ TEST_CASE("whatever a power cut leaves of a claim that is not durable, a fresh c
   machine.time.before_call = nullptr;
   CHECK(cuts > 200);
 }
+
+}  // namespace tests::power_cut_test
