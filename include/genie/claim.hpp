@@ -258,6 +258,7 @@ class Claimant {
     if (record_.origin.boot.empty()) record_.origin.boot = own.boot;
     if (record_.origin.pid_namespace == 0) record_.origin.pid_namespace = own.pid_namespace;
     record_.heir = ProcessIdentity{};
+    record_.starter = starters.owner;
     record_.record = FileStamp{};
     record_.judged = starters.owner;
     record_.judged_record = FileStamp{};

@@ -26,9 +26,10 @@ enum class UpgradePolicy : std::uint8_t {
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
-  Milliseconds deadline{};                ///< for the whole call; 0: for as long as the start comes on
-  Milliseconds grace{5'000};              ///< how long a server that stalled or refused may take to end
-  Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
+  Milliseconds deadline{};    ///< for the whole call; 0: for as long as the start comes on. What this call has started,
+                              ///< and has not claimed by then, is ended, for which it gets its grace
+  Milliseconds grace{5'000};  ///< how long a server that stalled or refused may take to end
+  Milliseconds settle{1'000};  ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
   UpgradePolicy upgrade = UpgradePolicy::use_running;
@@ -112,6 +113,8 @@ class Ensurer {
   using Watch = typename H::Filesystem::Watch;
 
   static constexpr Milliseconds never{INT64_MAX / 4};
+  /// For how a process ended, which whoever is to tell it knows already.
+  static constexpr Milliseconds reap_wait{2000};
 
   enum class Step : std::uint8_t { finished, again, wait };
 
@@ -180,12 +183,14 @@ class Ensurer {
         if (is_to_be_replaced(lock.record)) return replace(report_.owner, lock.record.phase);
         return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
-        // A claim takes microseconds, a start as long as it takes.
-        return lock.evidence.reason == Reason::handing_over ? join(view) : outlast(EnsureOutcome::contended);
+        // A claim takes microseconds, unless its process, or the disk, is held up: nothing is wrong for that.
+        return lock.evidence.reason == Reason::claim_in_progress ? outlast(EnsureOutcome::contended, options_.stall)
+                                                                 : join(view);
       case LockStanding::unsure:
-        return lock.evidence.reason == Reason::lock_record_unreadable ? outlast(EnsureOutcome::contended)
-                                                                      : finish(EnsureOutcome::contended);
-      case LockStanding::orphaned: return outlast(EnsureOutcome::orphaned);
+        return lock.evidence.reason == Reason::lock_record_unreadable
+                   ? outlast(EnsureOutcome::contended, options_.settle)
+                   : finish(EnsureOutcome::contended);
+      case LockStanding::orphaned: return outlast(EnsureOutcome::orphaned, options_.settle);
       case LockStanding::free: break;
     }
     unsettled_since_ = never;
@@ -322,12 +327,29 @@ class Ensurer {
     return Step::wait;
   }
 
-  /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer.
+  /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer. Where that
+  /// one is dead, a person who asks for a server is given one: the start that nobody watches over is ended.
   Result<Step> join(const View& view) noexcept {
     report_.has_joined = true;
     unsettled_since_ = never;
-    note_progress(view.found.lock.record, view.boot);
-    return wait_until(progress_at_ + options_.stall + options_.grace);
+    const LockRecord& record = view.found.lock.record;
+    note_progress(record, view.boot);
+    const Milliseconds until = progress_at_ + options_.stall + options_.grace;
+    if (options_.mode == ClaimMode::explicit_start && !has_replaced_ && host_.clock.monotonic() >= until &&
+        is_abandoned(view.found.lock)) {
+      return replace(report_.owner, record.phase);
+    }
+    return wait_until(until);
+  }
+
+  /// Whether a start has certainly lost its starter. One that was made by nobody has none to lose.
+  [[nodiscard]] bool is_abandoned(const OwnerView& lock) noexcept {
+    const LockRecord& record = lock.record;
+    if (lock.evidence.whereabouts != Whereabouts::here || report_.owner.pid == 0) return false;
+    const ProcessIdentity& whom = record.phase == Phase::launching ? record.owner : record.starter;
+    if (whom.pid == 0) return false;
+    const Evidence starter = look_at(host_, whom);
+    return starter.observed.liveness == Liveness::gone || starter.reason == Reason::start_differs;
   }
 
   /// Whether the start has come further since the last look.
@@ -347,11 +369,10 @@ class Ensurer {
 
   /// Waits for what should be over at once: a claim half-way, or workers that are just ending with their server. A
   /// child between fork and exec looks the same.
-  Result<Step> outlast(EnsureOutcome outcome) noexcept {
+  Result<Step> outlast(EnsureOutcome outcome, Milliseconds span) noexcept {
     const Milliseconds now = host_.clock.monotonic();
     if (unsettled_since_ == never) unsettled_since_ = now;
-    if (now - unsettled_since_ < options_.settle)
-      return wait_until(unsettled_since_ + options_.settle + Milliseconds{1});
+    if (now - unsettled_since_ < span) return wait_until(unsettled_since_ + span + Milliseconds{1});
     if (outcome == EnsureOutcome::contended) {
       report_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, report_.holders, holder_capacity);
     }
@@ -379,7 +400,14 @@ class Ensurer {
       case ClaimOutcome::contended:
       case ClaimOutcome::orphaned: break;
     }
-    if (claimed->evidence.reason == Reason::handing_over) return Step::again;
+    switch (claimed->evidence.reason) {
+      case Reason::claim_in_progress:
+      case Reason::handing_over: return Step::again;
+      case Reason::lock_held_elsewhere:
+        if (claimed->outcome == ClaimOutcome::contended) return Step::again;
+        break;
+      default: break;
+    }
     report_.owner = claimed->owner;
     report_.holder_count = claimed->holder_count;
     for (std::size_t at = 0; at < claimed->holder_count; ++at) report_.holders[at] = claimed->holders[at];
@@ -407,7 +435,7 @@ class Ensurer {
       const auto log = uninterrupted([&] { return host_.files.stat_at({}, plan_.log); });
       log_from_ = log.ok() ? static_cast<std::uint64_t>(log.value.size) : 0;
     }
-    const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock); });
+    const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock, time_left()); });
     if (!spawned.ok()) return launch_error(spawned.error);
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
@@ -415,6 +443,12 @@ class Ensurer {
     const Result<Step> result = follow(mode);
     launcher_.close(child_);
     return result;
+  }
+
+  /// How long the start may still take without any progress.
+  [[nodiscard]] Milliseconds time_left() noexcept {
+    const Milliseconds until = progress_at_ + options_.stall;
+    return (until < deadline_ ? until : deadline_) - host_.clock.monotonic();
   }
 
   Error launch_error(int code) const noexcept {
@@ -439,7 +473,9 @@ class Ensurer {
   }
 
   Result<Step> let_go_and_wait(Watch& watch, bool is_watched) noexcept {
-    if (const auto executed = uninterrupted([&] { return launcher_.let_go(child_); }); !executed.ok()) {
+    const auto executed = uninterrupted([&] { return launcher_.let_go(child_, time_left()); });
+    // Where it takes its time, that is a stall like any other.
+    if (!executed.ok() && executed.error != ETIMEDOUT) {
       if (end_child()) return failed(FailureKind::not_executed, executed.error);
       hand_over(host_, held_);
       return launch_error(executed.error);
@@ -521,7 +557,7 @@ class Ensurer {
     // As long as it was not reaped, its group is its own. What it has left there would hold on to the lock; it is asked
     // to end, and what does not is orphaned.
     (void)uninterrupted([&] { return launcher_.kill(child_, Signal::terminate); });
-    const auto exit = uninterrupted([&] { return launcher_.reap(child_); });
+    const auto exit = uninterrupted([&] { return launcher_.reap(child_, reap_wait); });
     if (!exit.ok()) return failed(FailureKind::lost, exit.error);
     return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
   }
@@ -549,7 +585,7 @@ class Ensurer {
         Watch nothing{};
         const auto event = launcher_.wait(child_, nothing, until > now ? until - now : Milliseconds{});
         if (event.ok() && event.value == LaunchEvent::ended) {
-          (void)uninterrupted([&] { return launcher_.reap(child_); });
+          (void)uninterrupted([&] { return launcher_.reap(child_, reap_wait); });
           return true;
         }
         if (now >= until || (!event.ok() && event.error != EINTR)) break;

@@ -133,13 +133,12 @@ template <typename H>
   }
 }
 
-/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client. An heir
-/// names its starter as the one whose record it took over.
+/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client.
 template <typename H>
 [[nodiscard]] bool is_with_starter(H& host, const OwnerView& view, FileIdentity lock_id) noexcept {
   if (view.evidence.whereabouts != Whereabouts::here) return false;
   const bool has_left = view.evidence.reason == Reason::owner_gone || view.evidence.reason == Reason::owner_released;
-  const ProcessIdentity& starter = view.record.judged;
+  const ProcessIdentity& starter = view.record.starter;
   if (!has_left || starter.pid == 0 || !host.process.holds_lock(starter.pid, lock_id, owner_byte)) return false;
   return look_at(host, starter).reason != Reason::start_differs;
 }

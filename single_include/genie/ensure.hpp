@@ -297,27 +297,28 @@ enum class LaunchEvent : std::uint8_t {
 /// | expression                           | returns                  | what it must do                                |
 /// |--------------------------------------|--------------------------|------------------------------------------------|
 /// | `L::Child`                           | a trivial type           | names one process that was started here        |
-/// | `launcher.spawn(plan, file)`         | `SysResult<Child>`       | a process that is ready to execute the program, but does not yet; shares the open file `file`, which it finds by `files.inherited()`. It ends by itself if the caller ends before it lets it go |
+/// | `launcher.spawn(plan, file, span)`   | `SysResult<Child>`       | a process that is ready to execute the program, but does not yet; shares the open file `file`, which it finds by `files.inherited()`. It ends by itself if the caller ends before it lets it go |
 /// | `launcher.pid(child)`                | `Pid`                    | its number, which stays its own until `reap`   |
-/// | `launcher.let_go(child)`             | `SysResult<void>`        | it executes the program; the errno for which it could not |
+/// | `launcher.let_go(child, span)`       | `SysResult<void>`        | it executes the program; the errno for which it could not; ETIMEDOUT where it has not yet, but may |
 /// | `launcher.wait(child, watch, span)`  | `SysResult<LaunchEvent>` | blocks until the process ended, the watched file changed, or `span` has passed |
 /// | `launcher.kill(child, s)`            | `SysResult<void>`        | signals it, and whoever is in the process group that it leads |
-/// | `launcher.reap(child)`               | `SysResult<ProcessExit>` | how it ended; waits for its end. Its number may be another's from now on |
+/// | `launcher.reap(child, span)`         | `SysResult<ProcessExit>` | how it ended; waits for its end. Its number may be another's from now on |
 /// | `launcher.close(child)`              | (ignored)                | forgets it; it goes on                         |
 ///
 /// The started process leads a session and a process group of its own, has no controlling terminal, reads from nowhere,
 /// and has nothing open but its standard streams and the one file; its signals are as a fresh program expects them.
-/// Calls do not throw. EINTR may be returned; the protocol repeats the call.
+/// No call takes much longer than its `span`: when that has passed, it answers ETIMEDOUT, and what `spawn` has begun
+/// ends as soon as it can. Calls do not throw. EINTR may be returned; the protocol repeats the call.
 template <typename L, typename F>
 concept LauncherPolicy = FilesystemPolicy<F> && requires(L& launcher, const LaunchPlan& plan, typename F::File file,
                                                          const typename L::Child& child, typename F::Watch& watch,
                                                          Milliseconds span, Signal signal) {
-  { launcher.spawn(plan, file) } noexcept -> std::same_as<SysResult<typename L::Child>>;
+  { launcher.spawn(plan, file, span) } noexcept -> std::same_as<SysResult<typename L::Child>>;
   { launcher.pid(child) } noexcept -> std::same_as<Pid>;
-  { launcher.let_go(child) } noexcept -> std::same_as<SysResult<void>>;
+  { launcher.let_go(child, span) } noexcept -> std::same_as<SysResult<void>>;
   { launcher.wait(child, watch, span) } noexcept -> std::same_as<SysResult<LaunchEvent>>;
   { launcher.kill(child, signal) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.reap(child) } noexcept -> std::same_as<SysResult<ProcessExit>>;
+  { launcher.reap(child, span) } noexcept -> std::same_as<SysResult<ProcessExit>>;
   { launcher.close(child) } noexcept;
 };
 
@@ -560,8 +561,9 @@ class LaunchedProcess {
 /// The parent of a launched process, as long as the caller has an interest in it. Runs in a process of its own only.
 class LaunchAttendant {
  public:
-  enum class Request : char { go, exit_status };
+  enum class Request : char { meet, go, exit_status };  ///< the first is answered unasked
   struct Answer {
+    Request to = Request::meet;
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
@@ -604,6 +606,7 @@ class LaunchAttendant {
       await(line_);
       if (::recv(line_, &request, sizeof request, 0) != sizeof request) ::_exit(0);
       Answer answer;
+      answer.to = request;
       if (request == Request::go) {
         [[maybe_unused]] const ssize_t opened = ::write(gate[1], "", 1);
         answer.error = reported(0);
@@ -680,7 +683,8 @@ class LinuxLauncher {
 
   /// Errors: of setting up the process as well, so a log that cannot be opened or a directory that is missing is told
   /// here; EAGAIN where there may be no further process.
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file) noexcept {
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file, Milliseconds span) noexcept {
+    const Milliseconds deadline = deadline_after(span);
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return SysResult<Child>::failure(errno);
     int error = 0;
@@ -695,7 +699,7 @@ class LinuxLauncher {
       const linux_detail::ScopedDescriptor other_end{ends[1]};
       if (error == 0) error = fork_attendant(child, plan, file, other_end.get());
     }
-    if (error == 0) error = meet(child);
+    if (error == 0) error = meet(child, deadline);
     if (error == 0) return {child, 0};
     close(child);
     return SysResult<Child>::failure(error);
@@ -706,8 +710,8 @@ class LinuxLauncher {
   /// Errors: of `execve(2)`: ENOENT also for the interpreter of a script, ENOEXEC, EACCES, ETXTBSY (somebody has the
   /// program open for writing), E2BIG; ECHILD where somebody killed the attendant. Success is also what is
   /// said of a process that is killed in this moment.
-  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
-    return {ask(child, linux_detail::LaunchAttendant::Request::go).error};
+  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds span) noexcept {
+    return {ask(child, Request::go, deadline_after(span)).error};
   }
 
   /// `ended` goes before `changed`. A watch without a descriptor never changes. Source: `poll(2)`.
@@ -728,9 +732,10 @@ class LinuxLauncher {
   }
 
   /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant.
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
-    await(child.process, -1);
-    const auto answer = ask(child, linux_detail::LaunchAttendant::Request::exit_status);
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
+    const Milliseconds deadline = deadline_after(span);
+    if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
+    const auto answer = ask(child, Request::exit_status, deadline);
     if (answer.error != 0) return SysResult<ProcessExit>::failure(answer.error);
     return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
   }
@@ -752,6 +757,7 @@ class LinuxLauncher {
 
  private:
   using Answer = linux_detail::LaunchAttendant::Answer;
+  using Request = linux_detail::LaunchAttendant::Request;
 
   /// Returns: errno.
   static int fork_attendant(Child& child, const LaunchPlan& plan, LinuxFilesystem::File file, int line) noexcept {
@@ -769,8 +775,8 @@ class LinuxLauncher {
   }
 
   /// Returns: errno.
-  static int meet(Child& child) noexcept {
-    const Answer ready = answer(child);
+  static int meet(Child& child, Milliseconds deadline) noexcept {
+    const Answer ready = answer(child, Request::meet, deadline);
     if (ready.error != 0) return ready.error;
     child.pid = ready.number;
     const auto opened = LinuxProcessProbe{}.open(child.pid);
@@ -787,23 +793,31 @@ class LinuxLauncher {
     (void)::waitid(by, attendant, &info, WEXITED | __WALL);
   }
 
-  /// Returns as soon as one of both is readable; -1 never is.
-  static void await(int one, int other) noexcept {
+  static Milliseconds deadline_after(Milliseconds span) noexcept { return LinuxClock{}.monotonic() + span; }
+
+  /// Returns: whether one of both is readable in time; -1 never is.
+  static bool await(int one, int other, Milliseconds deadline) noexcept {
     pollfd entries[] = {linux_detail::readable(one), linux_detail::readable(other)};
-    while (::poll(entries, 2, -1) < 0 && errno == EINTR) {
+    for (;;) {
+      const auto ready = linux_detail::wait_ready(entries, 2, deadline - LinuxClock{}.monotonic());
+      if (ready.error != EINTR) return ready.value;
     }
   }
 
-  static Answer ask(const Child& child, linux_detail::LaunchAttendant::Request request) noexcept {
+  static Answer ask(const Child& child, Request request, Milliseconds deadline) noexcept {
     (void)::send(child.line, &request, sizeof request, MSG_NOSIGNAL);
-    return answer(child);
+    return answer(child, request, deadline);
   }
 
   /// Looks for the end of the attendant, too: others whom the caller forked may have a copy of its end of the line.
-  static Answer answer(const Child& child) noexcept {
+  static Answer answer(const Child& child, Request request, Milliseconds deadline) noexcept {
     Answer given;
-    await(child.line, child.attendant);
-    if (::recv(child.line, &given, sizeof given, MSG_DONTWAIT) != sizeof given) given.error = ECHILD;
+    do {
+      given.error = ETIMEDOUT;
+      if (!await(child.line, child.attendant, deadline)) break;
+      given.error = ECHILD;
+      // What was asked before may be answered late.
+    } while (::recv(child.line, &given, sizeof given, MSG_DONTWAIT) == sizeof given && given.to != request);
     return given;
   }
 };
@@ -917,9 +931,10 @@ enum class UpgradePolicy : std::uint8_t {
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
-  Milliseconds deadline{};                ///< for the whole call; 0: for as long as the start comes on
-  Milliseconds grace{5'000};              ///< how long a server that stalled or refused may take to end
-  Milliseconds settle{1'000};             ///< how long to wait for processes that just end with their server
+  Milliseconds deadline{};    ///< for the whole call; 0: for as long as the start comes on. What this call has started,
+                              ///< and has not claimed by then, is ended, for which it gets its grace
+  Milliseconds grace{5'000};  ///< how long a server that stalled or refused may take to end
+  Milliseconds settle{1'000};  ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
   UpgradePolicy upgrade = UpgradePolicy::use_running;
@@ -1003,6 +1018,8 @@ class Ensurer {
   using Watch = typename H::Filesystem::Watch;
 
   static constexpr Milliseconds never{INT64_MAX / 4};
+  /// For how a process ended, which whoever is to tell it knows already.
+  static constexpr Milliseconds reap_wait{2000};
 
   enum class Step : std::uint8_t { finished, again, wait };
 
@@ -1071,12 +1088,14 @@ class Ensurer {
         if (is_to_be_replaced(lock.record)) return replace(report_.owner, lock.record.phase);
         return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
-        // A claim takes microseconds, a start as long as it takes.
-        return lock.evidence.reason == Reason::handing_over ? join(view) : outlast(EnsureOutcome::contended);
+        // A claim takes microseconds, unless its process, or the disk, is held up: nothing is wrong for that.
+        return lock.evidence.reason == Reason::claim_in_progress ? outlast(EnsureOutcome::contended, options_.stall)
+                                                                 : join(view);
       case LockStanding::unsure:
-        return lock.evidence.reason == Reason::lock_record_unreadable ? outlast(EnsureOutcome::contended)
-                                                                      : finish(EnsureOutcome::contended);
-      case LockStanding::orphaned: return outlast(EnsureOutcome::orphaned);
+        return lock.evidence.reason == Reason::lock_record_unreadable
+                   ? outlast(EnsureOutcome::contended, options_.settle)
+                   : finish(EnsureOutcome::contended);
+      case LockStanding::orphaned: return outlast(EnsureOutcome::orphaned, options_.settle);
       case LockStanding::free: break;
     }
     unsettled_since_ = never;
@@ -1213,12 +1232,29 @@ class Ensurer {
     return Step::wait;
   }
 
-  /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer.
+  /// Somebody else is at it. Whoever starts ends a start that stalls, so that we give it a little longer. Where that
+  /// one is dead, a person who asks for a server is given one: the start that nobody watches over is ended.
   Result<Step> join(const View& view) noexcept {
     report_.has_joined = true;
     unsettled_since_ = never;
-    note_progress(view.found.lock.record, view.boot);
-    return wait_until(progress_at_ + options_.stall + options_.grace);
+    const LockRecord& record = view.found.lock.record;
+    note_progress(record, view.boot);
+    const Milliseconds until = progress_at_ + options_.stall + options_.grace;
+    if (options_.mode == ClaimMode::explicit_start && !has_replaced_ && host_.clock.monotonic() >= until &&
+        is_abandoned(view.found.lock)) {
+      return replace(report_.owner, record.phase);
+    }
+    return wait_until(until);
+  }
+
+  /// Whether a start has certainly lost its starter. One that was made by nobody has none to lose.
+  [[nodiscard]] bool is_abandoned(const OwnerView& lock) noexcept {
+    const LockRecord& record = lock.record;
+    if (lock.evidence.whereabouts != Whereabouts::here || report_.owner.pid == 0) return false;
+    const ProcessIdentity& whom = record.phase == Phase::launching ? record.owner : record.starter;
+    if (whom.pid == 0) return false;
+    const Evidence starter = look_at(host_, whom);
+    return starter.observed.liveness == Liveness::gone || starter.reason == Reason::start_differs;
   }
 
   /// Whether the start has come further since the last look.
@@ -1238,11 +1274,10 @@ class Ensurer {
 
   /// Waits for what should be over at once: a claim half-way, or workers that are just ending with their server. A
   /// child between fork and exec looks the same.
-  Result<Step> outlast(EnsureOutcome outcome) noexcept {
+  Result<Step> outlast(EnsureOutcome outcome, Milliseconds span) noexcept {
     const Milliseconds now = host_.clock.monotonic();
     if (unsettled_since_ == never) unsettled_since_ = now;
-    if (now - unsettled_since_ < options_.settle)
-      return wait_until(unsettled_since_ + options_.settle + Milliseconds{1});
+    if (now - unsettled_since_ < span) return wait_until(unsettled_since_ + span + Milliseconds{1});
     if (outcome == EnsureOutcome::contended) {
       report_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, report_.holders, holder_capacity);
     }
@@ -1270,7 +1305,14 @@ class Ensurer {
       case ClaimOutcome::contended:
       case ClaimOutcome::orphaned: break;
     }
-    if (claimed->evidence.reason == Reason::handing_over) return Step::again;
+    switch (claimed->evidence.reason) {
+      case Reason::claim_in_progress:
+      case Reason::handing_over: return Step::again;
+      case Reason::lock_held_elsewhere:
+        if (claimed->outcome == ClaimOutcome::contended) return Step::again;
+        break;
+      default: break;
+    }
     report_.owner = claimed->owner;
     report_.holder_count = claimed->holder_count;
     for (std::size_t at = 0; at < claimed->holder_count; ++at) report_.holders[at] = claimed->holders[at];
@@ -1298,7 +1340,7 @@ class Ensurer {
       const auto log = uninterrupted([&] { return host_.files.stat_at({}, plan_.log); });
       log_from_ = log.ok() ? static_cast<std::uint64_t>(log.value.size) : 0;
     }
-    const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock); });
+    const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock, time_left()); });
     if (!spawned.ok()) return launch_error(spawned.error);
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
@@ -1306,6 +1348,12 @@ class Ensurer {
     const Result<Step> result = follow(mode);
     launcher_.close(child_);
     return result;
+  }
+
+  /// How long the start may still take without any progress.
+  [[nodiscard]] Milliseconds time_left() noexcept {
+    const Milliseconds until = progress_at_ + options_.stall;
+    return (until < deadline_ ? until : deadline_) - host_.clock.monotonic();
   }
 
   Error launch_error(int code) const noexcept {
@@ -1330,7 +1378,9 @@ class Ensurer {
   }
 
   Result<Step> let_go_and_wait(Watch& watch, bool is_watched) noexcept {
-    if (const auto executed = uninterrupted([&] { return launcher_.let_go(child_); }); !executed.ok()) {
+    const auto executed = uninterrupted([&] { return launcher_.let_go(child_, time_left()); });
+    // Where it takes its time, that is a stall like any other.
+    if (!executed.ok() && executed.error != ETIMEDOUT) {
       if (end_child()) return failed(FailureKind::not_executed, executed.error);
       hand_over(host_, held_);
       return launch_error(executed.error);
@@ -1412,7 +1462,7 @@ class Ensurer {
     // As long as it was not reaped, its group is its own. What it has left there would hold on to the lock; it is asked
     // to end, and what does not is orphaned.
     (void)uninterrupted([&] { return launcher_.kill(child_, Signal::terminate); });
-    const auto exit = uninterrupted([&] { return launcher_.reap(child_); });
+    const auto exit = uninterrupted([&] { return launcher_.reap(child_, reap_wait); });
     if (!exit.ok()) return failed(FailureKind::lost, exit.error);
     return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
   }
@@ -1440,7 +1490,7 @@ class Ensurer {
         Watch nothing{};
         const auto event = launcher_.wait(child_, nothing, until > now ? until - now : Milliseconds{});
         if (event.ok() && event.value == LaunchEvent::ended) {
-          (void)uninterrupted([&] { return launcher_.reap(child_); });
+          (void)uninterrupted([&] { return launcher_.reap(child_, reap_wait); });
           return true;
         }
         if (now >= until || (!event.ok() && event.error != EINTR)) break;

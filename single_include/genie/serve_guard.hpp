@@ -668,7 +668,7 @@ using LockHolder = NamedProcess;
 
 /// | expression                          | returns               | what it must do                                       |
 /// |-------------------------------------|-----------------------|-------------------------------------------------------|
-/// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have            |
+/// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have; at most 32 bits |
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
@@ -701,6 +701,7 @@ concept ProcessProbePolicy =
     requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
              Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
       { P::pid_limit } -> std::convertible_to<Pid>;
+      requires P::pid_limit > 0 && P::pid_limit <= Pid{UINT32_MAX};  // records have room for no more digits
       { process.self() } noexcept -> std::same_as<Pid>;
       { process.look(pid) } noexcept -> std::same_as<Observation>;
       { process.origin() } noexcept -> std::convertible_to<ProcessOrigin>;
@@ -1144,14 +1145,14 @@ struct LockRecord {
   ProcessOrigin origin;         ///< where the owner's identity has its meaning
   FileIdentity lock;            ///< the lock file itself: a copy of it proves nothing
   FileStamp record;             ///< the owner's `NAME.pid`; known once it is published
-  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over, or the starter's
-                                ///< that it took it over from
+  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead, or took over from its starter
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
   ProcessIdentity server;    ///< the guarded command, where the owner is a supervisor
   ProcessIdentity heir;      ///< to whom a launching owner hands its claim; it shares the open lock file
+  ProcessIdentity starter;   ///< who handed the claim to its heir, the owner; PID 0: it has claimed by itself
   PortFileName port_name;    ///< the port file that this owner publishes
   FixedText<63> build;       ///< what the consumer says of itself
   VersionText version;       ///< the same, to be compared: see `compare_versions`
@@ -1200,6 +1201,8 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   append_identity(bytes, record.server);
   bytes.append("\nheir ");
   append_identity(bytes, record.heir);
+  bytes.append("\nstarter ");
+  append_identity(bytes, record.starter);
   bytes.append("\nport ");
   append_line_text(bytes, record.port_name);
   bytes.append("\nbuild ");
@@ -1238,6 +1241,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"claimed-monotonic"}) return parse_time(line, parsed.claimed_monotonic);
     if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
     if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
+    if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
     if (key == Text{"failed"}) return parse_number(line, parsed.failed);
     if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};
@@ -2065,13 +2069,12 @@ template <typename H>
   }
 }
 
-/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client. An heir
-/// names its starter as the one whose record it took over.
+/// Whether a dead owner's lock is held by whoever started it, and is about to notice: no orphan, but a client.
 template <typename H>
 [[nodiscard]] bool is_with_starter(H& host, const OwnerView& view, FileIdentity lock_id) noexcept {
   if (view.evidence.whereabouts != Whereabouts::here) return false;
   const bool has_left = view.evidence.reason == Reason::owner_gone || view.evidence.reason == Reason::owner_released;
-  const ProcessIdentity& starter = view.record.judged;
+  const ProcessIdentity& starter = view.record.starter;
   if (!has_left || starter.pid == 0 || !host.process.holds_lock(starter.pid, lock_id, owner_byte)) return false;
   return look_at(host, starter).reason != Reason::start_differs;
 }
@@ -3272,6 +3275,7 @@ class Claimant {
     if (record_.origin.boot.empty()) record_.origin.boot = own.boot;
     if (record_.origin.pid_namespace == 0) record_.origin.pid_namespace = own.pid_namespace;
     record_.heir = ProcessIdentity{};
+    record_.starter = starters.owner;
     record_.record = FileStamp{};
     record_.judged = starters.owner;
     record_.judged_record = FileStamp{};

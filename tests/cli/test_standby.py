@@ -23,12 +23,12 @@ class Standby(GenieTest):
             os.kill(pid, signal.SIGKILL)
 
     def wait_for_owner(self, *runners):
-        """It has started its command, too."""
+        """It has executed its command, too."""
         pids = [runner.pid for runner in runners]
 
         def owned():
             status = self.status()
-            return status if status["pid"] in pids and status["server_pid"] else None
+            return status if status["pid"] in pids and status["state"] == "running" else None
 
         return wait_until(owned, "one of them owns it")
 

@@ -436,6 +436,32 @@ inline Oracle launches_stay_out() {
             return seat.has(automatic) && is_kept_out ? who(now, now.step.seat) + " does" : "";
           }};
 }
+/// A start is ended by whoever made it. Others may, but stoppers and whoever wants another server, once it has lost its
+/// starter.
+inline Oracle starts_are_their_starters() {
+  return {"nobody ends a start whose starter lives", Oracle::When::step, [](const Situation& now) -> std::string {
+            for (const Delivery& delivery : now.deliveries) {
+              for (std::size_t at = 0; at < now.seats.size(); ++at) {
+                const Seat& seat = now.seats[at];
+                if (seat.process != delivery.target || !seat.program->is_launched() || seat.has(is_ready)) continue;
+                const ProcessIndex starter = now.machine.processes.processes[seat.process].parent;
+                if (starter == delivery.sender || now.machine.time.ended(starter)) continue;
+                return who(now, at) + " was ended by another one";
+              }
+            }
+            return "";
+          }};
+}
+/// Where a server hangs, and its starter was killed.
+inline Oracle hanging_starts_end() {
+  return {"who asks by hand does not wait for a start that nobody watches over", Oracle::When::end,
+          [](const Situation& now) -> std::string {
+            for (std::size_t at = 0; at < now.seats.size(); ++at) {
+              if (now.seats[at].has(lost_patience)) return who(now, at) + " did";
+            }
+            return "";
+          }};
+}
 /// F21. `inquiring_server`s only.
 inline Oracle servers_know_themselves() {
   return {"inside the server nothing is started", Oracle::When::state, [](const Situation& now) -> std::string {

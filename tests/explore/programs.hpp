@@ -236,6 +236,14 @@ inline void explicit_ensurer(Actor& me) {
   ensure_and_tell(me, guard, ClaimMode::explicit_start);
 }
 
+/// Has less time than a start may take.
+inline void hasty_ensurer(Actor& me) {
+  Guard guard = guard_of(me);
+  genie::EnsureOptions options;
+  options.deadline = Milliseconds{2};
+  ensure_and_tell(me, guard, ClaimMode::automatic, options);
+}
+
 /// Wants a server that was not there before.
 inline void restarter(Actor& me) {
   Guard guard = guard_of(me);

@@ -356,8 +356,8 @@ void spawn_before_the_claim(Actor& me) {
   ExploredLauncher launcher = me.launcher();
   const auto lock = files.open({}, lock_path, OpenMode::ensure, 0600);
   if (!lock.ok()) return;
-  const auto child = launcher.spawn(server_plan(), lock.value);
-  (void)launcher.let_go(child.value);
+  const auto child = launcher.spawn(server_plan(), lock.value, Milliseconds{4});
+  (void)launcher.let_go(child.value, Milliseconds{4});
   launcher.close(child.value);
   files.close(lock.value);
 }
@@ -371,10 +371,10 @@ void start_server(Actor& me, FileOf file_of, After after) {
   const auto report = genie::claim(guard.host(), guard.files(), options, held);
   if (!report || !report->owned()) return;
   ExploredLauncher launcher = me.launcher();
-  const auto child = launcher.spawn(server_plan(), file_of(held));
+  const auto child = launcher.spawn(server_plan(), file_of(held), Milliseconds{4});
   const Pid pid = launcher.pid(child.value);
   (void)genie::name_heir(guard.host(), guard.files(), held, {pid, me.process().look(pid).start});
-  (void)launcher.let_go(child.value);
+  (void)launcher.let_go(child.value, Milliseconds{4});
   after(guard, held, launcher, child.value);
   launcher.close(child.value);
 }
@@ -420,6 +420,12 @@ void joiner_that_only_waits(Actor& me) {
   if (pid == 0) return;
   me.believe(is_client | is_served | static_cast<std::uint64_t>(pid) << pid_shift);
   (void)me.clock().wall();
+}
+/// Ends a start that takes its time, whoever watches over it.
+void end_of_any_stall(Actor& me) {
+  Guard guard = guard_of(me);
+  ensure_and_tell(me, guard, ClaimMode::automatic);
+  if ((me.beliefs & lost_patience) != 0) stopper(me);
 }
 /// An adoption to which every file that it has inherited is as good as locked.
 class CredulousFilesystem : public ExploredFilesystem {
@@ -714,6 +720,27 @@ TEST_CASE("zoo: whatever runs is new enough", "[zoo][F26]") {
   };
   must_find(with(ensurer), "a newer client");
   must_find_nothing(with(newer_ensurer), "a newer client");
+}
+TEST_CASE("zoo: a start that stalls is ended although its starter lives", "[zoo][F21]") {
+  const auto with = [](const Program& other) {
+    Exploration exploration = explored(
+        "released", {program("ensurer", ensurer), other, launched("server", foreign_server, 3)}, {.delays = 2});
+    exploration.preemptions = 0;
+    exploration.oracles.push_back(starts_are_their_starters());
+    return exploration;
+  };
+  must_find(with(program("impatient", end_of_any_stall)), "nobody ends a start");
+  must_find_nothing(with(program("explicit ensurer", explicit_ensurer)), "nobody ends a start");
+}
+TEST_CASE("zoo: a start that has lost its starter may hang for ever", "[zoo][F21]") {
+  const auto with = [](const Program& other) {
+    Exploration exploration = explored("released", {other, launched("server", foreign_server, 3)}, {.crashes = 1});
+    exploration.preemptions = 0;
+    exploration.oracles.push_back(hanging_starts_end());
+    return exploration;
+  };
+  must_find(with(program("ensurer", ensurer, 2)), "who asks by hand");
+  must_find_nothing(with(program("explicit ensurer", explicit_ensurer, 2)), "who asks by hand");
 }
 TEST_CASE("zoo: a stop signals whom the record names while a server is started", "[zoo]") {
   const auto with = [](const Program& other) {

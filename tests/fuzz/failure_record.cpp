@@ -28,7 +28,9 @@ FailureRecord written(FailureRecord record) {
 
 constexpr fuzz::BlockCodec<FailureRecord, genie::failure_record_size> codec{
     "genie-failure 1\n", [](const FailureRecord& record) { return genie::encode_failure_record(record); },
-    [](genie::Text bytes, FailureRecord& record) { return genie::parse_failure_record(bytes, INT64_MAX, record); },
+    [](genie::Text bytes, FailureRecord& record) {
+      return genie::parse_failure_record(bytes, fuzz::highest_pid, record);
+    },
     written};
 
 FailureRecord record_of(fuzz::Source& source) {

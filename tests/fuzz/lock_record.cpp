@@ -71,6 +71,7 @@ bool read_line(std::string_view key, std::string_view value, genie::Pid limit, L
   if (key == "claimed-monotonic") return read_time(value, record.claimed_monotonic);
   if (key == "server") return read_identity(value, limit, record.server);
   if (key == "heir") return read_identity(value, limit, record.heir);
+  if (key == "starter") return read_identity(value, limit, record.starter);
   if (key == "failed") return read_number(value, record.failed);
   if (key == "wanted") record.wanted = genie::VersionText{value.substr(0, 31)};
   if (key == "version") record.version = genie::VersionText{value.substr(0, 31)};
@@ -121,8 +122,8 @@ void check_encoding(const LockRecord& record, std::string_view text) {
   require(!bytes.overflowed(), "every record fits", text);
   require(bytes.size() == genie::lock_record_size, "a record always has the same size", text);
   LockRecord again;
-  require(genie::parse_lock_record(bytes, INT64_MAX, again) == LockRecordKind::valid, "a written record is valid",
-          text);
+  require(genie::parse_lock_record(bytes, fuzz::highest_pid, again) == LockRecordKind::valid,
+          "a written record is valid", text);
   require(again == written(record), "a record reads back", text);
 }
 
@@ -138,13 +139,14 @@ LockRecordKind check_text(std::string_view text) {
     require(kind == expected_of(text, limit, expected), "the kind is as documented", text);
     require(record == expected, "a record says what its lines say, and is untouched where it is not valid", text);
     if (kind != LockRecordKind::valid) continue;
-    for (const genie::ProcessIdentity& one : {record.owner, record.judged, record.server, record.heir}) {
+    for (const genie::ProcessIdentity& one :
+         {record.owner, record.judged, record.server, record.heir, record.starter}) {
       require(one.pid >= 0 && one.pid <= limit && (one.pid != 0 || !one.start.known), "PIDs are in their range", text);
     }
     require(record.claimed_wall >= Milliseconds{} && record.claimed_monotonic >= Milliseconds{} &&
                 record.record.changed_ns >= 0 && record.judged_record.changed_ns >= 0,
             "times are in their range", text);
-    if (limit == INT64_MAX) check_encoding(record, text);
+    if (limit == fuzz::highest_pid) check_encoding(record, text);
   }
   return kind;
 }
@@ -168,6 +170,7 @@ LockRecord record_of(fuzz::Source& source) {
   record.port_name = genie::PortFileName{source.text(206)};
   record.build = genie::FixedText<63>{source.text(64)};
   record.heir = source.identity();
+  record.starter = source.identity();
   record.version = genie::VersionText{source.text(32)};
   record.wanted = genie::VersionText{source.text(32)};
   record.failed = source.number();
@@ -182,7 +185,7 @@ void check_torn(const LockRecord& before, const LockRecord& now, fuzz::Source& s
   std::string torn{fuzz::view(new_bytes).substr(0, at)};
   torn += fuzz::view(old_bytes).substr(at);
   LockRecord seen;
-  const LockRecordKind kind = genie::parse_lock_record(torn, INT64_MAX, seen);
+  const LockRecordKind kind = genie::parse_lock_record(torn, fuzz::highest_pid, seen);
   require(kind != LockRecordKind::blank, "a torn write is not blank", text);
   require(kind != LockRecordKind::valid || seen == written(before) || seen == written(now),
           "a torn write reads as the old record, the new one, or not at all", text);
@@ -201,8 +204,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::size_t at = (size == 0 ? 0U : data[0]) % (whole.find("\nchecksum ") + 1);
     changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ (1U << (size % 8)));
     LockRecord seen;
-    require(genie::parse_lock_record(changed, INT64_MAX, seen) != LockRecordKind::valid, "a flipped bit is noticed",
-            changed);
+    require(genie::parse_lock_record(changed, fuzz::highest_pid, seen) != LockRecordKind::valid,
+            "a flipped bit is noticed", changed);
   }
   fuzz::Source source{data, size};
   const LockRecord before = record_of(source);

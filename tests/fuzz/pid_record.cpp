@@ -71,12 +71,12 @@ void check_value(fuzz::Source source) {
   require(!bytes.overflowed() && bytes.size() <= genie::pid_record_capacity, "every identity fits", fuzz::view(bytes));
   require(fuzz::view(bytes).find_first_of(fuzz::white_space) == std::string_view::npos,
           "a record is PID:START and nothing else", fuzz::view(bytes));
-  const genie::PidRecord record = genie::parse_pid_record(bytes, INT64_MAX);
+  const genie::PidRecord record = genie::parse_pid_record(bytes, fuzz::highest_pid);
   const bool nobody = owner.pid == 0;
   require(nobody ? record.kind == PidRecordKind::garbage : record.owner == owner,
           "an owner reads back, nobody does not", fuzz::view(bytes));
   genie::ProcessIdentity again;
-  require(genie::parse_identity(bytes, INT64_MAX, again) && again == owner, "an identity reads back",
+  require(genie::parse_identity(bytes, fuzz::highest_pid, again) && again == owner, "an identity reads back",
           fuzz::view(bytes));
 }
 

@@ -81,7 +81,7 @@ void check_value(fuzz::Source source) {
   record.lock = {source.number(), source.number()};
   const auto bytes = genie::encode_port_record(record);
   require(!bytes.overflowed(), "every record fits", fuzz::view(bytes));
-  const PortRecord whole = genie::parse_port_record(bytes, INT64_MAX);
+  const PortRecord whole = genie::parse_port_record(bytes, fuzz::highest_pid);
   if (record.port == 0) {
     require(whole.kind == PortRecordKind::garbage, "port 0 is none", fuzz::view(bytes));
   } else if (record.owner.pid == 0) {
@@ -91,7 +91,7 @@ void check_value(fuzz::Source source) {
     require(same(whole, record), "a record reads back", fuzz::view(bytes));
   }
   const genie::Text head = genie::Text{bytes}.first(source.below(bytes.size() + 1));
-  const PortRecord cut = genie::parse_port_record(head, INT64_MAX);
+  const PortRecord cut = genie::parse_port_record(head, fuzz::highest_pid);
   require(cut.kind != PortRecordKind::owned || (cut.port == record.port && cut.owner == record.owner),
           "cut anywhere it names no other owner", fuzz::view(bytes));
 }

@@ -104,7 +104,7 @@ void check_written(const Sentinel& sentinel, std::string_view text) {
             text);
   }
   Sentinel again;
-  require(genie::parse_sentinel(bytes, INT64_MAX, again), "what is written is a sentinel", text);
+  require(genie::parse_sentinel(bytes, fuzz::highest_pid, again), "what is written is a sentinel", text);
   Model model{{sentinel.stoppers, sentinel.stoppers + sentinel.count}, std::nullopt};
   for (Stopper& entry : model.stoppers) {
     for (Milliseconds* const time : {&entry.wall_until, &entry.monotonic_until, &entry.ttl}) {
@@ -140,7 +140,7 @@ void check_text(std::string_view text) {
           sentinel.stay.setter.pid >= 0 && sentinel.stay.setter.pid <= limit && sentinel.stay.since >= Milliseconds{},
           "the intent's are, too", text);
     }
-    if (!sentinel.empty() && limit == INT64_MAX) check_written(sentinel, text);
+    if (!sentinel.empty() && limit == fuzz::highest_pid) check_written(sentinel, text);
   }
 }
 

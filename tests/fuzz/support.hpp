@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace fuzz {
 
 /// A small one as kernels have it, that of `pid_t`, and none; the last is the one that lets the most pass.
-inline constexpr genie::Pid pid_limits[] = {32'768, INT32_MAX, INT64_MAX};
+inline constexpr genie::Pid highest_pid{UINT32_MAX};  // see ProcessProbePolicy
+inline constexpr genie::Pid pid_limits[] = {32'768, INT32_MAX, highest_pid};
 
 inline void require(bool holds, const char* property, std::string_view text) {
   if (holds) return;
@@ -140,7 +141,7 @@ class Source {
   }
   genie::ProcessIdentity identity() {
     genie::ProcessIdentity result;
-    result.pid = static_cast<genie::Pid>(number() & INT64_MAX);
+    result.pid = static_cast<genie::Pid>(number() & UINT32_MAX);
     result.start.known = flag() && result.pid != 0;
     if (result.start.known) result.start.value = number();
     return result;

@@ -35,6 +35,7 @@ using tests::Refusal;
 namespace {
 
 constexpr std::uint64_t locked_byte = 1U << 30U;
+constexpr genie::Milliseconds patience = seconds(patience_s);
 
 /// A launch plan that owns what it names.
 class Plan {
@@ -79,7 +80,7 @@ class Plan {
 class Launched {
  public:
   Launched(Plan plan, LinuxFilesystem::File file) {
-    const auto spawned = launcher.spawn(plan.get(), file);
+    const auto spawned = launcher.spawn(plan.get(), file, patience);
     if (!spawned.ok()) FAIL("spawn: " << std::strerror(spawned.error));
     child = spawned.value;
   }
@@ -91,11 +92,11 @@ class Launched {
   }
 
   void let_go() {
-    const int error = launcher.let_go(child).error;
+    const int error = launcher.let_go(child, patience).error;
     if (error != 0) FAIL("let_go: " << std::strerror(error));
   }
   [[nodiscard]] ProcessExit reap() {
-    const auto result = launcher.reap(child);
+    const auto result = launcher.reap(child, patience);
     if (!result.ok()) FAIL("reap: " << std::strerror(result.error));
     return result.value;
   }
@@ -115,6 +116,12 @@ class Launched {
  private:
   bool is_open_ = true;
 };
+
+/// As /proc tells it, `proc_pid_stat(5)`; 0: there is no such process any more.
+char state_of(pid_t pid) {
+  genie::LinuxProcessStat stat;
+  return genie::linux_detail::read_stat(pid, stat) == 0 ? stat.state : '\0';
+}
 
 /// A directory with a locked file, as a starter has it.
 struct Stage {
@@ -418,7 +425,7 @@ TEST_CASE("what cannot be set up is told before anything is started, and leaves 
   const auto error = [&](const std::function<void(Plan&)>& change, LinuxFilesystem::File file) {
     Plan plan{{"stay", stage.path("ran")}};
     change(plan);
-    const int result = LinuxLauncher{}.spawn(plan.get(), file).error;
+    const int result = LinuxLauncher{}.spawn(plan.get(), file, patience).error;
     CHECK(open_descriptors() == before);
     CHECK(is_childless());
     std::filesystem::remove_all(log);
@@ -442,7 +449,7 @@ TEST_CASE("what cannot be set up is told before anything is started, and leaves 
   const int reader = ::open(log.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   Plan plan{{"stay", stage.path("ran")}};
   plan.log = log;
-  CHECK(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ENXIO);
+  CHECK(LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error == ENXIO);
   ::close(reader);
   CHECK(error([](Plan& other) { other.log = "/dev/null"; }, stage.lock) == ENXIO);
   CHECK_FALSE(stage.has("ran"));
@@ -457,7 +464,7 @@ TEST_CASE("why a program cannot be executed is told, and its process has ended",
   const auto error = [&] {
     Plan plan{{"report", stage.path("report")}, program};
     Launched launched{plan, stage.lock};
-    const int result = launched.launcher.let_go(launched.child).error;
+    const int result = launched.launcher.let_go(launched.child, patience).error;
     LinuxFilesystem::Watch none;
     CHECK(launched.launcher.wait(launched.child, none, seconds(patience_s)).value == LaunchEvent::ended);
     CHECK(launched.reap() == ProcessExit{false, 127});
@@ -548,8 +555,53 @@ TEST_CASE("an end is learned once, and nobody is signalled after it", "[process]
   Launched launched{Plan{{"exit", "3"}}, stage.lock};
   launched.let_go();
   CHECK(launched.reap() == ProcessExit{false, 3});
-  CHECK(launched.launcher.reap(launched.child).error == ECHILD);
+  CHECK(launched.launcher.reap(launched.child, patience).error == ECHILD);
   CHECK(launched.launcher.kill(launched.child, Signal::kill).error == ESRCH);
+}
+
+TEST_CASE("nobody waits longer than asked for who does not answer", "[process][launcher]") {
+  const Stage stage;
+  Launched launched{Plan{{"exit", "3"}}, stage.lock};
+  const pid_t attendant = launched.attendant();
+  LinuxFilesystem::Watch none;
+  REQUIRE(::kill(attendant, SIGSTOP) == 0);
+  eventually([&] { return state_of(attendant) == 'T'; });
+  SECTION("when the program is let go") {
+    CHECK(launched.launcher.let_go(launched.child, milliseconds(20)).error == ETIMEDOUT);
+    CHECK(launched.launcher.wait(launched.child, none, milliseconds(0)).value == LaunchEvent::none);
+    CHECK(launched.launcher.reap(launched.child, milliseconds(20)).error == ETIMEDOUT);
+    REQUIRE(::kill(attendant, SIGCONT) == 0);
+    // What was asked is done late, and its answer is not taken for another one's.
+    CHECK(launched.reap() == ProcessExit{false, 3});
+  }
+  SECTION("when it has ended") {
+    REQUIRE(::kill(attendant, SIGCONT) == 0);
+    launched.let_go();
+    REQUIRE(::kill(attendant, SIGSTOP) == 0);
+    CHECK(launched.launcher.wait(launched.child, none, patience).value == LaunchEvent::ended);
+    CHECK(launched.launcher.reap(launched.child, milliseconds(20)).error == ETIMEDOUT);
+  }
+  SECTION("when it does not end") {
+    CHECK(launched.launcher.reap(launched.child, milliseconds(20)).error == ETIMEDOUT);
+    REQUIRE(::kill(attendant, SIGCONT) == 0);
+  }
+  // Neither for good: who is stopped is ended all the same.
+  launched.close();
+  eventually([&] { return state_of(attendant) == '\0'; });
+}
+
+TEST_CASE("a process that is not set up in time leaves nothing behind", "[process][launcher]") {
+  Stage stage;
+  // In no time at all; only a very slow caller finds it ready.
+  eventually([&] {
+    const auto spawned = LinuxLauncher{}.spawn(Plan{{"stay", stage.path("ran")}}.get(), stage.lock, milliseconds(0));
+    if (!spawned.ok()) CHECK(spawned.error == ETIMEDOUT);
+    if (spawned.ok()) LinuxLauncher{}.close(spawned.value);
+    return !spawned.ok();
+  });
+  stage.drop_lock();
+  eventually([&] { return !stage.is_locked(); });
+  CHECK_FALSE(stage.has("ran"));
 }
 
 TEST_CASE("a signal reaches the program and its process group", "[process][launcher]") {
@@ -717,10 +769,10 @@ TEST_CASE("whoever reads what the starter prints sees its end, though the server
     REQUIRE(inheritable > 0);
     LinuxLauncher launcher;
     Plan plan{{"stay", stage.path("runs")}};
-    const auto child = launcher.spawn(plan.get(), stage.lock);
+    const auto child = launcher.spawn(plan.get(), stage.lock, patience);
     REQUIRE(child.ok());
     *pid = launcher.pid(child.value);
-    REQUIRE(launcher.let_go(child.value).ok());
+    REQUIRE(launcher.let_go(child.value, patience).ok());
     eventually([&] { return stage.has("runs"); });
     launcher.close(child.value);
     std::printf("started\n");
@@ -754,11 +806,11 @@ TEST_CASE("a starter that lives on is not disturbed by its server, nor keeps its
     ::signal(SIGCHLD, [](int) { told_of_children = told_of_children + 1; });
     LinuxLauncher launcher;
     Plan plan{{"stay", stage.path("runs")}};
-    const auto child = launcher.spawn(plan.get(), stage.lock);
+    const auto child = launcher.spawn(plan.get(), stage.lock, patience);
     REQUIRE(child.ok());
     const auto sees_no_child = [] { return ::waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD; };
     REQUIRE(sees_no_child());
-    REQUIRE(launcher.let_go(child.value).ok());
+    REQUIRE(launcher.let_go(child.value, patience).ok());
     eventually([&] { return stage.has("runs"); });
     REQUIRE(sees_no_child());
     const ProcessIdentity server = identity_of(static_cast<pid_t>(launcher.pid(child.value)));
@@ -812,9 +864,9 @@ TEST_CASE("without the attendant, who was not let go ends, and who was let go go
   {
     Launched launched{Plan{{"stay", stage.path("ran")}}, stage.lock};
     kill_attendant(launched);
-    CHECK(launched.launcher.let_go(launched.child).error == ECHILD);
+    CHECK(launched.launcher.let_go(launched.child, patience).error == ECHILD);
     CHECK(launched.launcher.wait(launched.child, none, seconds(patience_s)).value == LaunchEvent::ended);
-    CHECK(launched.launcher.reap(launched.child).error == ECHILD);
+    CHECK(launched.launcher.reap(launched.child, patience).error == ECHILD);
     CHECK_FALSE(stage.has("ran"));
   }
   {
@@ -825,7 +877,7 @@ TEST_CASE("without the attendant, who was not let go ends, and who was let go go
     CHECK(launched.launcher.wait(launched.child, none, milliseconds(0)).value == LaunchEvent::none);
     REQUIRE(launched.launcher.kill(launched.child, Signal::terminate).ok());
     CHECK(launched.launcher.wait(launched.child, none, seconds(patience_s)).value == LaunchEvent::ended);
-    CHECK(launched.launcher.reap(launched.child).error == ECHILD);
+    CHECK(launched.launcher.reap(launched.child, patience).error == ECHILD);
   }
   Orphanage::await_all();
 }
@@ -835,10 +887,10 @@ TEST_CASE("a child does not belong to the thread that started it", "[process][la
   LinuxLauncher launcher;
   genie::SysResult<LinuxLauncher::Child> child;
   Plan plan{{"exit", "5"}};
-  std::thread{[&] { child = launcher.spawn(plan.get(), stage.lock); }}.join();
+  std::thread{[&] { child = launcher.spawn(plan.get(), stage.lock, patience); }}.join();
   REQUIRE(child.ok());
-  CHECK(launcher.let_go(child.value).ok());
-  const auto end = launcher.reap(child.value);
+  CHECK(launcher.let_go(child.value, patience).ok());
+  const auto end = launcher.reap(child.value, patience);
   CHECK(end.ok());
   CHECK(end.value == ProcessExit{false, 5});
   std::thread{[&] { launcher.close(child.value); }}.join();
@@ -857,14 +909,14 @@ TEST_CASE("several threads start programs at once, and each learns of its own", 
       for (int round = 0; round < rounds_wanted(5); ++round) {
         const int status = number * 10 + round % 10;
         Plan plan{{"exit", std::to_string(status)}};
-        const auto child = launcher.spawn(plan.get(), stage.lock);
+        const auto child = launcher.spawn(plan.get(), stage.lock, patience);
         int& mistakes = wrong.at(static_cast<std::size_t>(number));
         if (!child.ok()) {
           ++mistakes;
           continue;
         }
-        if (!launcher.let_go(child.value).ok()) ++mistakes;
-        const auto end = launcher.reap(child.value);
+        if (!launcher.let_go(child.value, patience).ok()) ++mistakes;
+        const auto end = launcher.reap(child.value, patience);
         if (!end.ok() || end.value != ProcessExit{false, status}) ++mistakes;
         launcher.close(child.value);
       }
@@ -919,7 +971,7 @@ TEST_CASE("what a kernel or a limit refuses is told, and leaves nothing", "[proc
       const std::size_t before = open_descriptors();
       refuse(refusals);
       Plan plan{{"stay", stage.path("ran")}};
-      *result = LinuxLauncher{}.spawn(plan.get(), stage.lock).error;
+      *result = LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error;
       REQUIRE(is_childless());
       REQUIRE(open_descriptors() == before);
     });
@@ -948,7 +1000,7 @@ TEST_CASE("a program of which no handle can be had is not started", "[process][l
       refuse({{SYS_pidfd_open, EMFILE, 0, 2048}});
       const std::size_t before = open_descriptors();
       Plan plan{{"stay", stage.path("ran")}};
-      REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == EMFILE);
+      REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error == EMFILE);
       REQUIRE(is_childless());
       REQUIRE(open_descriptors() == before);
     });
@@ -1002,7 +1054,7 @@ TEST_CASE("without the attendant, a number is nobody's own, and no program is st
     refuse({no_silent_fork});
     const std::size_t before = open_descriptors();
     Plan plan{{"stay", stage.path("ran")}};
-    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ECHILD);
+    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error == ECHILD);
     REQUIRE(is_childless());
     REQUIRE(open_descriptors() == before);
   });
@@ -1015,7 +1067,7 @@ TEST_CASE("nothing is started where the starter's children begin in another PID 
   const int status = in_own_mounts(
       [&] {
         Plan plan{{"stay", stage.path("ran")}};
-        REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ESRCH);
+        REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error == ESRCH);
         REQUIRE(is_childless());
       },
       CLONE_NEWPID);
@@ -1025,7 +1077,7 @@ TEST_CASE("nothing is started where the starter's children begin in another PID 
   const int as_init = in_own_pid_namespace([&] {
     REQUIRE(::unshare(CLONE_NEWPID) == 0);
     Plan plan{{"stay", stage.path("ran")}};
-    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock).error == ESRCH);
+    REQUIRE(LinuxLauncher{}.spawn(plan.get(), stage.lock, patience).error == ESRCH);
     REQUIRE(is_childless());
   });
   CHECK(as_init == 0);

@@ -293,11 +293,11 @@ TEST_CASE("who comes at any call of a server's adoption has waited for that star
       (void)server.guard.claim();
       server.contender.calls().before_call = nullptr;
     });
-    const auto child = starter.launcher.spawn(plan(), held.lock);
+    const auto child = starter.launcher.spawn(plan(), held.lock, Milliseconds{1000});
     REQUIRE(child.ok());
     const Contender heir = world.machine.contender(child.value.process);
     REQUIRE(genie::name_heir(starting.host(), starting.files(), held, heir.identity));
-    REQUIRE(starter.launcher.let_go(child.value).ok());
+    REQUIRE(starter.launcher.let_go(child.value, Milliseconds{1000}).ok());
     CHECK(world.servers.size() == 1);
     if (!has_come) break;
   }
@@ -529,6 +529,163 @@ TEST_CASE("a program that never claims is ended when the time is up", "[ensure]"
   }
   CHECK_FALSE(world.server().contender.is_alive());
   CHECK_FALSE(world.machine.disk.exists(record_path));
+}
+
+TEST_CASE("a program that takes its time to be executed has its caller's time, and no more", "[ensure]") {
+  World world;
+  world.client.calls().fail(Call::let_go, ETIMEDOUT);
+  EnsureOptions options;
+  options.stall = Milliseconds{500};
+  SECTION("and is used where it gets ready") {
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == world.server().contender.identity);
+  }
+  SECTION("and is ended where it has not even begun") {
+    world.program([](Server&) {});
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::stalled);
+    CHECK_FALSE(world.server().contender.is_alive());
+  }
+  SECTION("and keeps the claim where nobody can end it") {
+    world.program([](Server& server) {
+      server.contender.process.me().reaction.ignores_terminate = true;
+      server.contender.process.me().reaction.kill_takes = Milliseconds{60'000};
+    });
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::timed_out);
+    CHECK(world.status().owner == world.server().contender.identity);
+  }
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+}
+
+TEST_CASE("a process that cannot be set up in time is an error, and leaves the way free", "[ensure]") {
+  World world;
+  world.client.calls().fail(Call::spawn, ETIMEDOUT);
+  const auto report = world.ensure();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().operation == genie::Operation::launch);
+  CHECK(report.error().code == ETIMEDOUT);
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("where nobody can say in time how a server ended, that is what is told", "[ensure]") {
+  World world;
+  world.program([](Server& server) { server.contender.exit(3); });
+  world.client.calls().fail(Call::reap_child, ETIMEDOUT);
+  const auto report = world.ensure();
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::lost);
+  CHECK(report->failure.value == ETIMEDOUT);
+}
+
+TEST_CASE("an explicit start ends a hanging boot that has lost its starter", "[ensure][F21]") {
+  World world;
+  const bool claims = GENERATE(false, true);
+  CAPTURE(claims);
+  EnsureOptions options = explicitly();
+  options.stall = Milliseconds{500};
+  options.grace = Milliseconds{200};
+  world.program([&](Server& server) {
+    if (claims) CHECK(server.guard.claim({.starting = true})->adopted);
+  });
+  const Contender starter = world.machine.spawn();
+  bool starter_lives = false;
+  const auto lose_starter = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::wait_child && !starter_lives) starter.kill();
+  };
+  starter.calls().before_call = lose_starter;
+
+  SECTION("once it has had all the time that it would have had") {
+    (void)world.ensure(starter, options);
+    starter.reap();
+    const Contender first = world.server().contender;
+    REQUIRE(first.is_alive());
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+    const Milliseconds before = world.machine.time.monotonic;
+    const auto report = world.ensure(options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->replaced == first.identity);
+    CHECK(report->owner == world.server().contender.identity);
+    CHECK_FALSE(first.is_alive());
+    CHECK(world.machine.time.monotonic - before >= options.stall + options.grace);
+    CHECK_FALSE(world.machine.disk.exists(sentinel_path));
+  }
+  SECTION("but a start on demand does not") {
+    (void)world.ensure(starter, options);
+    starter.reap();
+    options.mode = ClaimMode::automatic;
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    CHECK(world.server().contender.is_alive());
+    CHECK(world.servers.size() == 1);
+  }
+  SECTION("but not while it gets further") {
+    if (!claims) return;
+    (void)world.ensure(starter, options);
+    starter.reap();
+    for (int step = 1; step <= 5; ++step) {
+      world.machine.time.after(Milliseconds{400 * step}, [&, step] {
+        CHECK(world.server().guard.boot("backfill", static_cast<std::uint64_t>(step), 5));
+      });
+    }
+    world.machine.time.after(Milliseconds{2400}, [&] { CHECK(world.server().guard.ready()); });
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->replaced.pid == 0);
+    CHECK(world.servers.size() == 1);
+  }
+}
+
+TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]") {
+  World world;
+  EnsureOptions options = explicitly();
+  options.stall = Milliseconds{500};
+  options.grace = Milliseconds{200};
+  SECTION("not that of a server which was started by itself") {
+    const Contender slow = world.machine.spawn();
+    Guard guard = guard_of(slow);
+    REQUIRE(guard.claim({.starting = true})->owned());
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    CHECK(slow.is_alive());
+  }
+  SECTION("nor that of a starter which lives") {
+    Starter starter{world.machine};
+    starter.claim();
+    const Contender heir = world.machine.spawn();
+    REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    CHECK(heir.is_alive());
+  }
+  SECTION("nor that of a starter in another PID namespace") {
+    Starter starter{world.machine};
+    starter.contender.process.me().pid_namespace = 4;
+    starter.claim();
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+  }
+  CHECK(world.servers.empty());
+}
+
+TEST_CASE("a claim that is held up for longer than most is waited for", "[ensure]") {
+  World world;
+  bool has_asked = false;
+  const Contender slow = world.machine.spawn();
+  slow.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::link_unnamed || has_asked) return;
+    has_asked = true;
+    // It goes on while the other one waits.
+    world.machine.time.after(Milliseconds{5000}, [&] { slow.kill(); });
+    EnsureOptions options;
+    REQUIRE(options.settle < Milliseconds{5000});
+    const auto report = world.ensure(options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->has_started);
+  };
+  Guard guard = guard_of(slow);
+  (void)guard.claim();
+  CHECK(has_asked);
 }
 
 TEST_CASE("while a stop goes on, a start on demand stays out, and an explicit one waits for its end", "[ensure]") {

@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/linux/clock.hpp"
 #include "genie/linux/descriptor.hpp"
 #include "genie/linux/filesystem.hpp"
 #include "genie/linux/process_probe.hpp"
@@ -241,8 +242,9 @@ class LaunchedProcess {
 /// The parent of a launched process, as long as the caller has an interest in it. Runs in a process of its own only.
 class LaunchAttendant {
  public:
-  enum class Request : char { go, exit_status };
+  enum class Request : char { meet, go, exit_status };  ///< the first is answered unasked
   struct Answer {
+    Request to = Request::meet;
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
@@ -285,6 +287,7 @@ class LaunchAttendant {
       await(line_);
       if (::recv(line_, &request, sizeof request, 0) != sizeof request) ::_exit(0);
       Answer answer;
+      answer.to = request;
       if (request == Request::go) {
         [[maybe_unused]] const ssize_t opened = ::write(gate[1], "", 1);
         answer.error = reported(0);
@@ -361,7 +364,8 @@ class LinuxLauncher {
 
   /// Errors: of setting up the process as well, so a log that cannot be opened or a directory that is missing is told
   /// here; EAGAIN where there may be no further process.
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file) noexcept {
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file, Milliseconds span) noexcept {
+    const Milliseconds deadline = deadline_after(span);
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return SysResult<Child>::failure(errno);
     int error = 0;
@@ -376,7 +380,7 @@ class LinuxLauncher {
       const linux_detail::ScopedDescriptor other_end{ends[1]};
       if (error == 0) error = fork_attendant(child, plan, file, other_end.get());
     }
-    if (error == 0) error = meet(child);
+    if (error == 0) error = meet(child, deadline);
     if (error == 0) return {child, 0};
     close(child);
     return SysResult<Child>::failure(error);
@@ -387,8 +391,8 @@ class LinuxLauncher {
   /// Errors: of `execve(2)`: ENOENT also for the interpreter of a script, ENOEXEC, EACCES, ETXTBSY (somebody has the
   /// program open for writing), E2BIG; ECHILD where somebody killed the attendant. Success is also what is
   /// said of a process that is killed in this moment.
-  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
-    return {ask(child, linux_detail::LaunchAttendant::Request::go).error};
+  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds span) noexcept {
+    return {ask(child, Request::go, deadline_after(span)).error};
   }
 
   /// `ended` goes before `changed`. A watch without a descriptor never changes. Source: `poll(2)`.
@@ -409,9 +413,10 @@ class LinuxLauncher {
   }
 
   /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant.
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
-    await(child.process, -1);
-    const auto answer = ask(child, linux_detail::LaunchAttendant::Request::exit_status);
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
+    const Milliseconds deadline = deadline_after(span);
+    if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
+    const auto answer = ask(child, Request::exit_status, deadline);
     if (answer.error != 0) return SysResult<ProcessExit>::failure(answer.error);
     return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
   }
@@ -433,6 +438,7 @@ class LinuxLauncher {
 
  private:
   using Answer = linux_detail::LaunchAttendant::Answer;
+  using Request = linux_detail::LaunchAttendant::Request;
 
   /// Returns: errno.
   static int fork_attendant(Child& child, const LaunchPlan& plan, LinuxFilesystem::File file, int line) noexcept {
@@ -450,8 +456,8 @@ class LinuxLauncher {
   }
 
   /// Returns: errno.
-  static int meet(Child& child) noexcept {
-    const Answer ready = answer(child);
+  static int meet(Child& child, Milliseconds deadline) noexcept {
+    const Answer ready = answer(child, Request::meet, deadline);
     if (ready.error != 0) return ready.error;
     child.pid = ready.number;
     const auto opened = LinuxProcessProbe{}.open(child.pid);
@@ -468,23 +474,31 @@ class LinuxLauncher {
     (void)::waitid(by, attendant, &info, WEXITED | __WALL);
   }
 
-  /// Returns as soon as one of both is readable; -1 never is.
-  static void await(int one, int other) noexcept {
+  static Milliseconds deadline_after(Milliseconds span) noexcept { return LinuxClock{}.monotonic() + span; }
+
+  /// Returns: whether one of both is readable in time; -1 never is.
+  static bool await(int one, int other, Milliseconds deadline) noexcept {
     pollfd entries[] = {linux_detail::readable(one), linux_detail::readable(other)};
-    while (::poll(entries, 2, -1) < 0 && errno == EINTR) {
+    for (;;) {
+      const auto ready = linux_detail::wait_ready(entries, 2, deadline - LinuxClock{}.monotonic());
+      if (ready.error != EINTR) return ready.value;
     }
   }
 
-  static Answer ask(const Child& child, linux_detail::LaunchAttendant::Request request) noexcept {
+  static Answer ask(const Child& child, Request request, Milliseconds deadline) noexcept {
     (void)::send(child.line, &request, sizeof request, MSG_NOSIGNAL);
-    return answer(child);
+    return answer(child, request, deadline);
   }
 
   /// Looks for the end of the attendant, too: others whom the caller forked may have a copy of its end of the line.
-  static Answer answer(const Child& child) noexcept {
+  static Answer answer(const Child& child, Request request, Milliseconds deadline) noexcept {
     Answer given;
-    await(child.line, child.attendant);
-    if (::recv(child.line, &given, sizeof given, MSG_DONTWAIT) != sizeof given) given.error = ECHILD;
+    do {
+      given.error = ETIMEDOUT;
+      if (!await(child.line, child.attendant, deadline)) break;
+      given.error = ECHILD;
+      // What was asked before may be answered late.
+    } while (::recv(child.line, &given, sizeof given, MSG_DONTWAIT) == sizeof given && given.to != request);
     return given;
   }
 };

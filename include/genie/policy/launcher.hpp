@@ -38,27 +38,28 @@ enum class LaunchEvent : std::uint8_t {
 /// | expression                           | returns                  | what it must do                                |
 /// |--------------------------------------|--------------------------|------------------------------------------------|
 /// | `L::Child`                           | a trivial type           | names one process that was started here        |
-/// | `launcher.spawn(plan, file)`         | `SysResult<Child>`       | a process that is ready to execute the program, but does not yet; shares the open file `file`, which it finds by `files.inherited()`. It ends by itself if the caller ends before it lets it go |
+/// | `launcher.spawn(plan, file, span)`   | `SysResult<Child>`       | a process that is ready to execute the program, but does not yet; shares the open file `file`, which it finds by `files.inherited()`. It ends by itself if the caller ends before it lets it go |
 /// | `launcher.pid(child)`                | `Pid`                    | its number, which stays its own until `reap`   |
-/// | `launcher.let_go(child)`             | `SysResult<void>`        | it executes the program; the errno for which it could not |
+/// | `launcher.let_go(child, span)`       | `SysResult<void>`        | it executes the program; the errno for which it could not; ETIMEDOUT where it has not yet, but may |
 /// | `launcher.wait(child, watch, span)`  | `SysResult<LaunchEvent>` | blocks until the process ended, the watched file changed, or `span` has passed |
 /// | `launcher.kill(child, s)`            | `SysResult<void>`        | signals it, and whoever is in the process group that it leads |
-/// | `launcher.reap(child)`               | `SysResult<ProcessExit>` | how it ended; waits for its end. Its number may be another's from now on |
+/// | `launcher.reap(child, span)`         | `SysResult<ProcessExit>` | how it ended; waits for its end. Its number may be another's from now on |
 /// | `launcher.close(child)`              | (ignored)                | forgets it; it goes on                         |
 ///
 /// The started process leads a session and a process group of its own, has no controlling terminal, reads from nowhere,
 /// and has nothing open but its standard streams and the one file; its signals are as a fresh program expects them.
-/// Calls do not throw. EINTR may be returned; the protocol repeats the call.
+/// No call takes much longer than its `span`: when that has passed, it answers ETIMEDOUT, and what `spawn` has begun
+/// ends as soon as it can. Calls do not throw. EINTR may be returned; the protocol repeats the call.
 template <typename L, typename F>
 concept LauncherPolicy = FilesystemPolicy<F> && requires(L& launcher, const LaunchPlan& plan, typename F::File file,
                                                          const typename L::Child& child, typename F::Watch& watch,
                                                          Milliseconds span, Signal signal) {
-  { launcher.spawn(plan, file) } noexcept -> std::same_as<SysResult<typename L::Child>>;
+  { launcher.spawn(plan, file, span) } noexcept -> std::same_as<SysResult<typename L::Child>>;
   { launcher.pid(child) } noexcept -> std::same_as<Pid>;
-  { launcher.let_go(child) } noexcept -> std::same_as<SysResult<void>>;
+  { launcher.let_go(child, span) } noexcept -> std::same_as<SysResult<void>>;
   { launcher.wait(child, watch, span) } noexcept -> std::same_as<SysResult<LaunchEvent>>;
   { launcher.kill(child, signal) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.reap(child) } noexcept -> std::same_as<SysResult<ProcessExit>>;
+  { launcher.reap(child, span) } noexcept -> std::same_as<SysResult<ProcessExit>>;
   { launcher.close(child) } noexcept;
 };
 

@@ -41,7 +41,7 @@ using LockHolder = NamedProcess;
 
 /// | expression                          | returns               | what it must do                                       |
 /// |-------------------------------------|-----------------------|-------------------------------------------------------|
-/// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have            |
+/// | `P::pid_limit`                      | `Pid` constant        | the highest PID that the platform can have; at most 32 bits |
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
@@ -74,6 +74,7 @@ concept ProcessProbePolicy =
     requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
              Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
       { P::pid_limit } -> std::convertible_to<Pid>;
+      requires P::pid_limit > 0 && P::pid_limit <= Pid{UINT32_MAX};  // records have room for no more digits
       { process.self() } noexcept -> std::same_as<Pid>;
       { process.look(pid) } noexcept -> std::same_as<Observation>;
       { process.origin() } noexcept -> std::convertible_to<ProcessOrigin>;

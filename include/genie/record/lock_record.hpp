@@ -53,14 +53,14 @@ struct LockRecord {
   ProcessOrigin origin;         ///< where the owner's identity has its meaning
   FileIdentity lock;            ///< the lock file itself: a copy of it proves nothing
   FileStamp record;             ///< the owner's `NAME.pid`; known once it is published
-  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead and was about to take over, or the starter's
-                                ///< that it took it over from
+  ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead, or took over from its starter
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
   ProcessIdentity server;    ///< the guarded command, where the owner is a supervisor
   ProcessIdentity heir;      ///< to whom a launching owner hands its claim; it shares the open lock file
+  ProcessIdentity starter;   ///< who handed the claim to its heir, the owner; PID 0: it has claimed by itself
   PortFileName port_name;    ///< the port file that this owner publishes
   FixedText<63> build;       ///< what the consumer says of itself
   VersionText version;       ///< the same, to be compared: see `compare_versions`
@@ -109,6 +109,8 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   append_identity(bytes, record.server);
   bytes.append("\nheir ");
   append_identity(bytes, record.heir);
+  bytes.append("\nstarter ");
+  append_identity(bytes, record.starter);
   bytes.append("\nport ");
   append_line_text(bytes, record.port_name);
   bytes.append("\nbuild ");
@@ -147,6 +149,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"claimed-monotonic"}) return parse_time(line, parsed.claimed_monotonic);
     if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
     if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
+    if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
     if (key == Text{"failed"}) return parse_number(line, parsed.failed);
     if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};

@@ -76,6 +76,7 @@ struct Fault {
           {Call::wait_process, EIO},
           {Call::spawn, EAGAIN},
           {Call::let_go, EACCES},
+          {Call::let_go, ETIMEDOUT},
           {Call::wait_child, EIO},
           {Call::kill_child, EPERM},
           {Call::reap_child, ECHILD}};
@@ -415,7 +416,7 @@ class Rules {
 
   [[nodiscard]] static Milliseconds deadline_of(const Machine& machine, const Request& request) noexcept {
     if (!request.blocks()) return {};
-    if (request.call == Call::stay || request.call == Call::reap_child) return Milliseconds{INT64_MAX};
+    if (request.call == Call::stay) return Milliseconds{INT64_MAX};
     return machine.time.monotonic + request.span;
   }
 
@@ -455,13 +456,19 @@ class Rules {
     response.seen.error = fault.error;
     return response;
   }
-  /// Whether a call that fails has an effect nevertheless: a child that cannot execute its program ends.
-  [[nodiscard]] static bool ends_child(const Request& request, const Fault& fault) noexcept {
+  /// Whether a call that fails has an effect nevertheless.
+  [[nodiscard]] static bool has_effect(const Request& request, const Fault& fault) noexcept {
     return request.call == Call::let_go && fault.error != 0 && fault.error != EINTR;
   }
-  static void end_child(Machine& machine, ProcessIndex process, const Request& request) {
+  /// A child that cannot execute its program ends; one that takes its time executes it, whenever its turn comes.
+  static void take_effect(Machine& machine, ProcessIndex process, const Request& request, const Fault& fault) {
     const FakeLauncher::Child child{static_cast<ProcessIndex>(request.file), static_cast<Pid>(request.first)};
-    machine.contender(process).launcher.fail_to_run(child);
+    FakeLauncher launcher = machine.contender(process).launcher;
+    if (fault.error == ETIMEDOUT) {
+      (void)launcher.let_go(child, Milliseconds{});
+    } else {
+      launcher.fail_to_run(child);
+    }
   }
 
   /// The process of a program that has come to its end.
@@ -473,7 +480,7 @@ class Rules {
   /// Whether the call has launched a process that one of the programs must run in now.
   [[nodiscard]] static bool launches(const Machine& machine, const std::vector<Seat>& seats, const Request& request,
                                      const Response& response) {
-    if (request.call != Call::let_go || response.error != 0) return false;
+    if (request.call != Call::let_go || (response.error != 0 && response.error != ETIMEDOUT)) return false;
     const auto child = static_cast<ProcessIndex>(request.file);
     for (const Seat& seat : seats) {
       if (seat.status != SeatStatus::unborn && seat.process == child) return false;

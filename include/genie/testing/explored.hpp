@@ -374,7 +374,7 @@ class ExploredLauncher : public detail::GateView {
   using Child = FakeLauncher::Child;
   using GateView::GateView;
 
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, MemoryFilesystem::File file) noexcept {
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, MemoryFilesystem::File file, Milliseconds) noexcept {
     const Response& response = ask(Call::spawn, [&](Request& request) {
       request.one = plan.program;
       request.two = plan.directory;
@@ -387,7 +387,9 @@ class ExploredLauncher : public detail::GateView {
     return {Child{static_cast<ProcessIndex>(response.number), static_cast<Pid>(response.number >> 32U)}, 0};
   }
   [[nodiscard]] Pid pid(const Child& child) noexcept { return child.number; }
-  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept { return {ask_of(child, Call::let_go).error}; }
+  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds) noexcept {
+    return {ask_of(child, Call::let_go).error};
+  }
   [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, MemoryFilesystem::Watch& watch,
                                             Milliseconds span) noexcept {
     const Response& response = ask_of(child, Call::wait_child, [&](Request& request) {
@@ -400,8 +402,8 @@ class ExploredLauncher : public detail::GateView {
   [[nodiscard]] SysResult<void> kill(const Child& child, Signal signal) noexcept {
     return {ask_of(child, Call::kill_child, [&](Request& request) { request.signal = signal; }).error};
   }
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
-    const Response& response = ask_of(child, Call::reap_child);
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
+    const Response& response = ask_of(child, Call::reap_child, [&](Request& request) { request.span = span; });
     if (response.error != 0) return SysResult<ProcessExit>::failure(response.error);
     return {ProcessExit{(response.number & 1U) != 0, static_cast<int>(response.number >> 1U)}, 0};
   }

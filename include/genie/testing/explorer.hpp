@@ -690,9 +690,9 @@ class StateSearch {
       const Fault& fault = exploration_.faults[step.variant];
       if (fault.error != 0) {
         response_ = tree_.intern(Rules::failed(fault));
-        if (Rules::ends_child(*request, fault)) {
+        if (Rules::has_effect(*request, fault)) {
           Machine machine = machines_[successor_.machine];
-          Rules::end_child(machine, process, *request);
+          Rules::take_effect(machine, process, *request, fault);
           settle_in(std::move(machine));
         }
         return;

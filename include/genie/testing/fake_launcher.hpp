@@ -4,7 +4,8 @@
 // shares and what it does not; its log, created where it is missing, as descriptor 1; descent, a session and a group of
 // its own; how it ended; that it stays a zombie with its PID until it is reaped, and that init or an ancestor adopts
 // and reaps what nobody attends to any more; an executable that is missing (one that `Programs` does not know) or that
-// cannot be executed (`let_go` fails: the child has ended then, with status 127).
+// cannot be executed (`let_go` fails: the child has ended then, with status 127). A `let_go` that is made to fail with
+// ETIMEDOUT has its effect all the same, as an execution has that takes its time.
 //
 // Does not model: what a program does, except for the hook that stands for it; a process between launcher and child,
 // as Linux has one, and its end; the moment that it takes to be adopted and reaped; limits on processes; further
@@ -47,7 +48,7 @@ class FakeLauncher : public detail::View {
                ProcessIndex process) noexcept
       : View{time, process}, table_{&table}, disk_{&disk}, programs_{&programs} {}
 
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, MemoryFilesystem::File file) noexcept {
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, MemoryFilesystem::File file, Milliseconds) noexcept {
     const CallOutcome gate = enter(Call::spawn, plan.program);
     if (gate.error != 0) return SysResult<Child>::failure(gate.error);
     MemoryFilesystem files = files_of(process());
@@ -71,14 +72,15 @@ class FakeLauncher : public detail::View {
   }
   [[nodiscard]] Pid pid(const Child& child) noexcept { return child.number; }
   /// Nothing happens to a child that has ended, or was let go before.
-  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
+  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds) noexcept {
     const CallOutcome gate = enter(Call::let_go);
     if (gate.error == ghost_error || gate.error == EINTR) return {gate.error};
     if (!knows(child)) return {EBADF};
     if (time().ended(child.process) || time().held.count(child.process) == 0) return {};
     const std::string path = table_->processes[child.process].launch->program;
     const auto program = programs_->find(path);
-    if (gate.error != 0 || program == programs_->end()) {
+    const bool is_late = gate.error == ETIMEDOUT;
+    if ((gate.error != 0 && !is_late) || program == programs_->end()) {
       fail_to_run(child);
       return {gate.error != 0 ? gate.error : ENOENT};
     }
@@ -86,7 +88,7 @@ class FakeLauncher : public detail::View {
     table_->processes[child.process].name = path.substr(path.find_last_of('/') + 1);
     run(program->second, child.process);
     disk_->settle(time());
-    return {is_ghost() ? ghost_error : 0};
+    return {is_ghost() ? ghost_error : gate.error};
   }
   /// Of an end and a change, the end is told first.
   [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, MemoryFilesystem::Watch& watch,
@@ -126,16 +128,16 @@ class FakeLauncher : public detail::View {
     disk_->settle(time());
     return {is_anybody ? 0 : ESRCH};
   }
-  /// A child that does not end within a day never will: EDEADLK, where Linux would hang. One reaped before: ECHILD.
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
+  /// One reaped before: ECHILD.
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
     const CallOutcome gate = enter(Call::reap_child);
     if (gate.error != 0) return SysResult<ProcessExit>::failure(gate.error);
     if (!knows(child)) return SysResult<ProcessExit>::failure(EBADF);
     if (table_->processes[child.process].is_reaped) return SysResult<ProcessExit>::failure(ECHILD);
-    const bool ended = time().block(process(), seconds(86400), [&] { return time().ended(child.process); });
+    const bool ended = time().block(process(), span, [&] { return time().ended(child.process); });
     disk_->settle(time());
     if (is_ghost()) return SysResult<ProcessExit>::failure(ghost_error);
-    if (!ended) return SysResult<ProcessExit>::failure(EDEADLK);
+    if (!ended) return SysResult<ProcessExit>::failure(ETIMEDOUT);
     table_->reap(child.process);
     return {table_->processes[child.process].exit, 0};
   }

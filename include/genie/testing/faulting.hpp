@@ -384,16 +384,16 @@ class Faulting<P> {
   [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
 
   template <typename File>
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, File file) noexcept {
+  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, File file, Milliseconds span) noexcept {
     if (const int error = plan_->enter(Call::spawn, plan.program).error; error != 0) {
       return SysResult<Child>::failure(error);
     }
-    return policy_.spawn(plan, file);
+    return policy_.spawn(plan, file, span);
   }
   [[nodiscard]] Pid pid(const Child& child) noexcept { return policy_.pid(child); }
-  [[nodiscard]] SysResult<void> let_go(const Child& child) noexcept {
+  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds span) noexcept {
     if (const int error = plan_->enter(Call::let_go).error; error != 0) return {error};
-    return policy_.let_go(child);
+    return policy_.let_go(child, span);
   }
   template <typename Watch>
   [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, Watch& watch, Milliseconds span) noexcept {
@@ -406,11 +406,11 @@ class Faulting<P> {
     if (const int error = plan_->enter(Call::kill_child).error; error != 0) return {error};
     return policy_.kill(child, signal);
   }
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child) noexcept {
+  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
     if (const int error = plan_->enter(Call::reap_child).error; error != 0) {
       return SysResult<ProcessExit>::failure(error);
     }
-    return policy_.reap(child);
+    return policy_.reap(child, span);
   }
   void close(const Child& child) noexcept {
     if (plan_->enter(Call::close_child).error != ghost_error) (void)policy_.close(child);

@@ -287,14 +287,14 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
       }
       plan.file_mode_mask = static_cast<std::uint32_t>(request.second);
       plan.adopts_orphans = request.third != 0;
-      const auto result = launcher.spawn(plan, MemoryFilesystem::File{request.file});
+      const auto result = launcher.spawn(plan, MemoryFilesystem::File{request.file}, Milliseconds{});
       response.error = result.error;
       if (result.ok()) {
         response.number = static_cast<std::uint64_t>(result.value.number) << 32U | result.value.process;
       }
       break;
     }
-    case Call::let_go: response.error = launcher.let_go(child).error; break;
+    case Call::let_go: response.error = launcher.let_go(child, Milliseconds{}).error; break;
     case Call::wait_child: {
       MemoryFilesystem::Watch watch{request.directory};
       const auto result = launcher.wait(child, watch, Milliseconds{});
@@ -304,7 +304,7 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
     }
     case Call::kill_child: response.error = launcher.kill(child, request.signal).error; break;
     case Call::reap_child: {
-      const auto result = launcher.reap(child);
+      const auto result = launcher.reap(child, Milliseconds{});
       response.error = result.error;
       if (result.ok()) {
         response.number =
@@ -485,8 +485,8 @@ namespace detail {
     }
     case Call::spawn: text += ' ' + request.one; break;
     case Call::let_go:
-    case Call::reap_child:
     case Call::close_child: text += ' ' + std::to_string(request.first); break;
+    case Call::reap_child:
     case Call::wait_child:
       text += ' ' + std::to_string(request.first) + ' ' + std::to_string(request.span.count()) + " ms";
       break;

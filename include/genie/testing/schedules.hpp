@@ -211,7 +211,7 @@ class ScheduleSearch {
     request = *live->next();
     if (step.kind == StepKind::fault) {
       const Fault& fault = exploration_.faults[step.variant];
-      if (Rules::ends_child(*request, fault)) Rules::end_child(machine, seat.process, *request);
+      if (Rules::has_effect(*request, fault)) Rules::take_effect(machine, seat.process, *request, fault);
       response = fault.error != 0 ? Rules::failed(fault)
                                   : Rules::make_call(machine, seat.process, rules_.limited(*request, fault));
     } else {

@@ -47,6 +47,7 @@ LockRecord sample() {
   record.port_name = genie::PortFileName{"pgserve.port"};
   record.build = genie::FixedText<63>{"genie 1.2.3 (abc def)"};
   record.heir = {4713, known_start(993)};
+  record.starter = {4714, known_start(994)};
   record.version = genie::VersionText{"1.2.3"};
   record.wanted = genie::VersionText{"1.2.4"};
   record.failed = 40;
@@ -54,12 +55,12 @@ LockRecord sample() {
 }
 
 LockRecord largest() {
-  constexpr genie::ProcessIdentity somebody{INT64_MAX, known_start(UINT64_MAX)};
+  constexpr genie::ProcessIdentity somebody{UINT32_MAX, known_start(UINT64_MAX)};
   constexpr FileStamp stamp{UINT64_MAX, INT64_MAX};
   LockRecord record;
   record.generation = record.temporary = record.failed = UINT64_MAX;
   record.phase = Phase::launching;
-  record.owner = record.judged = record.server = record.heir = somebody;
+  record.owner = record.judged = record.server = record.heir = record.starter = somebody;
   record.origin = {BootId{std::string(40, 'b')}, UINT64_MAX};
   record.lock = {UINT64_MAX, UINT64_MAX};
   record.record = record.judged_record = stamp;

@@ -91,8 +91,8 @@ void launcher(Actor& me) {
   const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
   if (!lock.ok()) return;
   if (files.try_lock(lock.value, 0, 1).ok()) {
-    if (const auto child = launcher.spawn(server_plan(), lock.value); child.ok()) {
-      if (!launcher.let_go(child.value).ok()) me.believe(failed);
+    if (const auto child = launcher.spawn(server_plan(), lock.value, Milliseconds{1000}); child.ok()) {
+      if (!launcher.let_go(child.value, Milliseconds{1000}).ok()) me.believe(failed);
       launcher.close(child.value);
     }
   }
@@ -105,14 +105,14 @@ void supervisor(Actor& me) {
   ExploredLauncher launcher = me.launcher();
   const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
   if (!lock.ok() || !files.try_lock(lock.value, 0, 1).ok()) return;
-  const auto child = launcher.spawn(server_plan(), lock.value);
+  const auto child = launcher.spawn(server_plan(), lock.value, Milliseconds{1000});
   if (!child.ok()) return;
   MemoryFilesystem::Watch unwatched;
-  const bool is_running = launcher.let_go(child.value).ok();
+  const bool is_running = launcher.let_go(child.value, Milliseconds{1000}).ok();
   if (is_running && launcher.wait(child.value, unwatched, milliseconds(3)).value != genie::LaunchEvent::ended) {
     (void)launcher.kill(child.value, genie::Signal::terminate);
   }
-  if (const auto told = launcher.reap(child.value); told.ok()) {
+  if (const auto told = launcher.reap(child.value, Milliseconds{1000}); told.ok()) {
     me.believe(((static_cast<std::uint64_t>(told.value.value) + 1) << 1U | (told.value.is_by_signal ? 1U : 0U))
                << told_shift);
   }
@@ -468,8 +468,8 @@ TEST_CASE("a lock that is given up although the server has it is found, and show
     ExploredLauncher launcher = me.launcher();
     const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
     if (files.try_lock(lock.value, 0, 1).ok()) {
-      if (const auto child = launcher.spawn(server_plan(), lock.value); child.ok()) {
-        (void)launcher.let_go(child.value);
+      if (const auto child = launcher.spawn(server_plan(), lock.value, Milliseconds{1000}); child.ok()) {
+        (void)launcher.let_go(child.value, Milliseconds{1000});
       }
       (void)files.unlock(lock.value, 0, 1);  // of the open file, which is the server's, too
     }
@@ -549,8 +549,8 @@ TEST_CASE("a wait for a launched program ends with it, with a change, or in time
     ExploredLauncher launcher = me.launcher();
     const auto lock = files.open({}, "/tmp/lock", OpenMode::ensure, 0600);
     auto watch = files.watch("/tmp/lock");
-    const auto child = launcher.spawn(server_plan(), lock.value);
-    if (!lock.ok() || !watch.ok() || !child.ok() || !launcher.let_go(child.value).ok()) return;
+    const auto child = launcher.spawn(server_plan(), lock.value, Milliseconds{1000});
+    if (!lock.ok() || !watch.ok() || !child.ok() || !launcher.let_go(child.value, Milliseconds{1000}).ok()) return;
     const auto event = launcher.wait(child.value, watch.value, milliseconds(3));
     if (event.ok()) me.believe(std::uint64_t{1} << static_cast<unsigned>(event.value));
   };
@@ -612,11 +612,11 @@ TEST_CASE("a child is let go once, and writes a log", "[explorer][launch]") {
     if (!lock.ok()) return;
     genie::LaunchPlan plan = server_plan();
     plan.log = "/tmp/log";
-    const auto child = launcher.spawn(plan, lock.value);
+    const auto child = launcher.spawn(plan, lock.value, Milliseconds{1000});
     if (!child.ok()) return;
     if (launcher.pid(child.value) != 1001) me.believe(failed);
-    (void)launcher.let_go(child.value);
-    (void)launcher.let_go(child.value);
+    (void)launcher.let_go(child.value, Milliseconds{1000});
+    (void)launcher.let_go(child.value, Milliseconds{1000});
   };
   const auto server = [](Actor& me) {
     (void)me.filesystem().write_at({MemoryFilesystem::output_descriptor}, "ready", 5, 0);

@@ -57,13 +57,13 @@ struct Fixture {
     return plan;
   }
   Child spawn() {
-    const auto child = starter.launcher.spawn(plan(), lock);
+    const auto child = starter.launcher.spawn(plan(), lock, seconds(1));
     CHECK(child.ok());
     return child.value;
   }
   Child launch() {
     const Child child = spawn();
-    CHECK(starter.launcher.let_go(child).ok());
+    CHECK(starter.launcher.let_go(child, seconds(1)).ok());
     return child;
   }
   /// Whether somebody has the lock.
@@ -100,7 +100,7 @@ TEST_CASE_METHOD(Fixture, "a child is its starter's, of the same user, and leads
   options.pid_namespace = 7;
   Contender inside = machine.spawn(options);
   const File file = inside.filesystem.open({}, "/tmp/inside", OpenMode::ensure, 0600).value;
-  const auto launched = inside.launcher.spawn(plan(), file);
+  const auto launched = inside.launcher.spawn(plan(), file, seconds(1));
   REQUIRE(launched.ok());
   const auto seen = inside.process.look(inside.launcher.pid(launched.value));
   CHECK(seen.liveness == Liveness::alive);
@@ -129,10 +129,10 @@ TEST_CASE_METHOD(Fixture, "the program begins to run where it is let go, and has
   const Child child = spawn();
   CHECK(runs == 0);
   CHECK(name_of_holder(1) == "starter");
-  CHECK(starter.launcher.let_go(child).ok());
+  CHECK(starter.launcher.let_go(child, seconds(1)).ok());
   CHECK(runs == 1);
   CHECK(name_of_holder(1) == "server");
-  CHECK(starter.launcher.let_go(child).ok());
+  CHECK(starter.launcher.let_go(child, seconds(1)).ok());
   CHECK(runs == 1);
 }
 
@@ -161,7 +161,7 @@ TEST_CASE_METHOD(Fixture, "a child that is held ends with its starter, at once o
     CHECK_FALSE(is_locked());
   }
   SECTION("unless it was let go before") {
-    CHECK(starter.launcher.let_go(child).ok());
+    CHECK(starter.launcher.let_go(child, seconds(1)).ok());
     starter.kill();
     CHECK(contender(child).is_alive());
     CHECK(observer.process.look(child.number).parent == 1);
@@ -169,7 +169,7 @@ TEST_CASE_METHOD(Fixture, "a child that is held ends with its starter, at once o
   SECTION("or when its starter forgets it") {
     starter.launcher.close(child);
     CHECK_FALSE(contender(child).is_alive());
-    CHECK(starter.launcher.let_go(child).error == EBADF);
+    CHECK(starter.launcher.let_go(child, seconds(1)).error == EBADF);
   }
 }
 
@@ -178,30 +178,30 @@ TEST_CASE_METHOD(Fixture, "a child that ended before it is let go never runs, wh
   machine.programs[server_path] = [&](Contender&) { ++runs; };
   const Child child = spawn();
   contender(child).kill();
-  CHECK(starter.launcher.let_go(child).ok());
+  CHECK(starter.launcher.let_go(child, seconds(1)).ok());
   CHECK(runs == 0);
-  CHECK(starter.launcher.reap(child).value == ProcessExit{true, 9});
+  CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{true, 9});
 }
 
 TEST_CASE_METHOD(Fixture, "a program that cannot be executed ends its child, unless it was only interrupted") {
   SECTION("because it is missing") {
     machine.programs.clear();
     const Child child = spawn();
-    CHECK(starter.launcher.let_go(child).error == ENOENT);
-    CHECK(starter.launcher.reap(child).value == ProcessExit{false, 127});
+    CHECK(starter.launcher.let_go(child, seconds(1)).error == ENOENT);
+    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127});
   }
   SECTION("for another reason") {
     const Child child = spawn();
     starter.calls().fail(Call::let_go, EACCES);
-    CHECK(starter.launcher.let_go(child).error == EACCES);
-    CHECK(starter.launcher.let_go(child).ok());
-    CHECK(starter.launcher.reap(child).value == ProcessExit{false, 127});
+    CHECK(starter.launcher.let_go(child, seconds(1)).error == EACCES);
+    CHECK(starter.launcher.let_go(child, seconds(1)).ok());
+    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127});
   }
   SECTION("not if interrupted") {
     const Child child = spawn();
     starter.calls().fail(Call::let_go, EINTR);
-    CHECK(starter.launcher.let_go(child).error == EINTR);
-    CHECK(starter.launcher.let_go(child).ok());
+    CHECK(starter.launcher.let_go(child, seconds(1)).error == EINTR);
+    CHECK(starter.launcher.let_go(child, seconds(1)).ok());
     CHECK(contender(child).is_alive());
   }
 }
@@ -231,11 +231,11 @@ TEST_CASE_METHOD(Fixture, "how a child ended is told once, and its PID is its ow
   const Child child = launch();
   CHECK_FALSE(contender(child).is_alive());
   CHECK(observer.process.look(child.number).zombie);
-  const auto told = starter.launcher.reap(child);
+  const auto told = starter.launcher.reap(child, seconds(1));
   CHECK(told.ok());
   CHECK(told.value == ends[at].told);
   CHECK_FALSE(observer.process.look(child.number).zombie);
-  CHECK(starter.launcher.reap(child).error == ECHILD);
+  CHECK(starter.launcher.reap(child, seconds(1)).error == ECHILD);
   CHECK(starter.launcher.wait(child, unwatched, Milliseconds{}).value == LaunchEvent::ended);
   CHECK(starter.launcher.kill(child, Signal::kill).error == ESRCH);
 }
@@ -285,13 +285,13 @@ TEST_CASE_METHOD(Fixture, "a reap waits for the end") {
   const Milliseconds before = machine.time.monotonic;
   SECTION("that comes") {
     machine.time.after(milliseconds(40), [&] { contender(child).exit(0); });
-    CHECK(starter.launcher.reap(child).value == ProcessExit{false, 0});
+    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 0});
     CHECK(machine.time.monotonic - before == milliseconds(40));
   }
-  SECTION("that never comes") { CHECK(starter.launcher.reap(child).error == EDEADLK); }
+  SECTION("that never comes") { CHECK(starter.launcher.reap(child, Milliseconds{50}).error == ETIMEDOUT); }
   SECTION("unless who waits is killed") {
     machine.time.after(milliseconds(40), [&] { starter.kill(); });
-    CHECK(starter.launcher.reap(child).error == ghost_error);
+    CHECK(starter.launcher.reap(child, seconds(1)).error == ghost_error);
   }
 }
 
@@ -308,7 +308,7 @@ TEST_CASE_METHOD(Fixture, "a kill reaches the child and its group") {
   CHECK(starter.launcher.kill(child, Signal::kill).ok());
   CHECK(starter.launcher.kill(child, Signal::kill).ok());  // a zombie takes it, and nothing happens
   CHECK(machine.processes.deliveries.size() == 3);
-  CHECK(starter.launcher.reap(child).value == ProcessExit{true, 9});
+  CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{true, 9});
   CHECK(starter.launcher.kill(child, Signal::kill).error == ESRCH);
 }
 
@@ -316,7 +316,7 @@ TEST_CASE_METHOD(Fixture, "a kill reaches who is left in the group of a child th
   const Child child = launch();
   const Contender worker = machine.fork(contender(child));
   contender(child).exit(0);
-  CHECK(starter.launcher.reap(child).ok());
+  CHECK(starter.launcher.reap(child, seconds(1)).ok());
   SECTION("where handles reach groups") {
     CHECK(starter.launcher.kill(child, Signal::kill).ok());
     CHECK_FALSE(worker.is_alive());
@@ -331,7 +331,7 @@ TEST_CASE_METHOD(Fixture, "a kill reaches who is left in the group of a child th
 TEST_CASE_METHOD(Fixture, "a log is made where there is none, and kept where there is one") {
   LaunchPlan logging = plan();
   logging.log = "/tmp/server.log";
-  const auto spawned = [&] { return starter.launcher.spawn(logging, lock); };
+  const auto spawned = [&] { return starter.launcher.spawn(logging, lock, seconds(1)); };
   SECTION("made") {
     const auto child = spawned();
     REQUIRE(child.ok());
@@ -376,7 +376,7 @@ TEST_CASE_METHOD(Fixture, "a child has a working directory, or is not started") 
   LaunchPlan placed = plan();
   const auto error_in = [&](const char* path) {
     placed.directory = path;
-    return starter.launcher.spawn(placed, lock).error;
+    return starter.launcher.spawn(placed, lock, seconds(1)).error;
   };
   machine.disk.make_directory("/tmp/closed", 0600, 0);
   machine.disk.make_symbolic_link("/tmp/link", "/tmp");
@@ -409,7 +409,7 @@ TEST_CASE_METHOD(Fixture, "a child that is forgotten goes on, and is init's") {
   CHECK(contender(child).is_alive());
   CHECK(starter.launcher.wait(child, unwatched, milliseconds(1)).error == EBADF);
   CHECK(starter.launcher.kill(child, Signal::kill).error == EBADF);
-  CHECK(starter.launcher.reap(child).error == EBADF);
+  CHECK(starter.launcher.reap(child, seconds(1)).error == EBADF);
   CHECK(observer.process.look(child.number).parent == 1);
   contender(child).exit(0);
   CHECK(observer.process.look(child.number).liveness == Liveness::gone);
@@ -418,39 +418,39 @@ TEST_CASE_METHOD(Fixture, "a child that is forgotten goes on, and is init's") {
 
 TEST_CASE_METHOD(Fixture, "only who started a child has it") {
   const Child child = spawn();
-  CHECK(observer.launcher.let_go(child).error == EBADF);
+  CHECK(observer.launcher.let_go(child, seconds(1)).error == EBADF);
   CHECK(observer.launcher.open_count() == 0);
   Contender forked = machine.fork(starter);
-  CHECK(forked.launcher.reap(child).error == EBADF);
-  CHECK(starter.launcher.let_go(child).ok());
+  CHECK(forked.launcher.reap(child, seconds(1)).error == EBADF);
+  CHECK(starter.launcher.let_go(child, seconds(1)).ok());
 }
 
 TEST_CASE_METHOD(Fixture, "a child is not started without a file, and calls that fail do nothing") {
-  CHECK(starter.launcher.spawn(plan(), File{77}).error == EBADF);
+  CHECK(starter.launcher.spawn(plan(), File{77}, seconds(1)).error == EBADF);
   starter.calls().fail(Call::spawn, EAGAIN);
   const std::size_t count = machine.processes.processes.size();
-  CHECK(starter.launcher.spawn(plan(), lock).error == EAGAIN);
+  CHECK(starter.launcher.spawn(plan(), lock, seconds(1)).error == EAGAIN);
   CHECK(machine.processes.processes.size() == count);
   const Child child = launch();
   for (const Call call : {Call::wait_child, Call::kill_child, Call::reap_child}) starter.calls().fail(call, EINTR);
   CHECK(starter.launcher.wait(child, unwatched, milliseconds(1)).error == EINTR);
   CHECK(starter.launcher.kill(child, Signal::kill).error == EINTR);
-  CHECK(starter.launcher.reap(child).error == EINTR);
+  CHECK(starter.launcher.reap(child, seconds(1)).error == EINTR);
   CHECK(contender(child).is_alive());
   const std::vector<std::string> log = starter.calls().log();
   CHECK(std::vector<std::string>(log.end() - 5, log.end()) ==
         std::vector<std::string>{"spawn /usr/bin/server", "let_go", "wait_child", "kill_child", "reap_child"});
   starter.kill();
   starter.launcher.close(child);
-  CHECK(starter.launcher.spawn(plan(), lock).error == ghost_error);
-  CHECK(starter.launcher.let_go(child).error == ghost_error);
+  CHECK(starter.launcher.spawn(plan(), lock, seconds(1)).error == ghost_error);
+  CHECK(starter.launcher.let_go(child, seconds(1)).error == ghost_error);
   CHECK(contender(child).is_alive());
 }
 
 TEST_CASE_METHOD(Fixture, "a starter that dies while its child runs is told nothing") {
   machine.programs[server_path] = [&](Contender&) { starter.kill(); };
   const Child child = spawn();
-  CHECK(starter.launcher.let_go(child).error == ghost_error);
+  CHECK(starter.launcher.let_go(child, seconds(1)).error == ghost_error);
   CHECK(contender(child).is_alive());
 }
 
@@ -462,8 +462,8 @@ TEST_CASE_METHOD(Fixture, "a program may get ready later, or launch another one"
     });
     LaunchPlan helper;
     helper.program = "/usr/bin/helper";
-    const auto launched = server.launcher.spawn(helper, server.filesystem.inherited().value);
-    CHECK(server.launcher.let_go(launched.value).ok());
+    const auto launched = server.launcher.spawn(helper, server.filesystem.inherited().value, seconds(1));
+    CHECK(server.launcher.let_go(launched.value, seconds(1)).ok());
   };
   bool helped = false;
   machine.programs["/usr/bin/helper"] = [&](Contender& helper) {
@@ -487,7 +487,7 @@ TEST_CASE_METHOD(Fixture, "what a child was started with is kept") {
   all.directory = "/tmp";
   all.log = "/tmp/server.log";
   all.file_mode_mask = 027;
-  const auto one = starter.launcher.spawn(all, lock);
+  const auto one = starter.launcher.spawn(all, lock, seconds(1));
   REQUIRE(one.ok());
   const auto* launch = contender(one.value).launch();
   REQUIRE(launch != nullptr);
@@ -504,8 +504,8 @@ TEST_CASE_METHOD(Fixture, "what a child was started with is kept") {
 TEST_CASE_METHOD(Fixture, "orphans are adopted by an ancestor that wants them, else by init") {
   LaunchPlan adopting = plan();
   adopting.adopts_orphans = GENERATE(true, false);
-  const auto server = starter.launcher.spawn(adopting, lock).value;
-  CHECK(starter.launcher.let_go(server).ok());
+  const auto server = starter.launcher.spawn(adopting, lock, seconds(1)).value;
+  CHECK(starter.launcher.let_go(server, seconds(1)).ok());
   const Contender worker = machine.fork(contender(server));
   const Contender helper = machine.fork(worker);
   CHECK(observer.process.look(helper.identity.pid).parent == worker.identity.pid);
@@ -532,19 +532,19 @@ TEST_CASE_METHOD(Fixture, "a decorated launcher counts, fails and dies like the 
   Launcher launcher{faults, starter.launcher};
   CHECK(&launcher.plan() == &faults);
   faults.fail(Call::spawn, EAGAIN);
-  CHECK(launcher.spawn(plan(), lock).error == EAGAIN);
-  const auto child = launcher.spawn(plan(), lock);
+  CHECK(launcher.spawn(plan(), lock, seconds(1)).error == EAGAIN);
+  const auto child = launcher.spawn(plan(), lock, seconds(1));
   REQUIRE(child.ok());
   CHECK(launcher.pid(child.value) == child.value.number);
   for (const Call call : {Call::let_go, Call::wait_child, Call::kill_child, Call::reap_child}) faults.fail(call, EINTR);
-  CHECK(launcher.let_go(child.value).error == EINTR);
-  CHECK(launcher.let_go(child.value).ok());
+  CHECK(launcher.let_go(child.value, seconds(1)).error == EINTR);
+  CHECK(launcher.let_go(child.value, seconds(1)).ok());
   CHECK(launcher.wait(child.value, unwatched, milliseconds(1)).error == EINTR);
   CHECK(launcher.wait(child.value, unwatched, milliseconds(1)).value == LaunchEvent::none);
   CHECK(launcher.kill(child.value, Signal::kill).error == EINTR);
   CHECK(launcher.kill(child.value, Signal::kill).ok());
-  CHECK(launcher.reap(child.value).error == EINTR);
-  CHECK(launcher.reap(child.value).value == ProcessExit{true, 9});
+  CHECK(launcher.reap(child.value, seconds(1)).error == EINTR);
+  CHECK(launcher.reap(child.value, seconds(1)).value == ProcessExit{true, 9});
   CHECK(faults.count(Call::spawn) == 2);
   CHECK(faults.count() == 10);
   SECTION("close closes, as on Linux, also when it fails") {
