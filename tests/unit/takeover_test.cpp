@@ -78,6 +78,33 @@ TEST_CASE("a stale record that is rewritten in place is judged again", "[claim][
   CHECK(takeover.temporary().empty());
 }
 
+TEST_CASE("a stale record that is emptied in place has the grace of an empty one", "[claim][takeover][F2][F3]") {
+  Takeover takeover;
+  Machine& machine = takeover.machine;
+  // Neither names anybody: only their kinds differ.
+  machine.disk.write_file(record_path, "noise");
+  takeover.before(Call::exchange, 1, [&] { machine.disk.write_file(record_path, ""); });
+  SECTION("in which its writer comes to its end") {
+    const Contender older = machine.spawn();
+    machine.time.after(genie::milliseconds(500),
+                       [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->outcome == ClaimOutcome::already_running);
+    CHECK(report->owner == older.identity);
+    CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+    CHECK(takeover.fresh.calls().count(Call::exchange) == 2);  // there and back
+  }
+  SECTION("and is taken over after that") {
+    const auto report = takeover.guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+    CHECK(report->taken_over.reason == Reason::empty_record);
+    CHECK(machine.time.monotonic - takeover.began >= genie::seconds(2));
+  }
+  CHECK(takeover.temporary().empty());
+}
+
 TEST_CASE("our own record that vanishes before it could be taken back leaves room for the displaced one",
           "[claim][takeover][F3]") {
   Takeover takeover;
@@ -395,6 +422,33 @@ TEST_CASE("our own record that another lock's holder has published or settled fo
   REQUIRE(takeover.guard.release());
   CHECK_FALSE(machine.disk.exists(record_path));
   CHECK(machine.disk.open_count(takeover.fresh.index()) == 0);
+}
+
+TEST_CASE("our own record that another lock's holder has swept before it was published is written anew",
+          "[claim][takeover]") {
+  Takeover takeover;
+  takeover.before(Call::exchange, 1, [&] {
+    CHECK(takeover.temporary().size() == 1);
+    takeover.remove_temporary();
+  });
+  const auto report = takeover.guard.claim();
+  std::size_t removals = 0;
+  for (const std::string& call : takeover.fresh.calls().log()) {
+    if (call.rfind("unlink serve.", 0) == 0 && genie::StateFiles{directory, "serve", {}}.is_temporary(call.substr(7))) {
+      ++removals;
+    }
+  }
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->generation == 1);
+  CHECK(report->taken_over.recorded.pid == 99);
+  CHECK(takeover.fresh.calls().count(Call::exchange) == 2);
+  // What is gone is no litter: its removal is not tried again.
+  CHECK(removals == 2);
+  CHECK(takeover.guard.held().written.temporary == 0);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  CHECK(takeover.guard.verify() == genie::Ownership::held);
+  CHECK(takeover.temporary().empty());
 }
 
 TEST_CASE("a lock file or directory that is replaced before it is locked is opened anew", "[claim][F25]") {
