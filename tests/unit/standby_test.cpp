@@ -376,6 +376,31 @@ TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") 
   CHECK(me.calls().count(Call::open_process) == 2);
 }
 
+TEST_CASE("a standby does not claim against a start that has not come to its end", "[standby]") {
+  Machine machine;
+  Owner owner{machine};
+  const Contender starter = machine.spawn();
+  Guard starter_guard = guard_of(starter);
+  const Contender me = machine.spawn();
+  Guard guard = guard_of(me);
+  machine.time.after(milliseconds(300), [&] {
+    owner.contender.kill();
+    CHECK(starter_guard.claim({.launching = true})->owned());
+  });
+  machine.time.after(seconds(3), [&] { starter.kill(); });
+  int told = 0;
+  const auto began = machine.time.monotonic;
+  const auto report = guard.claim_when_free(waiting_for(seconds(100)), [&](const ClaimReport&) {
+    ++told;
+    return true;
+  });
+  CHECK(report->owned());
+  CHECK(report->generation == 3);
+  CHECK(machine.time.monotonic - began == seconds(3));
+  CHECK(told == 1);  // of the owner, and of no claim in vain since
+  CHECK(me.calls().count(Call::open_process) == 1);
+}
+
 TEST_CASE("a standby follows an owner into another PID namespace", "[standby][F8]") {
   Machine machine;
   Owner owner{machine};
@@ -416,6 +441,21 @@ TEST_CASE("a standby whose time is nearly up looks no longer than that", "[stand
   Guard guard = guard_of(machine.spawn());
   CHECK(guard.claim_when_free(waiting_for(milliseconds(7)))->outcome == ClaimOutcome::already_running);
   CHECK(machine.time.monotonic - began == milliseconds(7));
+}
+
+TEST_CASE("a standby waits for the lock that an owner has released, and not for that owner's end", "[standby][F10]") {
+  Machine machine;
+  Owner owner{machine};
+  const Contender child = machine.fork(owner.contender);
+  const Contender me = machine.spawn();
+  Guard guard = guard_of(me);
+  machine.time.after(milliseconds(300), [&] { CHECK(owner.guard.release()); });
+  machine.time.after(seconds(4), [&] { child.kill(); });
+  CHECK(takes_over_after(machine, guard) == 4000);
+  CHECK(owner.contender.is_alive());
+  CHECK(me.calls().count(Call::open_process) == 1);
+  CHECK(me.calls().count(Call::wait_process) == 0);
+  CHECK(me.process.open_count() == 0);
 }
 
 TEST_CASE("what a dead owner's child holds on to is waited for as well", "[standby][F10]") {
