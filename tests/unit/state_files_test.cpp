@@ -1,5 +1,5 @@
 // Names, paths and trust in one state directory.
-#include <genie/serve_guard.hpp>
+#include "support.hpp"
 
 #include <cerrno>
 #include <filesystem>
@@ -201,6 +201,33 @@ TEST_CASE("an error of a state file has operation, errno and full path", "[state
   CHECK(refusal.kind == ErrorKind::untrusted_directory);
   CHECK(refusal.code == 0);
   CHECK(string(refusal.path) == "/run/app");
+}
+
+TEST_CASE("a directory that somebody removes as soon as it is there is an error, not a loop", "[state_files][F25]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  const int often = GENERATE(2, 1000);
+  int removed = 0;
+  fresh.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::open_directory || removed == often || !machine.disk.exists(tests::directory)) return;
+    machine.disk.remove(tests::directory);
+    ++removed;
+  };
+  Guard guard = guard_of(fresh);
+  const auto report = guard.claim();
+  CHECK(fresh.calls().count(Call::make_directory) == 3);
+  if (often == 2) {
+    REQUIRE(report);
+    CHECK(report->owned());
+    return;
+  }
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == ErrorKind::system);
+  CHECK(report.error().operation == Operation::open_directory);
+  CHECK(report.error().code == ENOENT);
+  CHECK(string(report.error().path) == tests::directory);
+  CHECK(removed == 3);
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
 }
 
 TEST_CASE("a record leads to a signal or a takeover only where no other user can have written it", "[state_files]") {
