@@ -489,4 +489,32 @@ TEST_CASE("an owner that comes and goes while its record is looked at is not tak
   CHECK(report->state == ServerState::stopped);
 }
 
+TEST_CASE("an owner that comes and goes as often as it is looked for is looked for so often, and no more", "[status]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim());
+  REQUIRE(guard.release());
+  const Contender client = machine.spawn();
+  int rounds = 0;
+  client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call != Call::open) return;
+    if (event.name == genie::Text{"serve.lock"} && guard.owns()) CHECK(guard.release());
+    if (event.name == genie::Text{"serve.pid"} && !guard.owns()) {
+      CHECK(guard.claim()->owned());
+      ++rounds;
+    }
+  };
+  const auto began = machine.time.monotonic;
+  const auto report = status_by(client);
+  client.calls().before_call = {};
+  REQUIRE(report);
+  CHECK(rounds == 16);
+  CHECK(machine.time.monotonic == began);
+  // What was seen last.
+  CHECK(report->state == ServerState::running);
+  CHECK(report->owner == owner.identity);
+  CHECK(machine.disk.open_count(client.index()) == 0);
+}
+
 }  // namespace tests::status_test

@@ -718,6 +718,35 @@ TEST_CASE("an orphan that has the PID of one that was just ended is ended, too",
   CHECK_FALSE(stop.machine.disk.exists(record_path));
 }
 
+TEST_CASE("orphans that each leave another one are ended so often, and then said to be there", "[stop][F10]") {
+  Stop stop;
+  std::vector<Contender> orphans;
+  std::function<void(const Contender&)> bear = [&](const Contender& parent) {
+    const Contender orphan = stop.machine.fork(parent);
+    orphans.push_back(orphan);
+    Reaction& reaction = orphan.process.me().reaction;
+    orphan.process.me().leader = orphan.index();
+    reaction.on_signal = [&, at = orphans.size() - 1](Signal) { bear(Contender{orphans[at]}); };
+  };
+  bear(stop.owner);
+  stop.owner.kill();
+  stop.owner.reap();
+  const auto receipt = stop_by(stop.stopper, {.orphans = true});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->was_orphaned);
+  CHECK_FALSE(receipt->sent_kill);
+  CHECK(orphans.size() == 34);
+  for (std::size_t at = 0; at < orphans.size(); ++at) CHECK(orphans[at].is_alive() == (at == 33));
+  // The lock is held, and the receipt does not hide it: it names who held it when that was looked at last.
+  REQUIRE(receipt->holder_count == 1);
+  CHECK(receipt->holders[0].pid == orphans[32].identity.pid);
+  CHECK(stop.machine.disk.exists(record_path));
+  CHECK_FALSE(stop.machine.disk.exists(sentinel_path));
+  CHECK(stop.stopper.process.open_count() == 0);
+  CHECK(stop.machine.disk.open_count(stop.stopper.index()) == 0);
+}
+
 TEST_CASE("whoever inherited the lock and has the guarded command's PID, but not its start, is not signalled",
           "[stop][F6][F10]") {
   Stop stop;
