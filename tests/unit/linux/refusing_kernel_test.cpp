@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -446,6 +447,42 @@ TEST_CASE("a look at a process that a signal interrupts is repeated", "[process_
     CHECK(seen.liveness == Liveness::alive);
     CHECK(seen.start == expected.start);
   }
+}
+
+TEST_CASE("a holder of a lock that ends while its start is read is not named", "[process_probe][F6]") {
+  const Refusal reading{SYS_openat, 0, 2, O_NOCTTY};
+  if (!supervise(reading, nothing_happens, [] {})) {
+    WARN("skipped: system calls cannot be supervised here");
+    return;
+  }
+  LinuxProcessProbe probe;
+  LinuxFilesystem files;
+  std::string path = (std::filesystem::temp_directory_path() / "genie-lock-XXXXXX").string();
+  REQUIRE(::close(::mkstemp(path.data())) == 0);
+  const auto lock = files.open({}, path.c_str(), OpenMode::read_write, 0);
+  REQUIRE(lock.ok());
+  CHECK(files.unlink({}, path.c_str()).ok());
+  const genie::FileIdentity file = files.stat(lock.value).value.id;
+  REQUIRE(files.try_lock(lock.value, 5, 1).ok());
+  auto child = std::make_unique<Child>();
+  files.close(lock.value);  // the child has it alone now
+  genie::LockHolder holders[4];
+  REQUIRE(probe.lock_holders(file, 5, holders, 4) == 1);
+  CHECK(holders[0].pid == child->pid());
+
+  // What is read is what its descriptor locks, and then its start. Whoever gets its PID before that has another.
+  std::size_t found = 7;
+  int reads = 0;
+  CHECK(supervise(
+      reading,
+      [&](int read) {
+        reads = read;
+        if (read == 2) child.reset();
+        return 0;
+      },
+      [&] { found = probe.lock_holders(file, 5, holders, 4); }));
+  CHECK(reads == 2);
+  CHECK(found == 0);
 }
 
 TEST_CASE("a file that would take a standard stream's place, and cannot be moved, is an error", "[filesystem]") {
