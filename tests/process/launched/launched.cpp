@@ -1,10 +1,10 @@
 // A program that tests launch. What it does is its first argument; see `main`.
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -108,7 +108,9 @@ int main(int count, char** arguments) {
     stay();
   } else if (task == "disturb") {  // PID: signals it again and again, as long as it is there
     const pid_t target = std::atoi(argument.c_str());
-    while (target > 1 && ::kill(target, SIGUSR1) == 0) ::sched_yield();
+    // With pauses, in which it comes to wait again: else all signals may have come before it does.
+    const timespec pause{0, 1'000'000};
+    while (target > 1 && ::kill(target, SIGUSR1) == 0) ::nanosleep(&pause, nullptr);
   } else {
     return 2;
   }
