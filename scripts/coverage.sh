@@ -21,7 +21,8 @@ mkdir -p "$out"
 # In the mode %c counters live in a shared mapping of the file: those of a child that is killed or calls _exit count, too.
 # MC/DC is not recorded then, so only the program with children runs so.
 flags="-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc -mllvm -runtime-counter-relocation=true"
-flags="$flags -O0 -w"
+# Atomic, because a count that is lost between two children makes the other side of a branch look as if it was taken.
+flags="$flags -fprofile-update=atomic -O0 -w"
 echo 'int main() {}' | clang++-19 $flags -x c++ - -o "$out/probe" 2>/dev/null ||
   { echo "clang++-19 has no coverage runtime (libclang-rt-19-dev)"; exit 77; }
 
