@@ -419,8 +419,9 @@ class StopRun {
   }
 
   Result<void> end_and_clean_up() noexcept {
-    // An owner may have left more orphans than we can pin at once.
-    for (int round = 0; round < 32; ++round) {
+    // An owner may have left more orphans than we can pin at once, and orphans may leave others.
+    constexpr int most_rounds = 32;
+    for (int round = 1;; ++round) {
       if (auto ok = wait_and_kill(); !ok) return ok;
       if (auto ok = clean_up(); !ok) {
         // The server is stopped all the same, and the next claim removes what it left.
@@ -428,7 +429,7 @@ class StopRun {
         return {};
       }
       if (receipt_.outcome == StopOutcome::still_alive) return {};
-      if (!options_.orphans || receipt_.holder_count == 0) return {};
+      if (!options_.orphans || receipt_.holder_count == 0 || round == most_rounds) return {};
       OwnerView view;
       view.holder_count = receipt_.holder_count;
       for (std::size_t at = 0; at < view.holder_count; ++at) view.holders[at] = receipt_.holders[at];
@@ -438,7 +439,6 @@ class StopRun {
         return files_.error(Operation::signal, sent.error, files_.lock());
       }
     }
-    return {};
   }
 
   SysResult<void> terminate(std::size_t from, std::size_t to) noexcept {

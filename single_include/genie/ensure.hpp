@@ -1250,7 +1250,7 @@ class Ensurer {
   /// Whether a start has certainly lost its starter. One that was made by nobody has none to lose.
   [[nodiscard]] bool is_abandoned(const OwnerView& lock) noexcept {
     const LockRecord& record = lock.record;
-    if (lock.evidence.whereabouts != Whereabouts::here || report_.owner.pid == 0) return false;
+    if (lock.evidence.whereabouts != Whereabouts::here) return false;
     const ProcessIdentity& whom = record.phase == Phase::launching ? record.owner : record.starter;
     if (whom.pid == 0) return false;
     const Evidence starter = look_at(host_, whom);
@@ -1305,14 +1305,11 @@ class Ensurer {
       case ClaimOutcome::contended:
       case ClaimOutcome::orphaned: break;
     }
-    switch (claimed->evidence.reason) {
-      case Reason::claim_in_progress:
-      case Reason::handing_over: return Step::again;
-      case Reason::lock_held_elsewhere:
-        if (claimed->outcome == ClaimOutcome::contended) return Step::again;
-        break;
-      default: break;
-    }
+    // Somebody else has come before us.
+    const Reason reason = claimed->evidence.reason;
+    const bool is_anothers =
+        reason == Reason::claim_in_progress || reason == Reason::handing_over || reason == Reason::lock_held_elsewhere;
+    if (claimed->outcome == ClaimOutcome::contended && is_anothers) return Step::again;
     report_.owner = claimed->owner;
     report_.holder_count = claimed->holder_count;
     for (std::size_t at = 0; at < claimed->holder_count; ++at) report_.holders[at] = claimed->holders[at];

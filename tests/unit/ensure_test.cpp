@@ -613,6 +613,17 @@ TEST_CASE("an explicit start ends a hanging boot that has lost its starter", "[e
     CHECK(world.machine.time.monotonic - before >= options.stall + options.grace);
     CHECK_FALSE(world.machine.disk.exists(sentinel_path));
   }
+  SECTION("also where a stranger has the starter's PID by now") {
+    (void)world.ensure(starter, options);
+    starter.reap();
+    genie::testing::ProcessOptions reused;
+    reused.pid = starter.identity.pid;
+    const Contender stranger = world.machine.spawn(reused);
+    REQUIRE(stranger.identity != starter.identity);
+    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+    CHECK(stranger.is_alive());
+  }
   SECTION("but a start on demand does not") {
     (void)world.ensure(starter, options);
     starter.reap();
@@ -665,6 +676,49 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
   }
   CHECK(world.servers.empty());
+}
+
+TEST_CASE("who comes before us, between our look and our claim, is waited for", "[ensure]") {
+  World world;
+  Starter other{world.machine};
+  bool has_come = false;
+  const auto come = [&](std::function<void()> claim) {
+    world.client.calls().before_call = [&, claim](const genie::testing::CallEvent& event) {
+      if (event.call != Call::try_lock || has_come) return;
+      has_come = true;
+      claim();
+    };
+  };
+  EnsureOptions options;
+  options.settle = Milliseconds{10};
+  options.stall = Milliseconds{500};
+  SECTION("where it is from another PID namespace") {
+    other.contender.process.me().pid_namespace = 4;
+    come([&] { other.claim(); });
+    world.machine.time.after(Milliseconds{200}, [&] { other.contender.kill(); });
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+  }
+  SECTION("where its claim is held up") {
+    come([&] {
+      other.claim();
+      other.turn(genie::Phase::claiming);
+      CHECK(other.guard.host().files.try_lock(other.held.lock, genie::detail::starter_byte, 1).ok());
+    });
+    world.machine.time.after(Milliseconds{200}, [&] { other.contender.kill(); });
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+  }
+  SECTION("but not for ever") {
+    come([&] {
+      other.claim();
+      other.turn(genie::Phase::claiming);
+      CHECK(other.guard.host().files.try_lock(other.held.lock, genie::detail::starter_byte, 1).ok());
+    });
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::contended);
+    REQUIRE(report->holder_count == 1);
+    CHECK(report->holders[0].pid == other.contender.identity.pid);
+  }
+  CHECK(has_come);
 }
 
 TEST_CASE("a claim that is held up for longer than most is waited for", "[ensure]") {

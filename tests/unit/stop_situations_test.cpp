@@ -736,9 +736,9 @@ TEST_CASE("orphans that each leave another one are ended so often, and then said
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->was_orphaned);
   CHECK_FALSE(receipt->sent_kill);
-  CHECK(orphans.size() == 34);
-  for (std::size_t at = 0; at < orphans.size(); ++at) CHECK(orphans[at].is_alive() == (at == 33));
-  // The lock is held, and the receipt does not hide it: it names who held it when that was looked at last.
+  CHECK(orphans.size() == 33);
+  for (std::size_t at = 0; at < orphans.size(); ++at) CHECK(orphans[at].is_alive() == (at == 32));
+  // The lock is held, and the receipt names by whom.
   REQUIRE(receipt->holder_count == 1);
   CHECK(receipt->holders[0].pid == orphans[32].identity.pid);
   CHECK(stop.machine.disk.exists(record_path));
