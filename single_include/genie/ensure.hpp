@@ -283,7 +283,8 @@ struct LaunchPlan {
 /// How a process ended.
 struct ProcessExit {
   bool is_by_signal = false;
-  int value = 0;  ///< exit status, or the signal's number
+  int value = 0;         ///< exit status, or the signal's number
+  int not_executed = 0;  ///< the errno for which it never executed its program
 
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };
@@ -471,7 +472,10 @@ class LaunchedProcess {
   explicit LaunchedProcess(int report) noexcept : report_{report} {}
 
   /// Executes the program when a byte comes from `gate`, and ends when none will: nobody but the parent can open it.
-  [[noreturn]] void run(const LaunchPlan& plan, int file, int gate) noexcept {
+  /// Until then it is killed when its parent ends: it may hang in a file system that does not answer.
+  [[noreturn]] void run(const LaunchPlan& plan, int file, int gate, pid_t parent) noexcept {
+    check(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+    require(::getppid() == parent, ESRCH);
     check(::setsid());
     arrange_descriptors(plan, file, gate);
     ::umask(static_cast<mode_t>(plan.file_mode_mask));
@@ -483,6 +487,7 @@ class LaunchedProcess {
 
     char go = 0;
     if (::read(gate, &go, sizeof go) == sizeof go) {
+      (void)::prctl(PR_SET_PDEATHSIG, 0);
       (void)::execve(plan.program, const_cast<char* const*>(plan.arguments), environment);
       tell(errno);
     }
@@ -567,6 +572,7 @@ class LaunchAttendant {
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
+    int not_executed = 0;
   };
 
   explicit LaunchAttendant(int line) noexcept : line_{line} {}
@@ -588,8 +594,9 @@ class LaunchAttendant {
     int report[2];
     check(::pipe2(gate, O_CLOEXEC));
     check(::pipe2(report, O_CLOEXEC));
+    const pid_t self = ::getpid();
     const pid_t program = check(fork_untold());
-    if (program == 0) LaunchedProcess{report[1]}.run(plan, file, gate[0]);
+    if (program == 0) LaunchedProcess{report[1]}.run(plan, file, gate[0], self);
     ::close(file);
     ::close(gate[0]);
     ::close(report[1]);
@@ -601,6 +608,7 @@ class LaunchAttendant {
     // What it holds of the caller's is free when the caller hears of it.
     if (ready.error != 0) (void)::waitid(P_PID, static_cast<id_t>(program), nullptr, WEXITED | __WALL);
     send(ready);
+    int not_executed = 0;
     for (;;) {
       Request request{};
       await(line_);
@@ -609,12 +617,14 @@ class LaunchAttendant {
       answer.to = request;
       if (request == Request::go) {
         [[maybe_unused]] const ssize_t opened = ::write(gate[1], "", 1);
-        answer.error = reported(0);
+        not_executed = reported(0);
+        answer.error = not_executed;
       } else {
         siginfo_t info{};
         answer.error = ::waitid(P_PID, static_cast<id_t>(program), &info, WEXITED | __WALL) == 0 ? 0 : errno;
         answer.number = info.si_status;
         answer.is_by_signal = info.si_code == CLD_EXITED ? 0 : 1;
+        answer.not_executed = not_executed;
       }
       send(answer);
     }
@@ -737,7 +747,7 @@ class LinuxLauncher {
     if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
     const auto answer = ask(child, Request::exit_status, deadline);
     if (answer.error != 0) return SysResult<ProcessExit>::failure(answer.error);
-    return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
+    return {ProcessExit{answer.is_by_signal != 0, answer.number, answer.not_executed}, 0};
   }
 
   /// Wanted for every child, reaped or not, once. A process that was not let go ends soon after; who wants its share of
@@ -1018,6 +1028,8 @@ class Ensurer {
   using Watch = typename H::Filesystem::Watch;
 
   static constexpr Milliseconds never{INT64_MAX / 4};
+  /// Longer than anybody sleeps here who is awake.
+  static constexpr Milliseconds suspended_for{1250};
   /// For how a process ended, which whoever is to tell it knows already.
   static constexpr Milliseconds reap_wait{2000};
 
@@ -1085,7 +1097,10 @@ class Ensurer {
     }
     switch (lock.standing) {
       case LockStanding::owned:
-        if (is_to_be_replaced(lock.record)) return replace(report_.owner, lock.record.phase);
+        if (is_to_be_replaced(lock.record) && report_.owner.pid != 0) {
+          has_replaced_ = true;
+          return replace(report_.owner, lock.record.phase, nullptr);
+        }
         return lock.record.phase == Phase::running ? finish(EnsureOutcome::running) : join(view);
       case LockStanding::claiming:
         // A claim takes microseconds, unless its process, or the disk, is held up: nothing is wrong for that.
@@ -1103,7 +1118,8 @@ class Ensurer {
       case RecordStanding::alive:
         // Of its version nobody knows anything.
         if (options_.upgrade == UpgradePolicy::replace_running && !has_replaced_) {
-          return replace(report_.owner, Phase::running);
+          has_replaced_ = true;
+          return replace(report_.owner, Phase::running, nullptr);
         }
         return finish(EnsureOutcome::running);
       case RecordStanding::unsure: return finish(EnsureOutcome::contended);
@@ -1175,12 +1191,13 @@ class Ensurer {
     return false;
   }
 
-  /// Stops the server that runs, and claims the directory before anybody who starts on demand may. Once in a call:
-  /// where an older client was faster, its server is used.
-  Result<Step> replace(const ProcessIdentity& older, Phase phase) noexcept {
-    has_replaced_ = true;
+  /// Stops a server, one that is being started only as long as it is at `only_at`, and claims the directory before
+  /// anybody who starts on demand may. What is replaced is replaced once in a call: where an older client was faster,
+  /// its server is used.
+  Result<Step> replace(const ProcessIdentity& older, Phase phase, const BootRecord* only_at) noexcept {
     StopOptions stopping;
     stopping.only = older;
+    stopping.only_at = only_at;
     stopping.restarting = true;
     stopping.grace = options_.stop_grace;
     stopping.sentinel_ttl = options_.sentinel_ttl;
@@ -1194,9 +1211,9 @@ class Ensurer {
       case StopOutcome::stopped:
       case StopOutcome::killed:
       case StopOutcome::already_ended: break;
+      case StopOutcome::another: has_ended_start_ = false; return Step::again;
       case StopOutcome::not_running:
       case StopOutcome::cleaned:
-      case StopOutcome::another:
       case StopOutcome::orphans_left: return Step::again;
       case StopOutcome::refused:
         // It is not stopped, so it is used; the evidence says why.
@@ -1213,7 +1230,13 @@ class Ensurer {
       report_.replaced_version = version;
     }
     if (!claimed) return claimed.error();
-    return claimed->owned() ? start_under_claim(ClaimMode::restart) : Step::again;
+    if (!claimed->owned()) return Step::again;
+    // What that one has told of its end is not why this start fails.
+    seen_generation_ = held_.written.generation - 1;
+    // Nobody is left without a server because the stop took the caller's time.
+    const Milliseconds until = host_.clock.monotonic() + options_.stall;
+    if (deadline_ < until) deadline_ = until;
+    return start_under_claim(ClaimMode::restart);
   }
 
   [[nodiscard]] ClaimOptions claiming(ClaimMode mode) const noexcept {
@@ -1239,18 +1262,26 @@ class Ensurer {
     unsettled_since_ = never;
     const LockRecord& record = view.found.lock.record;
     note_progress(record, view.boot);
+    // Whoever waits looks four times a second. If it did not, the machine was suspended, or we were.
+    const Milliseconds now = host_.clock.monotonic();
+    if (joined_at_ != never && now - joined_at_ > suspended_for) progress_at_ = now;
+    joined_at_ = now;
     const Milliseconds until = progress_at_ + options_.stall + options_.grace;
-    if (options_.mode == ClaimMode::explicit_start && !has_replaced_ && host_.clock.monotonic() >= until &&
-        is_abandoned(view.found.lock)) {
-      return replace(report_.owner, record.phase);
+    const bool may_end_it = options_.mode == ClaimMode::explicit_start && !has_ended_start_ && report_.owner.pid != 0;
+    if (may_end_it && now >= until && is_abandoned(view.found.lock)) {
+      has_ended_start_ = true;
+      return replace(report_.owner, record.phase, &view.boot);
     }
-    return wait_until(until);
+    return wait_until(until + Milliseconds{1});  // and looks once more then
   }
 
   /// Whether a start has certainly lost its starter. One that was made by nobody has none to lose.
   [[nodiscard]] bool is_abandoned(const OwnerView& lock) noexcept {
     const LockRecord& record = lock.record;
     if (lock.evidence.whereabouts != Whereabouts::here) return false;
+    // In another time namespace, another start than the recorded one would prove nothing.
+    const StartToken& seen = lock.evidence.observed.start;
+    if (!seen.known || seen != lock.evidence.recorded.start) return false;
     const ProcessIdentity& whom = record.phase == Phase::launching ? record.owner : record.starter;
     if (whom.pid == 0) return false;
     const Evidence starter = look_at(host_, whom);
@@ -1276,7 +1307,8 @@ class Ensurer {
   /// child between fork and exec looks the same.
   Result<Step> outlast(EnsureOutcome outcome, Milliseconds span) noexcept {
     const Milliseconds now = host_.clock.monotonic();
-    if (unsettled_since_ == never) unsettled_since_ = now;
+    if (unsettled_since_ == never || unsettled_as_ != outcome) unsettled_since_ = now;
+    unsettled_as_ = outcome;
     if (now - unsettled_since_ < span) return wait_until(unsettled_since_ + span + Milliseconds{1});
     if (outcome == EnsureOutcome::contended) {
       report_.holder_count = host_.process.lock_holders(lock_id_, owner_byte, report_.holders, holder_capacity);
@@ -1327,9 +1359,15 @@ class Ensurer {
       forgiven.retry_at = Milliseconds{};
       if (auto ok = write_failure(host_, files_, held_.lock, forgiven); !ok) return ok.error();
     }
+    progress_at_ = host_.clock.monotonic();
+    if (progress_at_ >= deadline_) {
+      report_.owner = ProcessIdentity{};
+      return finish(EnsureOutcome::timed_out);
+    }
     report_.has_started = true;
     report_.generation = held_.written.generation;
-    progress_at_ = host_.clock.monotonic();
+    generation_ = held_.written.generation;
+    phase_ = Phase::launching;
     if (plan_.log != nullptr) {
       if (options_.log_limit != 0) {
         if (auto ok = rotate_log(host_, plan_.log, options_.log_limit); !ok) return ok.error();
@@ -1338,6 +1376,13 @@ class Ensurer {
       log_from_ = log.ok() ? static_cast<std::uint64_t>(log.value.size) : 0;
     }
     const auto spawned = uninterrupted([&] { return launcher_.spawn(plan_, held_.lock, time_left()); });
+    if (spawned.error == ETIMEDOUT) {
+      // It hangs in what it needs before it can be executed, and is killed for it.
+      report_.owner = ProcessIdentity{};
+      const bool is_too_late = host_.clock.monotonic() >= deadline_;
+      return failed(is_too_late ? FailureKind::too_late : FailureKind::stalled,
+                    is_too_late ? options_.deadline.count() : options_.stall.count());
+    }
     if (!spawned.ok()) return launch_error(spawned.error);
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
@@ -1461,6 +1506,7 @@ class Ensurer {
     (void)uninterrupted([&] { return launcher_.kill(child_, Signal::terminate); });
     const auto exit = uninterrupted([&] { return launcher_.reap(child_, reap_wait); });
     if (!exit.ok()) return failed(FailureKind::lost, exit.error);
+    if (exit.value.not_executed != 0) return failed(FailureKind::not_executed, exit.value.not_executed);
     return failed(exit.value.is_by_signal ? FailureKind::signalled : FailureKind::exited, exit.value.value);
   }
 
@@ -1547,12 +1593,15 @@ class Ensurer {
   Milliseconds progress_at_;      ///< when the start came further, as far as we saw
   std::uint64_t generation_ = 0;  ///< of the start that we watch, and its phase
   Phase phase_ = Phase::claiming;
+  Milliseconds joined_at_ = never;  ///< when we last looked at a start that we wait for
   Milliseconds unsettled_since_ = never;
+  EnsureOutcome unsettled_as_ = EnsureOutcome::contended;
   std::uint64_t log_from_ = 0;
   std::uint64_t seen_generation_ = 0;
   bool has_looked_ = false;
   bool has_replaced_ = false;
-  ProcessIdentity kept_;  ///< who was to be replaced, and could not be stopped
+  bool has_ended_start_ = false;  ///< that had lost its starter
+  ProcessIdentity kept_;          ///< who was to be replaced, and could not be stopped
   EnsureReport report_;
 };
 

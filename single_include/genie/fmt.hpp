@@ -658,6 +658,9 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
                              report.failure.count, report.retry_in.count(), report.failure);
         return out;
       case EnsureOutcome::timed_out:
+        if (!report.has_started && !report.has_joined) {
+          return fmt::format_to(out, "was not started: the time was up before its directory could be claimed");
+        }
         out = pid != 0 ? fmt::format_to(out, "is being started (PID {}), and was not ready in time", pid)
                        : fmt::format_to(out, "is being started, and was not ready in time");
         if (report.boot.generation != 0) out = fmt::format_to(out, "; {}", report.boot);

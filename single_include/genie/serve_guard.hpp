@@ -5251,6 +5251,8 @@ struct StopOptions {
   bool orphans = false;     ///< stops everybody who inherited the lock from its owner, too
   bool cgroup = false;     ///< the server has a cgroup of its own: ends what is left in it, too. Refused if it has none
   ProcessIdentity only{};  ///< stops nobody else than this owner; PID 0: whoever it is
+  /// Where given, stops it only while it is not ready, and has reported nothing else than this. Borrowed.
+  const BootRecord* only_at = nullptr;
 };
 
 enum class StopOutcome : std::uint8_t {
@@ -5261,7 +5263,8 @@ enum class StopOutcome : std::uint8_t {
   already_ended,  ///< it ended before it was signalled
   refused,        ///< nobody was signalled, because nobody could be told from a stranger: see `evidence`
   still_alive,    ///< it was killed, and is not gone yet
-  another,        ///< nobody was signalled, because the owner is not the one that was to be stopped: see `successor`
+  another,        ///< nobody was signalled, because the owner is not the one that was to be stopped, or has come
+                  ///< further than it was to be: see `successor`
   orphans_left,   ///< nobody was signalled: owner and command are gone, `holders` still hold the lock. See `orphans`
 };
 
@@ -5428,6 +5431,17 @@ class StopRun {
   }
   [[nodiscard]] bool is_wanted(const ProcessIdentity& owner) const noexcept {
     return options_.only.pid == 0 || owner == options_.only;
+  }
+  /// Whether a start that was to be ended is not where it was any more. Who cannot tell ends nothing.
+  [[nodiscard]] bool has_come_further() noexcept {
+    if (options_.only_at == nullptr) return false;
+    FoundOwner<H> found;
+    if (!find_owner(host_, files_, directory_.file.get(), false, found)) return true;
+    const LockRecord& record = found.lock.record;
+    if (!found.lock.has_record || record.phase == Phase::running) return true;
+    BootRecord boot;
+    const auto read = read_boot_record(host_, found.lock_file.get(), record.generation, boot);
+    return !read.ok() || boot != *options_.only_at;
   }
   void leave_alone(const ProcessIdentity& owner) noexcept {
     receipt_.outcome = StopOutcome::another;
@@ -5605,6 +5619,11 @@ class StopRun {
     Sentinel* entries = nullptr;
     const OpenStateFile<H>* locked = nullptr;
     bool is_restored = false;
+    bool is_too_far = false;
+    const auto ask = [&]() noexcept {
+      is_too_far = has_come_further();
+      if (!is_too_far) signalled = terminate(0, primary_count_);
+    };
     const auto prepare = [&](Sentinel& sentinel, const OpenStateFile<H>& lock) noexcept {
       entries = &sentinel;
       locked = &lock;
@@ -5617,7 +5636,7 @@ class StopRun {
       // Orphans are others than the owner that an earlier stop of the same target has asked.
       const bool asks = first || receipt_.was_orphaned;
       receipt_.joined = !asks;
-      if (asks) signalled = terminate(0, primary_count_);
+      if (asks) ask();
     });
     renew_at_ = host_.clock.monotonic() + Milliseconds{options_.sentinel_ttl.count() / 2};
     if (entered) {
@@ -5627,16 +5646,18 @@ class StopRun {
       // A full disk, or a stopper that was suspended, must not keep the server running.
       note_sentinel_error(entered.error());
       receipt_.stays = false;
-      signalled = terminate(0, primary_count_);
+      ask();
     }
     Result<void> result;
-    if (!signalled.ok()) {
+    if (is_too_far) {
+      leave_alone(ProcessIdentity{receipt_.target});
+    } else if (!signalled.ok()) {
       result = files_.error(Operation::signal, signalled.error, files_.lock());
     } else {
       result = end_and_clean_up();
     }
     if constexpr (!std::same_as<BeforeLeaving, const NothingMore>) {
-      if (result && receipt_.outcome != StopOutcome::still_alive) {
+      if (result && !is_too_far && receipt_.outcome != StopOutcome::still_alive) {
         renew_at_ = host_.clock.monotonic();  // for as long as possible
         renew();
         before_leaving(static_cast<const StopReceipt&>(receipt_));

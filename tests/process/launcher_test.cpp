@@ -3,6 +3,7 @@
 #include <genie/system_launcher.hpp>
 
 #include <pthread.h>
+#include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -115,6 +116,35 @@ class Launched {
 
  private:
   bool is_open_ = true;
+};
+
+/// As long as it lives, and does not refuse them, uses of a file wait for an answer. Source: `fanotify(7)`.
+class HangingFile {
+ public:
+  HangingFile(const std::string& path, std::uint64_t uses)
+      : listener_{::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC)} {
+    works_ = listener_ >= 0 && ::fanotify_mark(listener_, FAN_MARK_ADD, uses, AT_FDCWD, path.c_str()) == 0;
+  }
+  HangingFile(const HangingFile&) = delete;
+  HangingFile& operator=(const HangingFile&) = delete;
+  ~HangingFile() {
+    if (listener_ >= 0) ::close(listener_);
+  }
+
+  [[nodiscard]] bool works() const { return works_; }
+  void refuse() {
+    fanotify_event_metadata event{};
+    REQUIRE(::read(listener_, &event, sizeof event) == static_cast<ssize_t>(sizeof event));
+    fanotify_response answer{};
+    answer.fd = event.fd;
+    answer.response = FAN_DENY;
+    REQUIRE(::write(listener_, &answer, sizeof answer) == static_cast<ssize_t>(sizeof answer));
+    ::close(event.fd);
+  }
+
+ private:
+  int listener_;
+  bool works_ = false;
 };
 
 /// As /proc tells it, `proc_pid_stat(5)`; 0: there is no such process any more.
@@ -467,7 +497,7 @@ TEST_CASE("why a program cannot be executed is told, and its process has ended",
     const int result = launched.launcher.let_go(launched.child, patience).error;
     LinuxFilesystem::Watch none;
     CHECK(launched.launcher.wait(launched.child, none, seconds(patience_s)).value == LaunchEvent::ended);
-    CHECK(launched.reap() == ProcessExit{false, 127});
+    CHECK(launched.reap() == ProcessExit{false, 127, result});
     return result;
   };
   CHECK(error() == ENOENT);
@@ -588,6 +618,44 @@ TEST_CASE("nobody waits longer than asked for who does not answer", "[process][l
   // Neither for good: who is stopped is ended all the same.
   launched.close();
   eventually([&] { return state_of(attendant) == '\0'; });
+}
+
+TEST_CASE("who hangs in a file system that does not answer is given up in time, and can be ended",
+          "[process][launcher]") {
+  Stage stage;
+  const std::string program = stage.path("program");
+  const std::string log = stage.path("log");
+  std::filesystem::copy_file(GENIE_LAUNCHED, program);
+  write_file(log, "", 0600);
+  Plan plan{{"stay", stage.path("ran")}, program};
+  plan.log = log;
+  LinuxFilesystem::Watch none;
+  SECTION("while it is set up") {
+    const HangingFile hanging{log, FAN_OPEN_PERM};
+    if (!hanging.works()) GENIE_SKIP("nobody can make an open hang here");
+    CHECK(LinuxLauncher{}.spawn(plan.get(), stage.lock, milliseconds(50)).error == ETIMEDOUT);
+    stage.drop_lock();
+    eventually([&] { return !stage.is_locked(); });
+  }
+  SECTION("while it is executed") {
+    const HangingFile hanging{program, FAN_OPEN_EXEC_PERM};
+    if (!hanging.works()) GENIE_SKIP("nobody can make an execution hang here");
+    Launched launched{plan, stage.lock};
+    CHECK(launched.launcher.let_go(launched.child, milliseconds(50)).error == ETIMEDOUT);
+    CHECK(launched.launcher.wait(launched.child, none, milliseconds(0)).value == LaunchEvent::none);
+    CHECK(launched.launcher.kill(launched.child, Signal::kill).ok());
+    CHECK(launched.launcher.wait(launched.child, none, patience).value == LaunchEvent::ended);
+    CHECK(launched.reap() == ProcessExit{true, SIGKILL});
+  }
+  SECTION("and why it cannot be executed is not lost, however late") {
+    HangingFile hanging{program, FAN_OPEN_EXEC_PERM};
+    if (!hanging.works()) GENIE_SKIP("nobody can make an execution hang here");
+    Launched launched{plan, stage.lock};
+    CHECK(launched.launcher.let_go(launched.child, milliseconds(50)).error == ETIMEDOUT);
+    hanging.refuse();
+    CHECK(launched.reap() == ProcessExit{false, 127, EPERM});
+  }
+  CHECK_FALSE(stage.has("ran"));
 }
 
 TEST_CASE("a process that is not set up in time leaves nothing behind", "[process][launcher]") {

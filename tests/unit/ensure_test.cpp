@@ -560,14 +560,56 @@ TEST_CASE("a program that takes its time to be executed has its caller's time, a
   CHECK(world.machine.disk.open_count(world.client.index()) == 0);
 }
 
-TEST_CASE("a process that cannot be set up in time is an error, and leaves the way free", "[ensure]") {
+TEST_CASE("a process that cannot be set up in time is a failed start, and leaves the way free", "[ensure]") {
   World world;
   world.client.calls().fail(Call::spawn, ETIMEDOUT);
-  const auto report = world.ensure();
-  REQUIRE_FALSE(report);
-  CHECK(report.error().operation == genie::Operation::launch);
-  CHECK(report.error().code == ETIMEDOUT);
-  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  EnsureOptions options;
+  SECTION("for its starter") {
+    const auto report = world.ensure(options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::stalled);
+    CHECK(report->failure.value == options.stall.count());
+    CHECK(report->failure.server.pid == 0);
+    CHECK(world.status().failure == report->failure);
+  }
+  SECTION("whose time is up by then") {
+    options.deadline = Milliseconds{100};
+    before(world.client, Call::spawn, 1, [&] { world.machine.time.advance(Milliseconds{100}); });
+    const auto report = world.ensure(options);
+    REQUIRE(report);
+    CHECK(report->failure.kind == FailureKind::too_late);
+    CHECK(report->failure.value == 100);
+  }
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  CHECK(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("nothing is started for who has no time left", "[ensure]") {
+  World world;
+  EnsureOptions options;
+  options.deadline = Milliseconds{100};
+  before(world.client, Call::link_unnamed, 1, [&] { world.machine.time.advance(Milliseconds{100}); });
+  const auto report = world.ensure(options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::timed_out);
+  CHECK_FALSE(report->has_started);
+  CHECK(report->owner.pid == 0);
+  CHECK(world.servers.empty());
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(world.status().failure.generation == 0);
+}
+
+TEST_CASE("a program that hangs before it is executed has the stall window once", "[ensure]") {
+  World world;
+  world.program([](Server&) {});
+  world.client.calls().fail(Call::let_go, ETIMEDOUT);
+  EnsureOptions options;
+  options.stall = Milliseconds{500};
+  before(world.client, Call::let_go, 1, [&] { world.machine.time.advance(Milliseconds{500}); });
+  const Milliseconds began = world.machine.time.monotonic;
+  CHECK(world.ensure(options)->failure.kind == FailureKind::stalled);
+  CHECK(world.machine.time.monotonic - began < Milliseconds{600});
 }
 
 TEST_CASE("where nobody can say in time how a server ended, that is what is told", "[ensure]") {
@@ -580,73 +622,120 @@ TEST_CASE("where nobody can say in time how a server ended, that is what is told
   CHECK(report->failure.value == ETIMEDOUT);
 }
 
+namespace {
+
+/// A boot that hangs, after its starter was killed.
+struct LostStarter : World {
+  explicit LostStarter(bool claims = true) {
+    options.stall = Milliseconds{500};
+    options.grace = Milliseconds{200};
+    program([=](Server& server) {
+      if (claims) REQUIRE(server.guard.claim({.starting = true})->adopted);
+      if (claims) REQUIRE(server.guard.boot("backfill", 1, 9));
+    });
+    before(starter, Call::wait_child, 1, [this] { starter.kill(); });
+    (void)ensure(starter, options);
+    starter.reap();
+    REQUIRE(hanging().contender.is_alive());
+    program([](Server& server) { CHECK(server.guard.claim()->adopted); });
+  }
+  [[nodiscard]] Server& hanging() { return *servers.front(); }
+  void after(Milliseconds span, std::function<void()> act) { machine.time.after(span, std::move(act)); }
+
+  EnsureOptions options = explicitly();
+  Contender starter = machine.spawn();
+};
+
+}  // namespace
+
 TEST_CASE("an explicit start ends a hanging boot that has lost its starter", "[ensure][F21]") {
-  World world;
   const bool claims = GENERATE(false, true);
   CAPTURE(claims);
-  EnsureOptions options = explicitly();
-  options.stall = Milliseconds{500};
-  options.grace = Milliseconds{200};
-  world.program([&](Server& server) {
-    if (claims) CHECK(server.guard.claim({.starting = true})->adopted);
-  });
-  const Contender starter = world.machine.spawn();
-  bool starter_lives = false;
-  const auto lose_starter = [&](const genie::testing::CallEvent& event) {
-    if (event.call == Call::wait_child && !starter_lives) starter.kill();
-  };
-  starter.calls().before_call = lose_starter;
-
-  SECTION("once it has had all the time that it would have had") {
-    (void)world.ensure(starter, options);
-    starter.reap();
-    const Contender first = world.server().contender;
-    REQUIRE(first.is_alive());
-    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
-    const Milliseconds before = world.machine.time.monotonic;
-    const auto report = world.ensure(options);
-    REQUIRE(report);
-    CHECK(report->outcome == EnsureOutcome::running);
-    CHECK(report->replaced == first.identity);
-    CHECK(report->owner == world.server().contender.identity);
-    CHECK_FALSE(first.is_alive());
-    CHECK(world.machine.time.monotonic - before >= options.stall + options.grace);
-    CHECK_FALSE(world.machine.disk.exists(sentinel_path));
-  }
+  LostStarter world{claims};
+  const Milliseconds began = world.machine.time.monotonic;
+  SECTION("once it has had all the time that it would have had") {}
   SECTION("also where a stranger has the starter's PID by now") {
-    (void)world.ensure(starter, options);
-    starter.reap();
     genie::testing::ProcessOptions reused;
-    reused.pid = starter.identity.pid;
-    const Contender stranger = world.machine.spawn(reused);
-    REQUIRE(stranger.identity != starter.identity);
-    world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
-    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
-    CHECK(stranger.is_alive());
+    reused.pid = world.starter.identity.pid;
+    REQUIRE(world.machine.spawn(reused).identity != world.starter.identity);
   }
-  SECTION("but a start on demand does not") {
-    (void)world.ensure(starter, options);
-    starter.reap();
-    options.mode = ClaimMode::automatic;
-    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
-    CHECK(world.server().contender.is_alive());
-    CHECK(world.servers.size() == 1);
-  }
-  SECTION("but not while it gets further") {
-    if (!claims) return;
-    (void)world.ensure(starter, options);
-    starter.reap();
-    for (int step = 1; step <= 5; ++step) {
-      world.machine.time.after(Milliseconds{400 * step}, [&, step] {
-        CHECK(world.server().guard.boot("backfill", static_cast<std::uint64_t>(step), 5));
-      });
+  SECTION("also where it tells why it ends") {
+    if (claims) {
+      world.hanging().contender.process.me().reaction.on_signal = [&](genie::Signal) {
+        genie::FailureRecord failure;
+        failure.kind = FailureKind::signalled;
+        CHECK(world.hanging().guard.report_failure(failure));
+      };
     }
-    world.machine.time.after(Milliseconds{2400}, [&] { CHECK(world.server().guard.ready()); });
-    const auto report = world.ensure(options);
-    CHECK(report->outcome == EnsureOutcome::running);
-    CHECK(report->replaced.pid == 0);
-    CHECK(world.servers.size() == 1);
   }
+  SECTION("also where its time counts up at the very end") {
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      const Milliseconds passed = world.machine.time.monotonic - began;
+      if (event.call != Call::monotonic || passed < Milliseconds{690} || passed >= Milliseconds{701}) return;
+      world.machine.time.advance(Milliseconds{1});
+    };
+  }
+  const auto report = world.ensure(world.options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+  CHECK(report->replaced == world.hanging().contender.identity);
+  CHECK(report->owner == world.server().contender.identity);
+  CHECK_FALSE(world.hanging().contender.is_alive());
+  CHECK(world.machine.time.monotonic - began >= world.options.stall + world.options.grace);
+  CHECK_FALSE(world.machine.disk.exists(sentinel_path));
+}
+
+TEST_CASE("a boot that has lost its starter is left alone as long as it may be well", "[ensure][F21]") {
+  LostStarter world;
+  SECTION("by a start on demand") {
+    world.options.mode = ClaimMode::automatic;
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::timed_out);
+  }
+  SECTION("while it gets further") {
+    for (unsigned step = 1; step <= 5; ++step) {
+      world.after(Milliseconds{400 * step}, [&, step] { CHECK(world.hanging().guard.boot("backfill", 1 + step, 9)); });
+    }
+    world.after(Milliseconds{2400}, [&] { CHECK(world.hanging().guard.ready()); });
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
+  }
+  SECTION("when it gets ready just before it would be asked to end") {
+    bool is_ready = false;
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      // The first lock that this caller takes is the stopper's.
+      if (event.call != Call::try_lock || is_ready) return;
+      is_ready = true;
+      CHECK(world.hanging().guard.ready());
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
+    CHECK(is_ready);
+  }
+  SECTION("when it gets further just before it would be asked to end, and then stalls for good") {
+    bool has_moved = false;
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call != Call::try_lock || has_moved) return;
+      has_moved = true;
+      CHECK(world.hanging().guard.boot("backfill", 2, 9));
+      world.after(Milliseconds{400}, [&] { CHECK(world.hanging().guard.ready()); });
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
+    CHECK(has_moved);
+  }
+  SECTION("when the machine was suspended meanwhile") {
+    const Milliseconds began = world.machine.time.monotonic;
+    bool has_slept = false;
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (has_slept || event.call != Call::monotonic) return;
+      if (world.machine.time.monotonic - began < Milliseconds{350}) return;
+      has_slept = true;
+      world.machine.time.suspend(Milliseconds{3'600'000});
+      world.after(Milliseconds{400}, [&] { CHECK(world.hanging().guard.ready()); });
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
+    CHECK(has_slept);
+  }
+  CHECK(world.hanging().contender.is_alive());
+  CHECK(world.servers.size() == 1);
 }
 
 TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]") {
@@ -669,6 +758,43 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
     CHECK(heir.is_alive());
   }
+  SECTION("nor that of a starter which lives, and looks otherwise from another time namespace") {
+    const Contender starter = world.machine.spawn();
+    world.program([](Server& server) { CHECK(server.guard.claim({.starting = true})->adopted); });
+    EnsureOptions hasty = options;
+    hasty.deadline = Milliseconds{100};
+    CHECK(world.ensure(starter, hasty)->outcome == EnsureOutcome::timed_out);
+    world.machine.processes.shift_starts(7);
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    CHECK(world.server().contender.is_alive());
+    CHECK(world.servers.size() == 1);
+    world.servers.clear();
+  }
+  SECTION("nor that of a starter which dies before it has named anybody, when another one has come since") {
+    Starter lost{world.machine};
+    lost.claim();
+    const Contender other = world.machine.spawn();
+    const Milliseconds began = world.machine.time.monotonic;
+    bool has_come = false;
+    std::uint64_t looks = 0;
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::query_lock) looks = 0;
+      if (event.call == Call::look) ++looks;
+      // After the look at the directory, when it asks for the time.
+      const bool is_due = world.machine.time.monotonic - began >= options.stall + options.grace;
+      if (has_come || event.call != Call::monotonic || !is_due || looks == 0) return;
+      has_come = true;
+      lost.contender.kill();
+      lost.contender.reap();
+      CHECK(world.ensure(other)->outcome == EnsureOutcome::running);
+    };
+    const auto report = world.ensure(options);
+    CHECK(has_come);
+    CHECK(report->replaced.pid == 0);
+    CHECK(world.server().contender.is_alive());
+    CHECK(world.servers.size() == 1);
+    world.servers.clear();
+  }
   SECTION("nor that of a starter in another PID namespace") {
     Starter starter{world.machine};
     starter.contender.process.me().pid_namespace = 4;
@@ -676,6 +802,38 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
   }
   CHECK(world.servers.empty());
+}
+
+TEST_CASE("how long a claim was held up takes nothing from the time of what its owner leaves", "[ensure]") {
+  World world;
+  Starter owner{world.machine};
+  owner.claim();
+  owner.turn(genie::Phase::claiming);
+  auto& files = owner.guard.host().files;
+  CHECK(files.try_lock(owner.held.lock, genie::detail::starter_byte, 1).ok());
+  const Contender worker = world.machine.fork(owner.contender);
+  EnsureOptions options;
+  world.machine.time.after(Milliseconds{3000}, [&] {
+    CHECK(files.unlock(owner.held.lock, genie::detail::starter_byte, 1).ok());
+    owner.contender.kill();
+    owner.contender.reap();
+  });
+  world.machine.time.after(Milliseconds{3300}, [&] { worker.kill(); });
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("a server that was stopped for another is followed by it, however long that took", "[ensure][F26]") {
+  World world;
+  REQUIRE(world.ensure());
+  world.server().contender.process.me().reaction.terminate_takes = Milliseconds{3000};
+  EnsureOptions options = explicitly();
+  options.upgrade = genie::UpgradePolicy::replace_running;
+  options.deadline = Milliseconds{2000};
+  const auto report = world.ensure(world.machine.spawn(), options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->replaced == world.servers.front()->contender.identity);
+  CHECK(world.servers.size() == 2);
 }
 
 TEST_CASE("who comes before us, between our look and our claim, is waited for", "[ensure]") {

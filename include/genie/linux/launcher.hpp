@@ -152,7 +152,10 @@ class LaunchedProcess {
   explicit LaunchedProcess(int report) noexcept : report_{report} {}
 
   /// Executes the program when a byte comes from `gate`, and ends when none will: nobody but the parent can open it.
-  [[noreturn]] void run(const LaunchPlan& plan, int file, int gate) noexcept {
+  /// Until then it is killed when its parent ends: it may hang in a file system that does not answer.
+  [[noreturn]] void run(const LaunchPlan& plan, int file, int gate, pid_t parent) noexcept {
+    check(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+    require(::getppid() == parent, ESRCH);
     check(::setsid());
     arrange_descriptors(plan, file, gate);
     ::umask(static_cast<mode_t>(plan.file_mode_mask));
@@ -164,6 +167,7 @@ class LaunchedProcess {
 
     char go = 0;
     if (::read(gate, &go, sizeof go) == sizeof go) {
+      (void)::prctl(PR_SET_PDEATHSIG, 0);
       (void)::execve(plan.program, const_cast<char* const*>(plan.arguments), environment);
       tell(errno);
     }
@@ -248,6 +252,7 @@ class LaunchAttendant {
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
+    int not_executed = 0;
   };
 
   explicit LaunchAttendant(int line) noexcept : line_{line} {}
@@ -269,8 +274,9 @@ class LaunchAttendant {
     int report[2];
     check(::pipe2(gate, O_CLOEXEC));
     check(::pipe2(report, O_CLOEXEC));
+    const pid_t self = ::getpid();
     const pid_t program = check(fork_untold());
-    if (program == 0) LaunchedProcess{report[1]}.run(plan, file, gate[0]);
+    if (program == 0) LaunchedProcess{report[1]}.run(plan, file, gate[0], self);
     ::close(file);
     ::close(gate[0]);
     ::close(report[1]);
@@ -282,6 +288,7 @@ class LaunchAttendant {
     // What it holds of the caller's is free when the caller hears of it.
     if (ready.error != 0) (void)::waitid(P_PID, static_cast<id_t>(program), nullptr, WEXITED | __WALL);
     send(ready);
+    int not_executed = 0;
     for (;;) {
       Request request{};
       await(line_);
@@ -290,12 +297,14 @@ class LaunchAttendant {
       answer.to = request;
       if (request == Request::go) {
         [[maybe_unused]] const ssize_t opened = ::write(gate[1], "", 1);
-        answer.error = reported(0);
+        not_executed = reported(0);
+        answer.error = not_executed;
       } else {
         siginfo_t info{};
         answer.error = ::waitid(P_PID, static_cast<id_t>(program), &info, WEXITED | __WALL) == 0 ? 0 : errno;
         answer.number = info.si_status;
         answer.is_by_signal = info.si_code == CLD_EXITED ? 0 : 1;
+        answer.not_executed = not_executed;
       }
       send(answer);
     }
@@ -418,7 +427,7 @@ class LinuxLauncher {
     if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
     const auto answer = ask(child, Request::exit_status, deadline);
     if (answer.error != 0) return SysResult<ProcessExit>::failure(answer.error);
-    return {ProcessExit{answer.is_by_signal != 0, answer.number}, 0};
+    return {ProcessExit{answer.is_by_signal != 0, answer.number, answer.not_executed}, 0};
   }
 
   /// Wanted for every child, reaped or not, once. A process that was not let go ends soon after; who wants its share of

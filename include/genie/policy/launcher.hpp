@@ -24,7 +24,8 @@ struct LaunchPlan {
 /// How a process ended.
 struct ProcessExit {
   bool is_by_signal = false;
-  int value = 0;  ///< exit status, or the signal's number
+  int value = 0;         ///< exit status, or the signal's number
+  int not_executed = 0;  ///< the errno for which it never executed its program
 
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };

@@ -75,6 +75,7 @@ struct Fault {
           {Call::signal, EPERM},
           {Call::wait_process, EIO},
           {Call::spawn, EAGAIN},
+          {Call::spawn, ETIMEDOUT},
           {Call::let_go, EACCES},
           {Call::let_go, ETIMEDOUT},
           {Call::wait_child, EIO},
@@ -467,7 +468,7 @@ class Rules {
     if (fault.error == ETIMEDOUT) {
       (void)launcher.let_go(child, Milliseconds{});
     } else {
-      launcher.fail_to_run(child);
+      launcher.fail_to_run(child, fault.error);
     }
   }
 

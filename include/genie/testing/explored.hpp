@@ -405,7 +405,9 @@ class ExploredLauncher : public detail::GateView {
   [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
     const Response& response = ask_of(child, Call::reap_child, [&](Request& request) { request.span = span; });
     if (response.error != 0) return SysResult<ProcessExit>::failure(response.error);
-    return {ProcessExit{(response.number & 1U) != 0, static_cast<int>(response.number >> 1U)}, 0};
+    return {ProcessExit{(response.number & 1U) != 0, static_cast<int>((response.number & UINT32_MAX) >> 1U),
+                        static_cast<int>(response.number >> 32U)},
+            0};
   }
   void close(const Child& child) noexcept { (void)ask_of(child, Call::close_child); }
 

@@ -81,8 +81,9 @@ class FakeLauncher : public detail::View {
     const auto program = programs_->find(path);
     const bool is_late = gate.error == ETIMEDOUT;
     if ((gate.error != 0 && !is_late) || program == programs_->end()) {
-      fail_to_run(child);
-      return {gate.error != 0 ? gate.error : ENOENT};
+      const int error = gate.error != 0 ? gate.error : ENOENT;
+      fail_to_run(child, error);
+      return {error};
     }
     time().held.erase(child.process);
     table_->processes[child.process].name = path.substr(path.find_last_of('/') + 1);
@@ -150,9 +151,10 @@ class FakeLauncher : public detail::View {
   }
 
   /// What a child does that cannot execute its program.
-  void fail_to_run(const Child& child) noexcept {
+  void fail_to_run(const Child& child, int error) noexcept {
     if (time().held.erase(child.process) == 0) return;
     table_->exit(time(), child.process, status_of_failed_exec);
+    table_->processes[child.process].exit.not_executed = error;
     disk_->settle(time());
   }
   /// Children that this process has not closed.

@@ -307,8 +307,9 @@ inline void perform_on_children(FakeLauncher& launcher, const Request& request, 
       const auto result = launcher.reap(child, Milliseconds{});
       response.error = result.error;
       if (result.ok()) {
-        response.number =
-            static_cast<std::uint64_t>(result.value.value) << 1U | std::uint64_t{result.value.is_by_signal};
+        const ProcessExit& exit = result.value;
+        response.number = static_cast<std::uint64_t>(exit.not_executed) << 32U |
+                          static_cast<std::uint64_t>(exit.value) << 1U | std::uint64_t{exit.is_by_signal};
       }
       break;
     }
@@ -543,7 +544,8 @@ namespace detail {
              : response.number == static_cast<std::uint64_t>(LaunchEvent::changed) ? "changed"
                                                                                    : "time is up";
     case Call::reap_child:
-      return ((response.number & 1U) != 0 ? "signal " : "status ") + std::to_string(response.number >> 1U);
+      return ((response.number & 1U) != 0 ? "signal " : "status ") +
+             std::to_string((response.number & UINT32_MAX) >> 1U);
     case Call::holds_lock:
     case Call::leads_group:
     case Call::group_lives:

@@ -188,14 +188,14 @@ TEST_CASE_METHOD(Fixture, "a program that cannot be executed ends its child, unl
     machine.programs.clear();
     const Child child = spawn();
     CHECK(starter.launcher.let_go(child, seconds(1)).error == ENOENT);
-    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127});
+    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127, ENOENT});
   }
   SECTION("for another reason") {
     const Child child = spawn();
     starter.calls().fail(Call::let_go, EACCES);
     CHECK(starter.launcher.let_go(child, seconds(1)).error == EACCES);
     CHECK(starter.launcher.let_go(child, seconds(1)).ok());
-    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127});
+    CHECK(starter.launcher.reap(child, seconds(1)).value == ProcessExit{false, 127, EACCES});
   }
   SECTION("not if interrupted") {
     const Child child = spawn();
