@@ -57,4 +57,8 @@ class GenieConan(ConanFile):
             fmt = self.cpp_info.components["fmt"]
             fmt.set_property("cmake_target_name", "genie::fmt")
             fmt.bindirs, fmt.libdirs = [], []
-            fmt.requires = ["genie", "fmt::fmt"]
+            fmt.requires = ["genie"]
+            if any(dependency.ref.name == "fmt" and dependency.package_folder for dependency in self.dependencies.values()):
+                fmt.requires.append("fmt::fmt")
+            else:
+                fmt.system_libs = ["fmt"]  # the system's own, by [platform_requires]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs a small consumer for each way to get genie: find_package, add_subdirectory, FetchContent, pkg-config,
-# and the one header copied into an empty folder.
+# the one header copied into an empty folder, and the Conan package where there is Conan.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -53,3 +53,16 @@ cp tests/package/main.cpp "$work/single_header/"
 (cd "$work/single_header" && "$cxx" -std=c++20 -I. main.cpp)
 run "$work/single_header/a.out"
 echo "single_header: built and ran"
+
+if command -v conan >/dev/null; then
+  # With nothing but what is on this machine: no remote, and the system's fmt.
+  export CONAN_HOME=$work/conan
+  quietly conan profile detect
+  printf 'include(default)\n[platform_requires]\nfmt/%s\n' "$(pkg-config --modversion fmt)" >"$CONAN_HOME/profiles/system"
+  for option in with_fmt=False with_fmt=True; do
+    quietly conan create conan -pr system -s compiler.cppstd=20 -o "&:$option" -nr
+    echo "conan, $option: created, built and ran"
+  done
+else
+  echo "conan: not checked, there is none here"
+fi

@@ -5,14 +5,14 @@
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
-#   check     clang, libc++, the tools of clang 19, strace,
-#             systemd-analyze: what scripts/test.sh uses beyond `build`
+#   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
+#             what scripts/test.sh uses beyond `build`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
-check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd)
+check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv)
 optional=" clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
@@ -69,10 +69,17 @@ if command -v g++ >/dev/null && ! at_least 12 "$(g++ -dumpversion)" && ! install
   say "g++ is older than 12: apt-get install g++-12"
   apt install -y --no-install-recommends g++-12
 fi
+into_venv() { # REQUIREMENT...: from PyPI
+  [ -x build/venv/bin/pip ] || python3 -m venv build/venv
+  build/venv/bin/pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 "$@" </dev/null
+}
 cmake_version=$(PATH=build/venv/bin:$PATH cmake --version 2>/dev/null | sed -n '1s/.* //p' || true)
 if [ -n "$cmake_version" ] && ! at_least 3.25 "$cmake_version"; then
   say "cmake is older than 3.25: pip install cmake into build/venv"
   apt install -y --no-install-recommends python3-venv
-  python3 -m venv build/venv
-  build/venv/bin/pip install --quiet 'cmake>=3.25,<4'
+  into_venv 'cmake>=3.25,<4'
+fi
+if [[ " $* " == *" check "* ]] && ! PATH=build/venv/bin:$PATH command -v conan >/dev/null; then
+  say "pip install conan into build/venv"
+  into_venv 'conan>=2.4,<3' || say "Conan cannot be had here; its check will be skipped"
 fi

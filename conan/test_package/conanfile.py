@@ -24,7 +24,10 @@ class GenieTestConan(ConanFile):
         cmake.build()
 
     def test(self):
-        if can_run(self):
-            consumer = os.path.join(self.cpp.build.bindir, "consumer")
+        if not can_run(self):
+            return
+        consumers = ["consumer"] + (["fmt_consumer"] if self.dependencies["genie"].options.with_fmt else [])
+        for consumer in consumers:
+            program = os.path.join(self.cpp.build.bindir, consumer)
             with tempfile.TemporaryDirectory() as folder:
-                self.run(f'"{consumer}" "{os.path.join(folder, "state")}"', env="conanrun")
+                self.run(f'"{program}" "{os.path.join(folder, "state")}"', env="conanrun")
