@@ -32,13 +32,21 @@ out = root / "build" / "mutation"
 
 # Header -> the test files that exercise it, the likeliest to notice first.
 common = ["claim", "stop", "serve_guard", "status", "sentinel", "takeover", "stop_situations", "owner", "leftovers",
-          "judge", "withdraw", "failing_calls", "state_files"]
+          "judge", "withdraw", "failing_calls", "state_files", "ensure", "ensure_situations", "stay", "stop_options",
+          "standby", "endpoints", "boot"]
 first = {
-    "claim": ["claim", "takeover", "serve_guard", "leftovers", "owner"],
+    "claim": ["claim", "takeover", "ensure", "serve_guard", "leftovers", "owner"],
+    "ensure": ["ensure", "ensure_situations"],
+    "handover": ["ensure"],
+    "leavings": ["stop", "stop_situations", "ensure"],
+    "failure": ["ensure", "boot"],
+    "role": ["ensure"],
+    "standby": ["standby"],
+    "boot": ["boot", "ensure"],
     "judge": ["judge", "claim", "status"],
     "owner": ["owner", "status", "claim", "stop"],
     "sentinel": ["sentinel", "stop_situations", "record/sentinel_record"],
-    "stop": ["stop", "stop_situations", "owner"],
+    "stop": ["stop", "stop_situations", "stop_options", "owner", "stay"],
     "withdraw": ["withdraw", "serve_guard"],
     "leftovers": ["leftovers", "claim", "takeover"],
     "port_file": ["status", "takeover", "failing_calls"],

@@ -548,6 +548,16 @@ TEST_CASE("a program that takes its time to be executed has its caller's time, a
     CHECK(report->failure.kind == FailureKind::stalled);
     CHECK_FALSE(world.server().contender.is_alive());
   }
+  SECTION("and why it cannot be executed is told, however late") {
+    world.program([&](Server& server) {
+      server.contender.exit(127);
+      server.contender.process.me().exit.not_executed = ENOEXEC;
+    });
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.kind == FailureKind::not_executed);
+    CHECK(report->failure.value == ENOEXEC);
+  }
   SECTION("and keeps the claim where nobody can end it") {
     world.program([](Server& server) {
       server.contender.process.me().reaction.ignores_terminate = true;
@@ -734,8 +744,62 @@ TEST_CASE("a boot that has lost its starter is left alone as long as it may be w
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
     CHECK(has_slept);
   }
+  SECTION("when nobody can say whether its start is the recorded one") {
+    const Milliseconds began = world.machine.time.monotonic;
+    world.client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      const bool is_due = world.machine.time.monotonic - began >= world.options.stall;
+      return event.call == Call::look && is_due ? EACCES : 0;
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::timed_out);
+  }
+  SECTION("when it cannot be told from a stranger") {
+    bool is_pinned = false;
+    world.client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      is_pinned = is_pinned || event.call == Call::open_process;
+      return event.call == Call::look && is_pinned ? EACCES : 0;
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::timed_out);
+    CHECK(is_pinned);
+  }
+  SECTION("when its record cannot be read at the last moment") {
+    bool is_torn = false;
+    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call != Call::try_lock || is_torn) return;
+      is_torn = true;
+      CHECK(world.hanging().guard.host().files.write_at(world.hanging().guard.held().lock, "x", 1, 0).ok());
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::contended);
+    CHECK(is_torn);
+  }
   CHECK(world.hanging().contender.is_alive());
   CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("a call that fails while a hanging boot is about to be ended ends no server that gets ready",
+          "[ensure][F16]") {
+  const bool gets_ready = GENERATE(false, true);
+  CAPTURE(gets_ready);
+  bool has_failed = true;
+  for (std::uint64_t failing = 1; has_failed; ++failing) {
+    CAPTURE(failing);
+    LostStarter world;
+    has_failed = false;
+    std::uint64_t calls = 0;
+    world.client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      // From the stopper's lock on; who holds it sees the server get ready.
+      if (calls == 0 && event.call != Call::try_lock) return 0;
+      if (calls == 0 && gets_ready) CHECK(world.hanging().guard.ready());
+      if (++calls != failing + 1) return 0;
+      has_failed = true;
+      return EIO;
+    };
+    const auto report = world.ensure(world.options);
+    if (gets_ready) CHECK(world.hanging().contender.is_alive());
+    // Whoever was ended is named.
+    const bool is_told = !report || report->replaced == world.hanging().contender.identity;
+    CHECK((world.hanging().contender.is_alive() || is_told));
+    CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+  }
 }
 
 TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]") {
@@ -757,6 +821,16 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
     CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
     CHECK(heir.is_alive());
+  }
+  SECTION("nor that of a starter which nobody can look at, and which has named nobody") {
+    Starter starter{world.machine};
+    starter.claim();
+    options.upgrade = genie::UpgradePolicy::replace_running;
+    world.client.calls().decide = [](const genie::testing::CallEvent& event) {
+      return event.call == Call::look ? EACCES : 0;
+    };
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
+    CHECK(starter.contender.is_alive());
   }
   SECTION("nor that of a starter which lives, and looks otherwise from another time namespace") {
     const Contender starter = world.machine.spawn();
@@ -799,6 +873,10 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     Starter starter{world.machine};
     starter.contender.process.me().pid_namespace = 4;
     starter.claim();
+    if (GENERATE(false, true)) {
+      const Contender heir = world.machine.spawn();
+      REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+    }
     CHECK(world.ensure(options)->outcome == EnsureOutcome::timed_out);
   }
   CHECK(world.servers.empty());

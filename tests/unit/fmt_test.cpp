@@ -517,7 +517,10 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
         "is being started (PID 4711), and was not ready in time; step 1: load; wait for it, or end it by `genie stop`");
   report.owner.pid = 0;
   CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
-  report.has_started = report.has_joined = false;
+  report.has_started = false;
+  report.has_joined = true;
+  CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
+  report.has_joined = false;
   CHECK(text(EnsureOutcome::timed_out) == "was not started: the time was up before its directory could be claimed");
   CHECK(contains(text(EnsureOutcome::contended), "cannot be claimed: the record of PID 4711 is still locked by its"));
   CHECK(contains(text(EnsureOutcome::contended), "or wait until it ends"));

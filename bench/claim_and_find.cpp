@@ -1,0 +1,123 @@
+// What a claim and a look at a running server cost, beside the bare system calls and what people use today.
+//
+//   build/release/bench/claim_and_find DIRECTORY…     one on each file system of interest, as /tmp and /dev/shm
+//
+// Peers are measured where their headers are installed: libbsd's pidfile (libbsd-dev), Boost.Interprocess
+// (libboost-dev).
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <genie/serve_guard.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "common.hpp"
+
+#if __has_include(<bsd/libutil.h>)
+#include <bsd/libutil.h>
+#define GENIE_BENCH_LIBBSD
+#endif
+#if __has_include(<boost/interprocess/sync/file_lock.hpp>)
+#include <boost/interprocess/sync/file_lock.hpp>
+#define GENIE_BENCH_BOOST
+#endif
+
+namespace {
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::perror(what);
+  std::exit(1);
+}
+
+void write_pid(int file) {
+  const std::string text = std::to_string(::getpid()) + '\n';
+  require(::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()), "write");
+}
+
+[[nodiscard]] pid_t recorded_pid(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  require(file >= 0, "open");
+  char text[32] = {};
+  require(::read(file, text, sizeof text - 1) > 0, "read");
+  ::close(file);
+  return static_cast<pid_t>(std::atoi(text));
+}
+
+void compare_claims(const std::string& directory) {
+  const std::string path = directory + "/floor.pid";
+  genie::ServeGuard guard{directory + "/genie"};
+  std::vector<bench::Work> works;
+  works.push_back({"floor: create exclusively, write, close, unlink", [=] {
+                     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                     require(file >= 0, "open");
+                     write_pid(file);
+                     ::close(file);
+                     require(::unlink(path.c_str()) == 0, "unlink");
+                   }});
+  works.push_back({"genie: claim, release", [&] {
+                     const auto claim = guard.claim();
+                     require(claim && claim->owned() && guard.release(), "genie");
+                   }});
+#ifdef GENIE_BENCH_LIBBSD
+  works.push_back({"libbsd: pidfile_open, _write, _remove", [=] {
+                     pid_t other = 0;
+                     pidfh* const file = ::pidfile_open((directory + "/bsd.pid").c_str(), 0600, &other);
+                     require(file != nullptr && ::pidfile_write(file) == 0 && ::pidfile_remove(file) == 0, "pidfile");
+                   }});
+#endif
+#ifdef GENIE_BENCH_BOOST
+  std::ofstream{directory + "/boost.lock"};
+  works.push_back({"Boost: file_lock, no record", [=] {
+                     boost::interprocess::file_lock lock{(directory + "/boost.lock").c_str()};
+                     require(lock.try_lock(), "file_lock");
+                     lock.unlock();
+                   }});
+#endif
+  bench::compare("claim and release, " + directory, works);
+}
+
+void compare_looks(const std::string& directory) {
+  const std::string path = directory + "/owner.pid";
+  const std::string missing = directory + "/missing.pid";
+  std::ofstream{path} << ::getpid() << '\n';
+  genie::ServeGuard owner{directory + "/owned"};
+  const auto claim = owner.claim();
+  require(claim && claim->owned() && owner.ready(), "genie");
+  genie::ServeGuard guard{directory + "/owned"};
+  genie::ServeGuard nobody{directory + "/nobody"};
+  std::vector<bench::Work> works;
+  works.push_back({"floor: open, read, close, kill 0", [=] { require(::kill(recorded_pid(path), 0) == 0, "kill"); }});
+  works.push_back({"genie: running, live owner", [&] {
+                     const auto running = guard.running();
+                     require(running.has_value() && *running, "genie");
+                   }});
+  works.push_back({"one failed open", [=] { require(::open(missing.c_str(), O_RDONLY | O_CLOEXEC) < 0, "open"); }});
+  works.push_back({"genie: running, nobody", [&] {
+                     const auto running = nobody.running();
+                     require(running.has_value() && !*running, "genie");
+                   }});
+  bench::compare("is it running, " + directory, works, 2000);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 2) {
+    fmt::print(stderr, "usage: {} DIRECTORY…\n", arguments[0]);
+    return 64;
+  }
+  for (int at = 1; at < count; ++at) {
+    std::string directory = std::string{arguments[at]} + "/genie-bench.XXXXXX";
+    require(::mkdtemp(directory.data()) != nullptr, "mkdtemp");
+    compare_claims(directory);
+    compare_looks(directory);
+    std::filesystem::remove_all(directory);
+  }
+  return 0;
+}
