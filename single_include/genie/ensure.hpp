@@ -959,7 +959,7 @@ enum class EnsureOutcome : std::uint8_t {
   stopping,     ///< it is being stopped, or is to stay stopped
   failed,       ///< the start that was made, or waited for, came to nothing: see `failure`
   backing_off,  ///< it failed too often in a row: see `failure`, and `retry_in`
-  timed_out,    ///< the start goes on, but the caller's time is up: see `boot`
+  timed_out,    ///< the caller's time is up; a start that was made or joined goes on: see `boot`
   contended,    ///< nothing can be proved: see `evidence`
   orphaned,     ///< the owner is gone, but processes that inherited its lock still hold it
 };
