@@ -58,7 +58,8 @@ class GenieConan(ConanFile):
             fmt.set_property("cmake_target_name", "genie::fmt")
             fmt.bindirs, fmt.libdirs = [], []
             fmt.requires = ["genie"]
-            if any(dependency.ref.name == "fmt" and dependency.package_folder for dependency in self.dependencies.values()):
+            packages = [each.ref.name for each in self.dependencies.values() if each.package_folder]
+            if "fmt" in packages:
                 fmt.requires.append("fmt::fmt")
             else:
                 fmt.system_libs = ["fmt"]  # the system's own, by [platform_requires]

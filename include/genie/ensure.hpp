@@ -113,8 +113,9 @@ class Ensurer {
   using Watch = typename H::Filesystem::Watch;
 
   static constexpr Milliseconds never{INT64_MAX / 4};
-  /// Longer than anybody sleeps here who is awake.
-  static constexpr Milliseconds suspended_for{1250};
+  /// Who wakes so much later than it wanted to was suspended, or the whole machine was: how much of that time others
+  /// had, nobody knows.
+  static constexpr Milliseconds suspended{1000};
   /// For how a process ended, which whoever is to tell it knows already.
   static constexpr Milliseconds reap_wait{2000};
 
@@ -347,9 +348,8 @@ class Ensurer {
     unsettled_since_ = never;
     const LockRecord& record = view.found.lock.record;
     note_progress(record, view.boot);
-    // Whoever waits looks four times a second. If it did not, the machine was suspended, or we were.
     const Milliseconds now = host_.clock.monotonic();
-    if (joined_at_ != never && now - joined_at_ > suspended_for) progress_at_ = now;
+    if (joined_at_ != never && now - joined_at_ > ChangeWait<H>::longest_nap + suspended) progress_at_ = now;
     joined_at_ = now;
     const Milliseconds until = progress_at_ + options_.stall + options_.grace;
     const bool may_end_it = options_.mode == ClaimMode::explicit_start && !has_ended_start_ && report_.owner.pid != 0;
@@ -465,8 +465,8 @@ class Ensurer {
       // It hangs in what it needs before it can be executed, and is killed for it.
       report_.owner = ProcessIdentity{};
       const bool is_too_late = host_.clock.monotonic() >= deadline_;
-      return failed(is_too_late ? FailureKind::too_late : FailureKind::stalled,
-                    is_too_late ? options_.deadline.count() : options_.stall.count());
+      return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
+                         : failed(FailureKind::not_executed, spawned.error);
     }
     if (!spawned.ok()) return launch_error(spawned.error);
     child_ = spawned.value;
@@ -546,10 +546,8 @@ class Ensurer {
       const auto event = launcher_.wait(child_, watch, span);
       if (!event.ok() && event.error != EINTR) return give_up(launch_error(event.error));
       if (event.ok() && event.value == LaunchEvent::ended) return ended();
-      // The machine was suspended, or we were: how much of that time the server had, nobody knows.
-      constexpr Milliseconds tolerance{1000};
       const Milliseconds woken = host_.clock.monotonic();
-      if (woken - now > span + tolerance) progress_at_ = woken;
+      if (woken - now > span + suspended) progress_at_ = woken;
     }
   }
 

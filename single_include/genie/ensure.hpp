@@ -284,7 +284,7 @@ struct LaunchPlan {
 struct ProcessExit {
   bool is_by_signal = false;
   int value = 0;         ///< exit status, or the signal's number
-  int not_executed = 0;  ///< the errno for which it never executed its program
+  int not_executed = 0;  ///< the errno for which it never executed its program; 0: nothing is known of that
 
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };
@@ -474,7 +474,8 @@ class LaunchedProcess {
   /// Executes the program when a byte comes from `gate`, and ends when none will: nobody but the parent can open it.
   /// Until then it is killed when its parent ends: it may hang in a file system that does not answer.
   [[noreturn]] void run(const LaunchPlan& plan, int file, int gate, pid_t parent) noexcept {
-    check(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+    // Where a filter refuses that, a hanging process only ends later.
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     require(::getppid() == parent, ESRCH);
     check(::setsid());
     arrange_descriptors(plan, file, gate);
@@ -572,7 +573,7 @@ class LaunchAttendant {
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
-    int not_executed = 0;
+    int not_executed = 0;  ///< as in ProcessExit
   };
 
   explicit LaunchAttendant(int line) noexcept : line_{line} {}
@@ -692,7 +693,8 @@ class LinuxLauncher {
   };
 
   /// Errors: of setting up the process as well, so a log that cannot be opened or a directory that is missing is told
-  /// here; EAGAIN where there may be no further process.
+  /// here, and ETIMEDOUT where one of them is on a file system that does not answer; EAGAIN where there may be no
+  /// further process.
   [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file, Milliseconds span) noexcept {
     const Milliseconds deadline = deadline_after(span);
     int ends[2];
@@ -741,7 +743,8 @@ class LinuxLauncher {
     return LinuxProcessProbe{}.signal_group({child.process}, child.pid, signal);
   }
 
-  /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant.
+  /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant; ETIMEDOUT
+  /// where it has not ended, or somebody has stopped the attendant.
   [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
     const Milliseconds deadline = deadline_after(span);
     if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
@@ -1028,8 +1031,9 @@ class Ensurer {
   using Watch = typename H::Filesystem::Watch;
 
   static constexpr Milliseconds never{INT64_MAX / 4};
-  /// Longer than anybody sleeps here who is awake.
-  static constexpr Milliseconds suspended_for{1250};
+  /// Who wakes so much later than it wanted to was suspended, or the whole machine was: how much of that time others
+  /// had, nobody knows.
+  static constexpr Milliseconds suspended{1000};
   /// For how a process ended, which whoever is to tell it knows already.
   static constexpr Milliseconds reap_wait{2000};
 
@@ -1262,9 +1266,8 @@ class Ensurer {
     unsettled_since_ = never;
     const LockRecord& record = view.found.lock.record;
     note_progress(record, view.boot);
-    // Whoever waits looks four times a second. If it did not, the machine was suspended, or we were.
     const Milliseconds now = host_.clock.monotonic();
-    if (joined_at_ != never && now - joined_at_ > suspended_for) progress_at_ = now;
+    if (joined_at_ != never && now - joined_at_ > ChangeWait<H>::longest_nap + suspended) progress_at_ = now;
     joined_at_ = now;
     const Milliseconds until = progress_at_ + options_.stall + options_.grace;
     const bool may_end_it = options_.mode == ClaimMode::explicit_start && !has_ended_start_ && report_.owner.pid != 0;
@@ -1380,8 +1383,8 @@ class Ensurer {
       // It hangs in what it needs before it can be executed, and is killed for it.
       report_.owner = ProcessIdentity{};
       const bool is_too_late = host_.clock.monotonic() >= deadline_;
-      return failed(is_too_late ? FailureKind::too_late : FailureKind::stalled,
-                    is_too_late ? options_.deadline.count() : options_.stall.count());
+      return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
+                         : failed(FailureKind::not_executed, spawned.error);
     }
     if (!spawned.ok()) return launch_error(spawned.error);
     child_ = spawned.value;
@@ -1461,10 +1464,8 @@ class Ensurer {
       const auto event = launcher_.wait(child_, watch, span);
       if (!event.ok() && event.error != EINTR) return give_up(launch_error(event.error));
       if (event.ok() && event.value == LaunchEvent::ended) return ended();
-      // The machine was suspended, or we were: how much of that time the server had, nobody knows.
-      constexpr Milliseconds tolerance{1000};
       const Milliseconds woken = host_.clock.monotonic();
-      if (woken - now > span + tolerance) progress_at_ = woken;
+      if (woken - now > span + suspended) progress_at_ = woken;
     }
   }
 

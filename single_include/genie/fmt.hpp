@@ -659,7 +659,8 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
         return out;
       case EnsureOutcome::timed_out:
         if (!report.has_started && !report.has_joined) {
-          return fmt::format_to(out, "was not started: the time was up before its directory could be claimed");
+          return fmt::format_to(out,
+                                "was not started: the time was up before its directory could be claimed; give it more");
         }
         out = pid != 0 ? fmt::format_to(out, "is being started (PID {}), and was not ready in time", pid)
                        : fmt::format_to(out, "is being started, and was not ready in time");

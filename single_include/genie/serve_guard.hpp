@@ -846,6 +846,9 @@ namespace genie::inline v0 {
 template <typename H>
 class ChangeWait {
  public:
+  /// Looks again after this, whatever happens or does not.
+  static constexpr Milliseconds longest_nap{250};
+
   ChangeWait(H& host, Milliseconds deadline) noexcept : host_{&host}, deadline_{deadline} {}
   ChangeWait(const ChangeWait&) = delete;
   ChangeWait& operator=(const ChangeWait&) = delete;
@@ -879,7 +882,7 @@ class ChangeWait {
     // Linux tells of a closed file before it drops the file's locks, so after each change we look again soon; the
     // span then doubles up to a slice that also covers systems where nothing can be watched.
     slice_ = changed ? shortest : Milliseconds{slice_.count() * 2};
-    const Milliseconds longest = watching_ ? milliseconds(250) : milliseconds(20);
+    const Milliseconds longest = watching_ ? longest_nap : milliseconds(20);
     if (slice_ > longest) slice_ = longest;
     return true;
   }

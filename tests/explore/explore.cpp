@@ -199,6 +199,8 @@ class Scenarios {
         add_hanging("2 explicit ensurers, hanging servers, 2 delays, 1 preemption" + where, state, explicit_ensurers(1),
                     explicit_ensurers(1), {.delays = 2});
       }
+      ask_for_ready_servers(add("2 explicit ensurers, servers that are ready at last, 1 crash, 1 preemption" + where,
+                                state, {explicit_ensurers(2), launched("server", slow_server, 3)}, {.crashes = 1}));
       // As one that waits for a disk: no signal ends it.
       add_hanging("2 explicit ensurers, hanging servers, 2 kills fail" + where, state, explicit_ensurers(1),
                   explicit_ensurers(1), {.errors = 2})

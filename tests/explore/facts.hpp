@@ -120,6 +120,12 @@ struct Memory {
   return process != 0 && process < 14 ? static_cast<std::uint16_t>(1U << process) : std::uint16_t{0};
 }
 
+/// Whether somebody's stop is made known by this step, or goes on to be.
+[[nodiscard]] inline bool puts_up_sentinel(const Situation& now) {
+  return now.request != nullptr && now.response != nullptr && now.response->error == 0 &&
+         now.request->call == Call::rename && now.request->two == "serve.stopping.lock";
+}
+
 [[nodiscard]] inline std::uint64_t remember(const Situation& now) {
   constexpr std::uint8_t ttl_seconds = 30;
   Memory memory = Memory::unpacked(now.memory);
@@ -154,9 +160,7 @@ struct Memory {
   }
   memory.met_by_client = has_client ? static_cast<std::uint16_t>(memory.met_by_client | holders) : std::uint16_t{0};
   const std::int64_t passed = (now.machine.time.monotonic - now.before.time.monotonic).count() / 1000;
-  const bool put_up = now.request != nullptr && now.response != nullptr && now.response->error == 0 &&
-                      now.request->call == Call::rename && now.request->two == "serve.stopping.lock";
-  const std::int64_t age = put_up ? 0 : memory.sentinel_age + (passed > 63 || passed < 0 ? 63 : passed);
+  const std::int64_t age = puts_up_sentinel(now) ? 0 : memory.sentinel_age + (passed > 63 || passed < 0 ? 63 : passed);
   memory.sentinel_age = facts.has_sentinel ? static_cast<std::uint8_t>(age > 63 ? 63 : age) : std::uint8_t{0};
   return memory.packed();
 }

@@ -436,8 +436,8 @@ inline Oracle launches_stay_out() {
             return seat.has(automatic) && is_kept_out ? who(now, now.step.seat) + " does" : "";
           }};
 }
-/// A start is ended by whoever made it. Others may, but stoppers and whoever wants another server, once it has lost its
-/// starter.
+/// A start is ended by whoever made it, by others once it has lost its starter. Not where somebody stops servers, or
+/// wants another one.
 inline Oracle starts_are_their_starters() {
   return {"nobody ends a start whose starter lives", Oracle::When::step, [](const Situation& now) -> std::string {
             for (const Delivery& delivery : now.deliveries) {
@@ -458,6 +458,27 @@ inline Oracle hanging_starts_end() {
           [](const Situation& now) -> std::string {
             for (std::size_t at = 0; at < now.seats.size(); ++at) {
               if (now.seats[at].has(lost_patience)) return who(now, at) + " did";
+            }
+            return "";
+          }};
+}
+/// What `ready_servers_go_on` needs to know of the past, instead of `Memory`: bit s: seat s was ready when a stopper
+/// last put its sentinel up.
+[[nodiscard]] inline std::uint64_t remember_who_was_ready(const Situation& now) {
+  if (!puts_up_sentinel(now)) return now.memory;
+  std::uint64_t ready = 0;
+  for (std::size_t at = 0; at < now.seats.size(); ++at) ready |= now.seats[at].has(is_ready) ? 1ULL << at : 0;
+  return ready;
+}
+/// A start that hangs no more when whoever ends it says so has not hung.
+inline Oracle ready_servers_go_on() {
+  return {"who gets ready before it is stopped for hanging goes on", Oracle::When::step,
+          [](const Situation& now) -> std::string {
+            for (const Delivery& delivery : now.deliveries) {
+              for (std::size_t at = 0; at < now.seats.size(); ++at) {
+                const bool is_target = now.seats[at].process == delivery.target && now.seats[at].program->is_launched();
+                if (is_target && (now.memory >> at & 1U) != 0) return who(now, at) + " was ended";
+              }
             }
             return "";
           }};

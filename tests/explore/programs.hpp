@@ -291,6 +291,17 @@ inline void stoppable_server(Actor& me) {
   me.doubt(owns);
   if (!guard.release()) me.believe(failed);
 }
+/// Gets ready just when whoever waits for it by hand loses patience.
+inline void slow_server(Actor& me) {
+  Guard guard = guard_of(me);
+  ClaimOptions options = impatient();
+  options.starting = true;
+  if (!claim_and_tell(me, guard, options)) return;
+  me.clock().sleep(Milliseconds{9});
+  if (guard.ready()) me.believe(is_ready);
+  me.stay();
+  me.doubt(owns);
+}
 /// Ends in the middle of its boot, as by `_exit`: without a release.
 inline void failing_server(Actor& me) {
   alignas(Guard) unsigned char place[sizeof(Guard)];

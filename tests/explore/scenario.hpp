@@ -46,6 +46,15 @@ namespace protocol {
   return exploration;
 }
 
+/// Turns an exploration of hanging starts to servers that get ready at the last moment, and whose starters are killed.
+inline void ask_for_ready_servers(Exploration& exploration) {
+  exploration.programs.back().may_crash = false;
+  exploration.preemptions = 1;
+  exploration.remember = remember_who_was_ready;
+  exploration.oracles = {at_most_one_owner(), live_claim_stands(),         records_are_complete(), nothing_stays_open(),
+                         nobody_hangs(),      starts_are_their_starters(), ready_servers_go_on()};
+}
+
 }  // namespace protocol
 
 #endif  // GENIE_TESTS_EXPLORE_SCENARIO_HPP

@@ -427,6 +427,16 @@ void end_of_any_stall(Actor& me) {
   ensure_and_tell(me, guard, ClaimMode::automatic);
   if ((me.beliefs & lost_patience) != 0) stopper(me);
 }
+/// Ends what has hung long enough without a look whether it hangs still.
+void end_without_a_last_look(Actor& me) {
+  Guard guard = guard_of(me);
+  me.clock().sleep(Milliseconds{9});
+  const auto report = guard.status();
+  if (!report || report->state != genie::ServerState::starting) return;
+  genie::StopOptions options;
+  options.only = report->owner;
+  (void)guard.stop(options);
+}
 /// An adoption to which every file that it has inherited is as good as locked.
 class CredulousFilesystem : public ExploredFilesystem {
  public:
@@ -741,6 +751,16 @@ TEST_CASE("zoo: a start that has lost its starter may hang for ever", "[zoo][F21
   };
   must_find(with(program("ensurer", ensurer, 2)), "who asks by hand");
   must_find_nothing(with(program("explicit ensurer", explicit_ensurer, 2)), "who asks by hand");
+}
+TEST_CASE("zoo: a start that hangs is ended without a last look", "[zoo][F21]") {
+  const auto with = [](const Program& other) {
+    Exploration exploration =
+        explored("released", {program("ensurer", ensurer), other, launched("server", slow_server, 2)}, {.crashes = 1});
+    ask_for_ready_servers(exploration);
+    return exploration;
+  };
+  must_find(with(program("rash", end_without_a_last_look)), "who gets ready");
+  must_find_nothing(with(program("explicit ensurer", explicit_ensurer)), "who gets ready");
 }
 TEST_CASE("zoo: a stop signals whom the record names while a server is started", "[zoo]") {
   const auto with = [](const Program& other) {

@@ -578,8 +578,8 @@ TEST_CASE("a process that cannot be set up in time is a failed start, and leaves
     const auto report = world.ensure(options);
     REQUIRE(report);
     CHECK(report->outcome == EnsureOutcome::failed);
-    CHECK(report->failure.kind == FailureKind::stalled);
-    CHECK(report->failure.value == options.stall.count());
+    CHECK(report->failure.kind == FailureKind::not_executed);
+    CHECK(report->failure.value == ETIMEDOUT);
     CHECK(report->failure.server.pid == 0);
     CHECK(world.status().failure == report->failure);
   }
@@ -651,9 +651,17 @@ struct LostStarter : World {
   }
   [[nodiscard]] Server& hanging() { return *servers.front(); }
   void after(Milliseconds span, std::function<void()> act) { machine.time.after(span, std::move(act)); }
+  /// The first lock that the client takes is the stopper's.
+  void before_the_stop(std::function<void()> act) {
+    before(client, Call::try_lock, 1, [this, act] {
+      has_come_to_stop = true;
+      act();
+    });
+  }
 
   EnsureOptions options = explicitly();
   Contender starter = machine.spawn();
+  bool has_come_to_stop = false;
 };
 
 }  // namespace
@@ -710,26 +718,17 @@ TEST_CASE("a boot that has lost its starter is left alone as long as it may be w
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
   }
   SECTION("when it gets ready just before it would be asked to end") {
-    bool is_ready = false;
-    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      // The first lock that this caller takes is the stopper's.
-      if (event.call != Call::try_lock || is_ready) return;
-      is_ready = true;
-      CHECK(world.hanging().guard.ready());
-    };
+    world.before_the_stop([&] { CHECK(world.hanging().guard.ready()); });
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
-    CHECK(is_ready);
+    CHECK(world.has_come_to_stop);
   }
-  SECTION("when it gets further just before it would be asked to end, and then stalls for good") {
-    bool has_moved = false;
-    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      if (event.call != Call::try_lock || has_moved) return;
-      has_moved = true;
+  SECTION("when it gets further just before it would be asked to end") {
+    world.before_the_stop([&] {
       CHECK(world.hanging().guard.boot("backfill", 2, 9));
       world.after(Milliseconds{400}, [&] { CHECK(world.hanging().guard.ready()); });
-    };
+    });
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::running);
-    CHECK(has_moved);
+    CHECK(world.has_come_to_stop);
   }
   SECTION("when the machine was suspended meanwhile") {
     const Milliseconds began = world.machine.time.monotonic;
@@ -762,14 +761,10 @@ TEST_CASE("a boot that has lost its starter is left alone as long as it may be w
     CHECK(is_pinned);
   }
   SECTION("when its record cannot be read at the last moment") {
-    bool is_torn = false;
-    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      if (event.call != Call::try_lock || is_torn) return;
-      is_torn = true;
-      CHECK(world.hanging().guard.host().files.write_at(world.hanging().guard.held().lock, "x", 1, 0).ok());
-    };
+    world.before_the_stop(
+        [&] { CHECK(world.hanging().guard.host().files.write_at(world.hanging().guard.held().lock, "x", 1, 0).ok()); });
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::contended);
-    CHECK(is_torn);
+    CHECK(world.has_come_to_stop);
   }
   CHECK(world.hanging().contender.is_alive());
   CHECK(world.servers.size() == 1);
@@ -919,11 +914,10 @@ TEST_CASE("who comes before us, between our look and our claim, is waited for", 
   Starter other{world.machine};
   bool has_come = false;
   const auto come = [&](std::function<void()> claim) {
-    world.client.calls().before_call = [&, claim](const genie::testing::CallEvent& event) {
-      if (event.call != Call::try_lock || has_come) return;
+    before(world.client, Call::try_lock, 1, [&, claim] {
       has_come = true;
       claim();
-    };
+    });
   };
   EnsureOptions options;
   options.settle = Milliseconds{10};

@@ -521,7 +521,8 @@ TEST_CASE("what came of a start on demand reads on from the server's name", "[fm
   report.has_joined = true;
   CHECK(contains(text(EnsureOutcome::timed_out), "is being started, and"));
   report.has_joined = false;
-  CHECK(text(EnsureOutcome::timed_out) == "was not started: the time was up before its directory could be claimed");
+  CHECK(text(EnsureOutcome::timed_out) ==
+        "was not started: the time was up before its directory could be claimed; give it more");
   CHECK(contains(text(EnsureOutcome::contended), "cannot be claimed: the record of PID 4711 is still locked by its"));
   CHECK(contains(text(EnsureOutcome::contended), "or wait until it ends"));
   report.holder_count = 1;

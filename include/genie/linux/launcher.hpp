@@ -154,7 +154,8 @@ class LaunchedProcess {
   /// Executes the program when a byte comes from `gate`, and ends when none will: nobody but the parent can open it.
   /// Until then it is killed when its parent ends: it may hang in a file system that does not answer.
   [[noreturn]] void run(const LaunchPlan& plan, int file, int gate, pid_t parent) noexcept {
-    check(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+    // Where a filter refuses that, a hanging process only ends later.
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     require(::getppid() == parent, ESRCH);
     check(::setsid());
     arrange_descriptors(plan, file, gate);
@@ -252,7 +253,7 @@ class LaunchAttendant {
     int error = 0;
     int number = 0;  ///< the PID, the exit status, or the signal
     int is_by_signal = 0;
-    int not_executed = 0;
+    int not_executed = 0;  ///< as in ProcessExit
   };
 
   explicit LaunchAttendant(int line) noexcept : line_{line} {}
@@ -372,7 +373,8 @@ class LinuxLauncher {
   };
 
   /// Errors: of setting up the process as well, so a log that cannot be opened or a directory that is missing is told
-  /// here; EAGAIN where there may be no further process.
+  /// here, and ETIMEDOUT where one of them is on a file system that does not answer; EAGAIN where there may be no
+  /// further process.
   [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file, Milliseconds span) noexcept {
     const Milliseconds deadline = deadline_after(span);
     int ends[2];
@@ -421,7 +423,8 @@ class LinuxLauncher {
     return LinuxProcessProbe{}.signal_group({child.process}, child.pid, signal);
   }
 
-  /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant.
+  /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant; ETIMEDOUT
+  /// where it has not ended, or somebody has stopped the attendant.
   [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
     const Milliseconds deadline = deadline_after(span);
     if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);

@@ -25,7 +25,7 @@ struct LaunchPlan {
 struct ProcessExit {
   bool is_by_signal = false;
   int value = 0;         ///< exit status, or the signal's number
-  int not_executed = 0;  ///< the errno for which it never executed its program
+  int not_executed = 0;  ///< the errno for which it never executed its program; 0: nothing is known of that
 
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };

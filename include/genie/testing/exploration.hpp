@@ -459,12 +459,20 @@ class Rules {
   }
   /// Whether a call that fails has an effect nevertheless.
   [[nodiscard]] static bool has_effect(const Request& request, const Fault& fault) noexcept {
+    if (request.call == Call::spawn) return fault.error == ETIMEDOUT;
     return request.call == Call::let_go && fault.error != 0 && fault.error != EINTR;
   }
-  /// A child that cannot execute its program ends; one that takes its time executes it, whenever its turn comes.
+  /// A child that is not set up in time has its share of the file until it ends. One that cannot execute its program
+  /// ends; one that takes its time executes it, whenever its turn comes.
   static void take_effect(Machine& machine, ProcessIndex process, const Request& request, const Fault& fault) {
-    const FakeLauncher::Child child{static_cast<ProcessIndex>(request.file), static_cast<Pid>(request.first)};
     FakeLauncher launcher = machine.contender(process).launcher;
+    if (request.call == Call::spawn) {
+      const Response spawned = perform(machine, process, request);
+      const auto child = static_cast<ProcessIndex>(spawned.number);
+      if (spawned.error == 0) launcher.close({child, static_cast<Pid>(spawned.number >> 32U)});
+      return;
+    }
+    const FakeLauncher::Child child{static_cast<ProcessIndex>(request.file), static_cast<Pid>(request.first)};
     if (fault.error == ETIMEDOUT) {
       (void)launcher.let_go(child, Milliseconds{});
     } else {
