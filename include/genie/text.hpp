@@ -73,11 +73,7 @@ class Text {
 
  private:
   static constexpr std::size_t length(const char* terminated) noexcept {
-    std::size_t size = 0;
-    if (terminated != nullptr) {
-      while (terminated[size] != '\0') ++size;
-    }
-    return size;
+    return terminated == nullptr ? 0 : __builtin_strlen(terminated);  // of a literal: at compile time
   }
 
   const char* data_ = "";

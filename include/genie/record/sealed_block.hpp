@@ -72,13 +72,18 @@ constexpr void seal(FixedText<Size>& bytes) noexcept {
   while (bytes.size() < Size) bytes.append('\n');
 }
 
+[[nodiscard]] constexpr bool is_blank(Text bytes) noexcept {
+  for (const char c : bytes) {
+    if (c != '\0' && !is_space(c)) return false;
+  }
+  return true;
+}
+
 /// Calls `visit(key, value)` for each line up to the checksum; it returns whether the value is one of that key's. Keys
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
 template <typename Visit>
 [[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
-  bool blank = true;
-  for (const char c : bytes) blank = blank && (c == '\0' || is_space(c));
-  if (blank) return BlockKind::blank;
+  if (is_blank(bytes)) return BlockKind::blank;
   Text rest = bytes;
   if (take_line(rest) != header) return BlockKind::unreadable;
   while (!rest.empty()) {

@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "genie/testing/exploration.hpp"
+#include "genie/testing/flat_map.hpp"
 
 namespace genie::inline v0::testing {
 
@@ -52,24 +53,32 @@ struct ExplorationReport {
 
 namespace detail {
 
+/// Every bit of a number into the low ones (the finalizer of SplitMix64).
+[[nodiscard]] constexpr std::uint64_t spread(std::uint64_t number) noexcept {
+  number = (number ^ (number >> 30U)) * 0xBF58476D1CE4E5B9U;
+  number = (number ^ (number >> 27U)) * 0x94D049BB133111EBU;
+  return number ^ (number >> 31U);
+}
+
 /// Keeps one copy of equal values, and numbers them.
 template <typename T>
 class Interner {
  public:
   std::uint32_t intern(T&& value) {
-    const auto [known, is_new] = numbers_.try_emplace(value.fingerprint(), static_cast<std::uint32_t>(values_.size()));
+    const Fingerprint print = value.fingerprint();
+    const auto [number, is_new] = numbers_.insert(print, static_cast<std::uint32_t>(values_.size()));
     if (is_new) {
-      prints_.push_back(known->first);
+      prints_.push_back(print);
       values_.push_back(std::move(value));
     }
-    return known->second;
+    return *number;
   }
   [[nodiscard]] const T& operator[](std::uint32_t number) const { return values_[number]; }
   [[nodiscard]] const Fingerprint& print(std::uint32_t number) const { return prints_[number]; }
   [[nodiscard]] std::size_t size() const noexcept { return values_.size(); }
 
  private:
-  std::unordered_map<Fingerprint, std::uint32_t, FingerprintHash> numbers_;
+  FlatMap<Fingerprint, std::uint32_t, FingerprintHash> numbers_;
   std::deque<Fingerprint> prints_;
   std::deque<T> values_;
 };
@@ -84,6 +93,7 @@ class DecisionTree {
     std::uint32_t parent = none;
     std::uint32_t response = none;  ///< that led here
     std::uint32_t request = none;   ///< the next call; none at the program's end
+    Call call{};                    ///< of what kind it is, if there is one
     std::uint32_t calls = 0;
     std::uint64_t beliefs = 0;
     int exit_status = 0;
@@ -131,25 +141,19 @@ class DecisionTree {
    public:
     Learner(DecisionTree& tree, const Program& program, std::uint32_t parent, std::uint32_t response, Answer& answer)
         : last{parent}, tree_{tree}, program_{program}, response_{response}, answer_{answer} {
-      if (response != none) path_.push_back(response);
-      for (std::uint32_t at = parent; at != none && tree.nodes_[at].response != none; at = tree.nodes_[at].parent) {
-        path_.push_back(tree.nodes_[at].response);
-      }
-      if (parent != none) {
-        calls_.resize(path_.size());
-        std::size_t depth = path_.size();
-        for (std::uint32_t at = parent; at != none; at = tree.nodes_[at].parent) {
-          calls_[--depth] = tree.requests_[tree.nodes_[at].request].call;
-        }
+      for (std::uint32_t at = parent; at != none; at = tree.nodes_[at].parent) {
+        path_.push_back({tree.nodes_[at].call, response});
+        response = tree.nodes_[at].response;
       }
     }
 
     const Response* known(Call call) noexcept override {
       if (replayed_ == path_.size()) return nullptr;
-      // Else the program keeps something between its runs, and no exploration of it means anything.
-      if (calls_[replayed_] != call) std::abort();
       ++replayed_;
-      return &tree_.responses_[path_[path_.size() - replayed_]];
+      const Answered& answered = path_[path_.size() - replayed_];
+      // Else the program keeps something between its runs, and no exploration of it means anything.
+      if (answered.call != call) std::abort();
+      return &tree_.responses_[answered.response];
     }
     const Response& ask(Request&& request) noexcept override {
       if (is_ghost) return ghost(request);
@@ -170,8 +174,14 @@ class DecisionTree {
     const Actor* actor = nullptr;
 
    private:
+    struct Answered {
+      Call call;
+      std::uint32_t response;
+    };
+
     Fingerprint add(std::uint32_t request) {
       Node node;
+      if (request != none) node.call = tree_.requests_[request].call;
       node.parent = last;
       node.response = response_;
       node.request = request;
@@ -190,7 +200,7 @@ class DecisionTree {
       if (last == none) {
         tree_.roots_[&program_] = number;
       } else {
-        tree_.children_[key(last, response_)] = number;
+        (void)tree_.children_.insert(ChildKey{last, response_}, number);
       }
       last = number;
       return node.history;
@@ -200,25 +210,31 @@ class DecisionTree {
     const Program& program_;
     std::uint32_t response_;
     Answer& answer_;
-    std::vector<std::uint32_t> path_;  ///< answers, the last one first
-    std::vector<Call> calls_;          ///< that they answered, the first one first
+    std::vector<Answered> path_;  ///< the last one first
     std::size_t replayed_ = 0;
   };
 
-  [[nodiscard]] static std::uint64_t key(std::uint32_t node, std::uint32_t response) noexcept {
-    return std::uint64_t{node} << 32U | response;
-  }
+  struct ChildKey {
+    std::uint32_t node = none;
+    std::uint32_t response = none;
+    friend bool operator==(const ChildKey&, const ChildKey&) = default;
+  };
+  struct ChildHash {
+    [[nodiscard]] std::size_t operator()(const ChildKey& key) const noexcept {
+      return spread(std::uint64_t{key.node} << 32U | key.response);
+    }
+  };
   [[nodiscard]] std::uint32_t child(const Program& program, std::uint32_t parent, std::uint32_t response) const {
     if (parent == none) {
       const auto root = roots_.find(&program);
       return root == roots_.end() ? none : root->second;
     }
-    const auto found = children_.find(key(parent, response));
-    return found == children_.end() ? none : found->second;
+    const std::uint32_t* const found = children_.find(ChildKey{parent, response});
+    return found == nullptr ? none : *found;
   }
 
   std::deque<Node> nodes_;
-  std::unordered_map<std::uint64_t, std::uint32_t> children_;
+  FlatMap<ChildKey, std::uint32_t, ChildHash> children_;
   std::unordered_map<const Program*, std::uint32_t> roots_;
   Interner<Request> requests_;
   Interner<Response> responses_;
@@ -272,12 +288,11 @@ class MachineStore {
 
   [[nodiscard]] Outcome* known(std::uint32_t machine, ProcessIndex process, std::uint32_t request,
                                std::uint32_t variant) {
-    const auto found = outcomes_.find(Key{machine, process | variant << 16U, request});
-    return found == outcomes_.end() ? nullptr : &found->second;
+    return outcomes_.find(Key{machine, process | variant << 16U, request});
   }
   void remember(std::uint32_t machine, ProcessIndex process, std::uint32_t request, std::uint32_t variant,
                 const Outcome& outcome) {
-    outcomes_.emplace(Key{machine, process | variant << 16U, request}, outcome);
+    (void)outcomes_.insert(Key{machine, process | variant << 16U, request}, outcome);
   }
   /// Drops every machine that is not marked.
   void drop_unmarked(const std::vector<bool>& marked) {
@@ -298,16 +313,14 @@ class MachineStore {
     std::optional<Machine> machine;
   };
   struct Key {
-    std::uint32_t machine;
-    std::uint32_t process;
-    std::uint32_t request;
+    std::uint32_t machine = 0;
+    std::uint32_t process = 0;
+    std::uint32_t request = 0;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {
     [[nodiscard]] std::size_t operator()(const Key& key) const noexcept {
-      std::uint64_t mixed = (std::uint64_t{key.machine} << 32U | key.request) * 0x9E3779B97F4A7C15U;
-      mixed ^= (mixed >> 29U) ^ key.process * 0xBF58476D1CE4E5B9U;
-      return mixed;
+      return spread((std::uint64_t{key.machine} << 32U | key.request) ^ key.process * 0xBF58476D1CE4E5B9U);
     }
   };
 
@@ -315,7 +328,7 @@ class MachineStore {
   std::deque<Held> machines_;
   std::vector<std::uint32_t> free_;
   std::unordered_map<Fingerprint, std::uint32_t, FingerprintHash> numbers_;
-  std::unordered_map<Key, Outcome, KeyHash> outcomes_;
+  FlatMap<Key, Outcome, KeyHash> outcomes_;
   std::vector<std::vector<Delivery>> deliveries_{1};
   std::uint64_t distinct_ = 0;
 };
