@@ -104,6 +104,7 @@ fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
 # The tests by clang 19, measured; by whatever clang there is where that one is missing.
 coverage() {
   local status=0
+  unset CCACHE_NOHASHDIR  # its reports name the sources by where they were compiled
   scripts/coverage.sh || status=$?
   [ $status = 77 ] || return $status
   clang
@@ -175,13 +176,14 @@ section() { # NAME COMMAND...
 
 mkdir -p "$logs"
 unset CLICOLOR_FORCE
-if command -v ccache >/dev/null; then
-  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
-fi
 
 section deps deps
 # What install-deps.sh has put beside older versions of the distribution.
 PATH=$PWD/build/venv/bin:$PATH
+if command -v ccache >/dev/null; then
+  # One clone finds what another one has compiled.
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+fi
 if [ -z "${CXX:-}" ] && [ "$(g++ -dumpversion | cut -d. -f1)" -lt 12 ] && command -v g++-12 >/dev/null; then
   export CXX=g++-12
 fi
