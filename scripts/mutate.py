@@ -130,7 +130,7 @@ def mutants_of(name):
     for match in re.finditer(r"(?<=[ ({])([01])(?=[;,) }])", code):
         add(match.start(), match.end(), "1" if match.group() == "0" else "0", "constant")
     # Calls and assignments that are a whole line.
-    for match in re.finditer(r"^[ ]+((?:\(void\))?[\w:.\->]+\([^;{}]*\)|\+\+\w+|[\w.\[\]>-]+ = [^;{}]*);$", code, re.M):
+    for match in re.finditer(r"^[ ]+((?:\(void\))?\w[\w:.\->]*\([^;{}]*\)|\+\+\w+|[\w.\[\]>-]+ = [^;{}]*);$", code, re.M):
         if not re.match(r"(return|if|for|while|using|delete|throw)\b", match.group(1)):
             add(match.start(1), match.end(1), "", "deleted statement")
     for match in re.finditer(r"^[ ]+(if \(.*\) (?:return[^;]*|continue|break);)", code, re.M):
