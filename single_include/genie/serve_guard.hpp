@@ -5983,18 +5983,22 @@ template <typename H>
 #ifndef GENIE_LINUX_CLOCK_HPP
 #define GENIE_LINUX_CLOCK_HPP
 
+// The clock policy where clock_gettime(2) has a clock for each of its scales.
+#ifndef GENIE_POSIX_CLOCK_HPP
+#define GENIE_POSIX_CLOCK_HPP
+
 #include <time.h>
 
-namespace genie::inline v0 {
+namespace genie::inline v0::posix_detail {
 
-/// Wall clock: CLOCK_REALTIME. Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot
-/// (of one time namespace). Source: `clock_gettime(2)`, `time_namespaces(7)`.
-class LinuxClock {
+/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
+template <clockid_t Monotonic, clockid_t Coarse>
+class Clock {
  public:
   [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
-  [[nodiscard]] Milliseconds monotonic() noexcept { return read(CLOCK_BOOTTIME); }
+  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
   /// Reads no counter, only the time of the last tick.
-  [[nodiscard]] Milliseconds coarse() noexcept { return read(CLOCK_MONOTONIC_COARSE); }
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
   /// A signal may end it early. Source: `nanosleep(2)`.
   void sleep(Milliseconds span) noexcept {
     if (span.count() <= 0) return;
@@ -6012,6 +6016,16 @@ class LinuxClock {
   }
 };
 
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_CLOCK_HPP
+
+namespace genie::inline v0 {
+
+/// Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot (of one time namespace).
+/// Source: `clock_gettime(2)`, `time_namespaces(7)`.
+class LinuxClock : public posix_detail::Clock<CLOCK_BOOTTIME, CLOCK_MONOTONIC_COARSE> {};
+
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_CLOCK_HPP
@@ -6021,19 +6035,22 @@ class LinuxClock {
 
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-// What the Linux policies share: descriptors that close themselves or stay out of the way, a poll with a deadline,
-// reading a small file of /proc, and walking a directory without <dirent.h>'s heap buffer.
+// What the Linux policies share: reading a small file of /proc, and walking a directory without <dirent.h>'s heap
+// buffer.
 #ifndef GENIE_LINUX_DESCRIPTOR_HPP
 #define GENIE_LINUX_DESCRIPTOR_HPP
 
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
 #include <poll.h>
 
-namespace genie::inline v0::linux_detail {
+namespace genie::inline v0::posix_detail {
 
 class ScopedDescriptor {
  public:
@@ -6083,6 +6100,14 @@ class ScopedDescriptor {
   return wait_ready(&entry, 1, span);
 }
 
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::linux_detail {
+
+using namespace posix_detail;
+
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
 template <std::size_t Capacity>
 [[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
@@ -6126,20 +6151,23 @@ template <typename Visit>
 }  // namespace genie::inline v0::linux_detail
 
 #endif  // GENIE_LINUX_DESCRIPTOR_HPP
+// The calls of the filesystem policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_FILES_HPP
+#define GENIE_POSIX_FILES_HPP
 
-namespace genie::inline v0 {
+#include <sys/stat.h>
+#include <sys/un.h>
 
-/// Files by descriptor, names looked up relative to a pinned directory, open-file-description locks, inotify.
-/// Stateless. Thread safety: each method is; the descriptors are the caller's to share.
-class LinuxFilesystem {
+namespace genie::inline v0::posix_detail {
+
+/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
+/// Thread safety: each method is; the descriptors are the caller's to share.
+class Files {
  public:
   struct File {
     int descriptor = -1;
   };
-  struct Watch {
-    int descriptor = -1;
-  };
-  /// Less the character that ends it. Source: `unix(7)`.
+  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
   static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
 
   /// Where a launched process finds the file that its starter handed to it.
@@ -6147,12 +6175,7 @@ class LinuxFilesystem {
 
   /// Source: `mkdir(2)`.
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return status(::mkdir(path, permissions));
-  }
-
-  /// O_PATH: needs no permission to list. Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
-    return file(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return status(::mkdir(path, static_cast<mode_t>(permissions)));
   }
 
   /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
@@ -6172,6 +6195,137 @@ class LinuxFilesystem {
   [[nodiscard]] SysResult<File> inherited() noexcept {
     if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
     return {File{inherited_descriptor}, 0};
+  }
+
+  /// Source: `unlink(2)`.
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    return status(::unlinkat(at(directory), name, 0));
+  }
+
+  /// Source: `stat(2)`.
+  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
+    struct ::stat info{};
+    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
+    struct ::stat info{};
+    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+
+  /// Source: `pread(2)`.
+  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
+    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
+  }
+  /// Source: `pwrite(2)`.
+  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
+                                                std::uint64_t offset) noexcept {
+    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
+  }
+
+  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
+  void close(File open_file) noexcept {
+    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
+  }
+
+ protected:
+  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
+
+  static SysResult<void> status(int result) noexcept {
+    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
+  }
+  static SysResult<File> file(int descriptor) noexcept {
+    if (descriptor < 0) return SysResult<File>::failure(errno);
+    const auto moved = above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
+  }
+  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
+    if (count < 0) return SysResult<std::size_t>::failure(errno);
+    return {static_cast<std::size_t>(count), 0};
+  }
+
+  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range{};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    range.l_start = static_cast<off_t>(offset);
+    range.l_len = static_cast<off_t>(length);
+    return range;
+  }
+
+  static FileInfo translated(const struct ::stat& info) noexcept {
+    FileInfo result;
+    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
+    result.permissions = info.st_mode & 01777U;
+    result.user = info.st_uid;
+    result.links = info.st_nlink;
+    result.size = info.st_size;
+#if defined(__APPLE__)
+    const timespec& changed = info.st_ctimespec;
+#else
+    const timespec& changed = info.st_ctim;
+#endif
+    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
+    return result;
+  }
+};
+
+/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
+/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
+template <int SetLock, int GetLock>
+class OpenFileLocks : public Files {
+ public:
+  /// EACCES and EAGAIN mean the same here.
+  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    auto result = set_lock(open_file, F_WRLCK, offset, length);
+    if (result.error == EACCES) result.error = EAGAIN;
+    return result;
+  }
+  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    return set_lock(open_file, F_UNLCK, offset, length);
+  }
+  /// Asks, and takes nothing.
+  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(F_WRLCK, offset, length);
+    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
+    if (range.l_type == F_UNLCK) return {};
+    LockQuery query;
+    query.held = true;
+    query.offset = static_cast<std::uint64_t>(range.l_start);
+    query.length = static_cast<std::uint64_t>(range.l_len);
+    return {query, 0};
+  }
+
+ private:
+  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(type, offset, length);
+    return status(::fcntl(open_file.descriptor, SetLock, &range));
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILES_HPP
+
+namespace genie::inline v0 {
+
+/// Files by descriptor, names looked up relative to a pinned directory, open-file-description locks (Linux 3.15),
+/// inotify. Stateless. Thread safety: each method is; the descriptors are the caller's to share.
+class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GETLK> {
+ public:
+  struct Watch {
+    int descriptor = -1;
+  };
+
+  /// O_PATH: needs no permission to list. Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    return file(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
 
   /// Source: `open(2)`, O_TMPFILE. EISDIR is what kernels and file systems without it answer.
@@ -6202,55 +6356,9 @@ class LinuxFilesystem {
   [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
     return rename_with(directory, one, other, 1U << 1U);
   }
-  /// Source: `unlink(2)`.
-  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
-    return status(::unlinkat(at(directory), name, 0));
-  }
 
-  /// Source: `stat(2)`.
-  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-
-  /// Source: `pread(2)`.
-  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
-  }
-  /// Source: `pwrite(2)`.
-  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
-                                                std::uint64_t offset) noexcept {
-    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
-  }
   /// Source: `fdatasync(2)`.
   [[nodiscard]] SysResult<void> sync(File open_file) noexcept { return status(::fdatasync(open_file.descriptor)); }
-
-  /// Source: `fcntl(2)`, F_OFD_SETLK (Linux 3.15). EACCES and EAGAIN mean the same there.
-  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    auto result = set_lock(open_file, F_WRLCK, offset, length);
-    if (result.error == EACCES) result.error = EAGAIN;
-    return result;
-  }
-  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return set_lock(open_file, F_UNLCK, offset, length);
-  }
-  /// Source: `fcntl(2)`, F_OFD_GETLK: asks, and takes nothing.
-  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(F_WRLCK, offset, length);
-    if (::fcntl(open_file.descriptor, F_OFD_GETLK, &range) != 0) return SysResult<LockQuery>::failure(errno);
-    if (range.l_type == F_UNLCK) return {};
-    LockQuery query;
-    query.held = true;
-    query.offset = static_cast<std::uint64_t>(range.l_start);
-    query.length = static_cast<std::uint64_t>(range.l_len);
-    return {query, 0};
-  }
 
   /// Source: `getdents(2)`. Entries that come or go meanwhile may be seen or not.
   template <typename Visit>
@@ -6289,58 +6397,9 @@ class LinuxFilesystem {
     watch.descriptor = -1;
   }
 
-  /// Not repeated on EINTR: Linux has closed the descriptor by then. Source: `close(2)`.
-  void close(File open_file) noexcept {
-    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
-  }
-
  private:
-  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
-
-  static SysResult<void> status(int result) noexcept {
-    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
-  }
-  static SysResult<File> file(int descriptor) noexcept {
-    if (descriptor < 0) return SysResult<File>::failure(errno);
-    const auto moved = linux_detail::above_standard_streams(descriptor);
-    return {File{moved.value}, moved.error};
-  }
-  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
-    if (count < 0) return SysResult<std::size_t>::failure(errno);
-    return {static_cast<std::size_t>(count), 0};
-  }
-
   static SysResult<void> rename_with(File directory, const char* from, const char* to, unsigned flags) noexcept {
     return status(static_cast<int>(::syscall(SYS_renameat2, at(directory), from, at(directory), to, flags)));
-  }
-
-  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range{};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(offset);
-    range.l_len = static_cast<off_t>(length);
-    return range;
-  }
-  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(type, offset, length);
-    return status(::fcntl(open_file.descriptor, F_OFD_SETLK, &range));
-  }
-
-  static FileInfo translated(const struct ::stat& info) noexcept {
-    FileInfo result;
-    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)    ? FileType::regular
-                  : S_ISDIR(info.st_mode)  ? FileType::directory
-                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
-                  : S_ISSOCK(info.st_mode) ? FileType::socket
-                                           : FileType::other;
-    result.permissions = info.st_mode & 01777U;
-    result.user = info.st_uid;
-    result.links = info.st_nlink;
-    result.size = info.st_size;
-    result.changed_ns = static_cast<std::int64_t>(info.st_ctim.tv_sec) * 1'000'000'000 + info.st_ctim.tv_nsec;
-    return result;
   }
 };
 
@@ -6549,6 +6608,55 @@ namespace linux_detail {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_PROCESS_STAT_HPP
+// The calls of the process-probe policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_PROCESSES_HPP
+#define GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::posix_detail {
+
+class Processes {
+ public:
+  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
+  static constexpr Pid pid_limit = INT32_MAX;
+
+  /// Source: `getpid(2)`.
+  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
+
+  /// Source: `geteuid(2)`.
+  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
+
+  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+  }
+
+ protected:
+  static int number(Signal signal) noexcept {
+    switch (signal) {
+      case Signal::terminate: return SIGTERM;
+      case Signal::kill: return SIGKILL;
+    }
+    return 0;
+  }
+
+  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
+  /// Source: `kill(2)`.
+  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
+      seen.liveness = Liveness::alive;
+      seen.error = error;
+    } else if (errno == ESRCH) {
+      seen.liveness = Liveness::gone;
+    } else {
+      seen.error = errno;
+    }
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_PROCESSES_HPP
 
 namespace genie::inline v0 {
 
@@ -6566,20 +6674,14 @@ namespace genie::inline v0 {
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
 /// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
-class LinuxProcessProbe {
+class LinuxProcessProbe : public posix_detail::Processes {
  public:
-  /// PIDs are of type `pid_t`; the kernel's own limit is lower, `proc_sys_kernel(5)`, pid_max.
-  static constexpr Pid pid_limit = INT32_MAX;
-
   struct Handle {
     int descriptor = -1;
   };
   struct Cgroup {
     int directory = -1;
   };
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
 
   /// Source: `proc_pid_stat(5)`, `kill(2)`.
   [[nodiscard]] Observation look(Pid pid) noexcept {
@@ -6602,15 +6704,8 @@ class LinuxProcessProbe {
         return seen;
       }
     }
-    // Hidden (hidepid, no /proc) or gone: the kernel tells which, and EPERM means there is somebody.
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = proc_error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
+    // Hidden (hidepid, no /proc) or gone: the kernel tells which.
+    ask_by_signal(pid, proc_error, seen);
     return seen;
   }
 
@@ -6624,9 +6719,6 @@ class LinuxProcessProbe {
     if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
     return origin;
   }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
@@ -6648,12 +6740,6 @@ class LinuxProcessProbe {
 
   /// Source: `pidfd_send_signal(2)`.
   [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept { return send(handle, signal, 0); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
 
   /// PIDFD_SIGNAL_PROCESS_GROUP (Linux 6.9) reaches the group of the pinned process, even when it has ended. Before
   /// that there is only `kill(2)` with a number, which is the right one as long as its leader was not reaped.
@@ -6840,14 +6926,6 @@ class LinuxProcessProbe {
   static constexpr long pidfd_open_number = 434;
   static constexpr long pidfd_send_signal_number = 424;
 #endif
-
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
 
   static SysResult<void> send(const Handle& handle, Signal signal, unsigned flags) noexcept {
     return send_number(handle, number(signal), flags);
