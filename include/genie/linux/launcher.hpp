@@ -55,17 +55,8 @@ void close_all_but(const int (&kept)[Count]) noexcept {
 #else
   constexpr long close_range_number = 436;
 #endif
-  constexpr unsigned beyond_all = UINT32_MAX;
-  bool closed = true;
-  for (unsigned from = 0; from != beyond_all && closed;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from) closed = ::syscall(close_range_number, from, next - 1, 0U) == 0;
-    from = next + 1;
-  }
+  const bool closed = posix_detail::close_between(
+      kept, [](unsigned first, unsigned last) noexcept { return ::syscall(close_range_number, first, last, 0U) == 0; });
   if (closed) return;
 
   const auto close_unless_kept = [&kept](int descriptor) noexcept {
@@ -93,9 +84,11 @@ struct Launching {
   using ProcessProbe = LinuxProcessProbe;
   using Clock = LinuxClock;
   static constexpr int signal_count = _NSIG;
-  static constexpr int whichever_signal = __WALL;
 
   static pid_t fork_untold() noexcept { return linux_detail::fork_untold(); }
+  static int await_child(pid_t child, siginfo_t& info) noexcept {
+    return ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | __WALL) == 0 ? 0 : errno;
+  }
   template <std::size_t Count>
   static void close_all_but(const int (&kept)[Count]) noexcept {
     linux_detail::close_all_but(kept);

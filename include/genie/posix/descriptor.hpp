@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "genie/duration.hpp"
@@ -40,6 +41,23 @@ class ScopedDescriptor {
   const int error = errno;
   ::close(descriptor);
   return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
 }
 
 [[nodiscard]] inline pollfd readable(int descriptor) noexcept {

@@ -38,7 +38,7 @@ class BlockedSignals {
  public:
   BlockedSignals() noexcept {
     sigset_t all;
-    ::sigfillset(&all);
+    sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, &before_);
   }
   BlockedSignals(const BlockedSignals&) = delete;
@@ -169,7 +169,7 @@ class LaunchedProcess {
     // Those that cannot be changed say EINVAL.
     for (int signal = 1; signal < System::signal_count; ++signal) (void)::sigaction(signal, &standard, nullptr);
     sigset_t none;
-    ::sigemptyset(&none);
+    sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
   }
 
@@ -256,12 +256,10 @@ class LaunchAttendant {
   }
   void send(const Answer& answer) const noexcept { (void)::send(line_, &answer, sizeof answer, MSG_NOSIGNAL); }
 
-  /// Source: `waitid(2)`.
   static Answer await_end(pid_t program) noexcept {
     siginfo_t info{};
     Answer answer;
-    answer.error =
-        ::waitid(P_PID, static_cast<id_t>(program), &info, WEXITED | System::whichever_signal) == 0 ? 0 : errno;
+    answer.error = System::await_child(program, info);
     answer.number = info.si_status;
     answer.is_by_signal = info.si_code == CLD_EXITED ? 0 : 1;
     return answer;
@@ -291,7 +289,8 @@ class LaunchAttendant {
 /// | member                         | what it is                                                                     |
 /// |--------------------------------|--------------------------------------------------------------------------------|
 /// | `Filesystem`, `ProcessProbe`, `Clock` | its policies; a handle of the probe has a `descriptor` that becomes readable when the process ends |
-/// | `fork_untold()`                | forks; the child is found only by who waits with `whichever_signal`, or is a common one |
+/// | `fork_untold()`                | forks; of the child's end nobody is told but `await_child`, if the system can do that |
+/// | `await_child(pid, info)`       | waits for the end of such a child and reaps it; errno. Source: `waitid(2)`      |
 /// | `end_with_parent(bool)`        | whether the calling process is killed when its parent ends, where that can be had |
 /// | `adopt_orphans()`              | descendants that lose their parent become the caller's children; 0, or -1 and errno |
 /// | `close_all_but({…})`           | closes every other descriptor; async-signal-safe                               |
@@ -412,7 +411,7 @@ class ForkingLauncher {
     }
     ::kill(attendant, SIGKILL);
     siginfo_t info{};
-    (void)::waitid(P_PID, static_cast<id_t>(attendant), &info, WEXITED | System::whichever_signal);
+    (void)System::await_child(attendant, info);
     return opened.error;
   }
 
