@@ -3,6 +3,7 @@
 #define GENIE_OWNER_HPP
 
 #include "genie/evidence.hpp"
+#include "genie/lock_bytes.hpp"
 #include "genie/record/lock_record.hpp"
 #include "genie/state_files.hpp"
 
@@ -28,14 +29,6 @@ struct OwnerView {
 };
 
 namespace detail {
-
-/// Lock ranges lie beyond the content: on some platforms a lock forbids reading the bytes it covers.
-inline constexpr std::uint64_t owner_byte = 0x40000000;
-/// Held together with the owner's, in one call, until a claim has published its record: a held owner byte without
-/// this one means that the record in the lock file is its holder's.
-inline constexpr std::uint64_t starter_byte = owner_byte + 1;
-/// Held by a stopper for the moment in which it rewrites the sentinel.
-inline constexpr std::uint64_t stopper_byte = owner_byte + 2;
 
 [[nodiscard]] constexpr bool covers(const LockQuery& query, std::uint64_t byte) noexcept {
   return query.held && query.offset <= byte && (query.length == 0 || byte - query.offset < query.length);

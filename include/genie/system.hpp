@@ -10,8 +10,16 @@
 #include "genie/linux/clock.hpp"
 #include "genie/linux/filesystem.hpp"
 #include "genie/linux/process_probe.hpp"
+#elif defined(__APPLE__)
+#include "genie/macos/clock.hpp"
+#include "genie/macos/filesystem.hpp"
+#include "genie/macos/process_probe.hpp"
+#elif defined(__FreeBSD__)
+#include "genie/freebsd/clock.hpp"
+#include "genie/freebsd/filesystem.hpp"
+#include "genie/freebsd/process_probe.hpp"
 #else
-#error "genie has system policies for Linux only, so far"
+#error "genie has no system policies for this platform"
 #endif
 
 namespace genie::inline v0 {
@@ -20,6 +28,14 @@ namespace genie::inline v0 {
 using SystemClock = LinuxClock;
 using SystemFilesystem = LinuxFilesystem;
 using SystemProcessProbe = LinuxProcessProbe;
+#elif defined(__APPLE__)
+using SystemClock = MacosClock;
+using SystemFilesystem = MacosFilesystem;
+using SystemProcessProbe = MacosProcessProbe;
+#elif defined(__FreeBSD__)
+using SystemClock = FreebsdClock;
+using SystemFilesystem = FreebsdFilesystem;
+using SystemProcessProbe = FreebsdProcessProbe;
 #endif
 
 static_assert(ClockPolicy<SystemClock>);

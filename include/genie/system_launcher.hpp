@@ -7,12 +7,20 @@
 
 #if defined(__linux__)
 #include "genie/linux/launcher.hpp"
+#elif defined(__APPLE__)
+#include "genie/macos/launcher.hpp"
+#elif defined(__FreeBSD__)
+#include "genie/freebsd/launcher.hpp"
 #endif
 
 namespace genie::inline v0 {
 
 #if defined(__linux__)
 using SystemLauncher = LinuxLauncher;
+#elif defined(__APPLE__)
+using SystemLauncher = MacosLauncher;
+#elif defined(__FreeBSD__)
+using SystemLauncher = FreebsdLauncher;
 #endif
 
 static_assert(LauncherPolicy<SystemLauncher, SystemFilesystem>);

@@ -1946,6 +1946,24 @@ enum class Assurance : std::uint8_t {
 #ifndef GENIE_OWNER_HPP
 #define GENIE_OWNER_HPP
 
+// Which byte of `NAME.lock` means what when it is locked.
+#ifndef GENIE_LOCK_BYTES_HPP
+#define GENIE_LOCK_BYTES_HPP
+
+namespace genie::inline v0::detail {
+
+/// Lock ranges lie beyond the content: on some platforms a lock forbids reading the bytes it covers.
+inline constexpr std::uint64_t owner_byte = 0x40000000;
+/// Held together with the owner's, in one call, until a claim has published its record: a held owner byte without
+/// this one means that the record in the lock file is its holder's.
+inline constexpr std::uint64_t starter_byte = owner_byte + 1;
+/// Held by a stopper for the moment in which it rewrites the sentinel.
+inline constexpr std::uint64_t stopper_byte = owner_byte + 2;
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_LOCK_BYTES_HPP
+
 namespace genie::inline v0 {
 
 inline constexpr std::size_t holder_capacity = 8;
@@ -1968,14 +1986,6 @@ struct OwnerView {
 };
 
 namespace detail {
-
-/// Lock ranges lie beyond the content: on some platforms a lock forbids reading the bytes it covers.
-inline constexpr std::uint64_t owner_byte = 0x40000000;
-/// Held together with the owner's, in one call, until a claim has published its record: a held owner byte without
-/// this one means that the record in the lock file is its holder's.
-inline constexpr std::uint64_t starter_byte = owner_byte + 1;
-/// Held by a stopper for the moment in which it rewrites the sentinel.
-inline constexpr std::uint64_t stopper_byte = owner_byte + 2;
 
 [[nodiscard]] constexpr bool covers(const LockQuery& query, std::uint64_t byte) noexcept {
   return query.held && query.offset <= byte && (query.length == 0 || byte - query.offset < query.length);
@@ -5984,18 +5994,22 @@ template <typename H>
 #ifndef GENIE_LINUX_CLOCK_HPP
 #define GENIE_LINUX_CLOCK_HPP
 
+// The clock policy where clock_gettime(2) has a clock for each of its scales.
+#ifndef GENIE_POSIX_CLOCK_HPP
+#define GENIE_POSIX_CLOCK_HPP
+
 #include <time.h>
 
-namespace genie::inline v0 {
+namespace genie::inline v0::posix_detail {
 
-/// Wall clock: CLOCK_REALTIME. Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot
-/// (of one time namespace). Source: `clock_gettime(2)`, `time_namespaces(7)`.
-class LinuxClock {
+/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
+template <clockid_t Monotonic, clockid_t Coarse>
+class Clock {
  public:
   [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
-  [[nodiscard]] Milliseconds monotonic() noexcept { return read(CLOCK_BOOTTIME); }
+  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
   /// Reads no counter, only the time of the last tick.
-  [[nodiscard]] Milliseconds coarse() noexcept { return read(CLOCK_MONOTONIC_COARSE); }
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
   /// A signal may end it early. Source: `nanosleep(2)`.
   void sleep(Milliseconds span) noexcept {
     if (span.count() <= 0) return;
@@ -6013,6 +6027,16 @@ class LinuxClock {
   }
 };
 
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_CLOCK_HPP
+
+namespace genie::inline v0 {
+
+/// Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot (of one time namespace).
+/// Source: `clock_gettime(2)`, `time_namespaces(7)`.
+class LinuxClock : public posix_detail::Clock<CLOCK_BOOTTIME, CLOCK_MONOTONIC_COARSE> {};
+
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_CLOCK_HPP
@@ -6022,19 +6046,22 @@ class LinuxClock {
 
 #include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-// What the Linux policies share: descriptors that close themselves or stay out of the way, a poll with a deadline,
-// reading a small file of /proc, and walking a directory without <dirent.h>'s heap buffer.
+// What the Linux policies share: reading a small file of /proc, and walking a directory without <dirent.h>'s heap
+// buffer.
 #ifndef GENIE_LINUX_DESCRIPTOR_HPP
 #define GENIE_LINUX_DESCRIPTOR_HPP
 
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
 #include <poll.h>
 
-namespace genie::inline v0::linux_detail {
+namespace genie::inline v0::posix_detail {
 
 class ScopedDescriptor {
  public:
@@ -6063,6 +6090,23 @@ class ScopedDescriptor {
   return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
 }
 
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
 [[nodiscard]] inline pollfd readable(int descriptor) noexcept {
   pollfd entry{};
   entry.fd = descriptor;
@@ -6083,6 +6127,14 @@ class ScopedDescriptor {
   pollfd entry = readable(descriptor);
   return wait_ready(&entry, 1, span);
 }
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::linux_detail {
+
+using namespace posix_detail;
 
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
 template <std::size_t Capacity>
@@ -6127,20 +6179,23 @@ template <typename Visit>
 }  // namespace genie::inline v0::linux_detail
 
 #endif  // GENIE_LINUX_DESCRIPTOR_HPP
+// The calls of the filesystem policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_FILES_HPP
+#define GENIE_POSIX_FILES_HPP
 
-namespace genie::inline v0 {
+#include <sys/stat.h>
+#include <sys/un.h>
 
-/// Files by descriptor, names looked up relative to a pinned directory, open-file-description locks, inotify.
-/// Stateless. Thread safety: each method is; the descriptors are the caller's to share.
-class LinuxFilesystem {
+namespace genie::inline v0::posix_detail {
+
+/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
+/// Thread safety: each method is; the descriptors are the caller's to share.
+class Files {
  public:
   struct File {
     int descriptor = -1;
   };
-  struct Watch {
-    int descriptor = -1;
-  };
-  /// Less the character that ends it. Source: `unix(7)`.
+  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
   static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
 
   /// Where a launched process finds the file that its starter handed to it.
@@ -6148,12 +6203,7 @@ class LinuxFilesystem {
 
   /// Source: `mkdir(2)`.
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return status(::mkdir(path, permissions));
-  }
-
-  /// O_PATH: needs no permission to list. Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
-    return file(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return status(::mkdir(path, static_cast<mode_t>(permissions)));
   }
 
   /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
@@ -6173,6 +6223,137 @@ class LinuxFilesystem {
   [[nodiscard]] SysResult<File> inherited() noexcept {
     if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
     return {File{inherited_descriptor}, 0};
+  }
+
+  /// Source: `unlink(2)`.
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    return status(::unlinkat(at(directory), name, 0));
+  }
+
+  /// Source: `stat(2)`.
+  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
+    struct ::stat info{};
+    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
+    struct ::stat info{};
+    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+
+  /// Source: `pread(2)`.
+  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
+    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
+  }
+  /// Source: `pwrite(2)`.
+  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
+                                                std::uint64_t offset) noexcept {
+    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
+  }
+
+  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
+  void close(File open_file) noexcept {
+    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
+  }
+
+ protected:
+  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
+
+  static SysResult<void> status(int result) noexcept {
+    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
+  }
+  static SysResult<File> file(int descriptor) noexcept {
+    if (descriptor < 0) return SysResult<File>::failure(errno);
+    const auto moved = above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
+  }
+  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
+    if (count < 0) return SysResult<std::size_t>::failure(errno);
+    return {static_cast<std::size_t>(count), 0};
+  }
+
+  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range{};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    range.l_start = static_cast<off_t>(offset);
+    range.l_len = static_cast<off_t>(length);
+    return range;
+  }
+
+  static FileInfo translated(const struct ::stat& info) noexcept {
+    FileInfo result;
+    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
+    result.permissions = info.st_mode & 01777U;
+    result.user = info.st_uid;
+    result.links = info.st_nlink;
+    result.size = info.st_size;
+#if defined(__APPLE__)
+    const timespec& changed = info.st_ctimespec;
+#else
+    const timespec& changed = info.st_ctim;
+#endif
+    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
+    return result;
+  }
+};
+
+/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
+/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
+template <int SetLock, int GetLock>
+class OpenFileLocks : public Files {
+ public:
+  /// EACCES and EAGAIN mean the same here.
+  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    auto result = set_lock(open_file, F_WRLCK, offset, length);
+    if (result.error == EACCES) result.error = EAGAIN;
+    return result;
+  }
+  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    return set_lock(open_file, F_UNLCK, offset, length);
+  }
+  /// Asks, and takes nothing.
+  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(F_WRLCK, offset, length);
+    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
+    if (range.l_type == F_UNLCK) return {};
+    LockQuery query;
+    query.held = true;
+    query.offset = static_cast<std::uint64_t>(range.l_start);
+    query.length = static_cast<std::uint64_t>(range.l_len);
+    return {query, 0};
+  }
+
+ private:
+  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(type, offset, length);
+    return status(::fcntl(open_file.descriptor, SetLock, &range));
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILES_HPP
+
+namespace genie::inline v0 {
+
+/// Files by descriptor, names looked up relative to a pinned directory, open-file-description locks (Linux 3.15),
+/// inotify. Stateless. Thread safety: each method is; the descriptors are the caller's to share.
+class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GETLK> {
+ public:
+  struct Watch {
+    int descriptor = -1;
+  };
+
+  /// O_PATH: needs no permission to list. Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    return file(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
 
   /// Source: `open(2)`, O_TMPFILE. EISDIR is what kernels and file systems without it answer.
@@ -6203,55 +6384,9 @@ class LinuxFilesystem {
   [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
     return rename_with(directory, one, other, 1U << 1U);
   }
-  /// Source: `unlink(2)`.
-  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
-    return status(::unlinkat(at(directory), name, 0));
-  }
 
-  /// Source: `stat(2)`.
-  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-
-  /// Source: `pread(2)`.
-  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
-  }
-  /// Source: `pwrite(2)`.
-  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
-                                                std::uint64_t offset) noexcept {
-    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
-  }
   /// Source: `fdatasync(2)`.
   [[nodiscard]] SysResult<void> sync(File open_file) noexcept { return status(::fdatasync(open_file.descriptor)); }
-
-  /// Source: `fcntl(2)`, F_OFD_SETLK (Linux 3.15). EACCES and EAGAIN mean the same there.
-  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    auto result = set_lock(open_file, F_WRLCK, offset, length);
-    if (result.error == EACCES) result.error = EAGAIN;
-    return result;
-  }
-  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return set_lock(open_file, F_UNLCK, offset, length);
-  }
-  /// Source: `fcntl(2)`, F_OFD_GETLK: asks, and takes nothing.
-  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(F_WRLCK, offset, length);
-    if (::fcntl(open_file.descriptor, F_OFD_GETLK, &range) != 0) return SysResult<LockQuery>::failure(errno);
-    if (range.l_type == F_UNLCK) return {};
-    LockQuery query;
-    query.held = true;
-    query.offset = static_cast<std::uint64_t>(range.l_start);
-    query.length = static_cast<std::uint64_t>(range.l_len);
-    return {query, 0};
-  }
 
   /// Source: `getdents(2)`. Entries that come or go meanwhile may be seen or not.
   template <typename Visit>
@@ -6290,58 +6425,9 @@ class LinuxFilesystem {
     watch.descriptor = -1;
   }
 
-  /// Not repeated on EINTR: Linux has closed the descriptor by then. Source: `close(2)`.
-  void close(File open_file) noexcept {
-    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
-  }
-
  private:
-  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
-
-  static SysResult<void> status(int result) noexcept {
-    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
-  }
-  static SysResult<File> file(int descriptor) noexcept {
-    if (descriptor < 0) return SysResult<File>::failure(errno);
-    const auto moved = linux_detail::above_standard_streams(descriptor);
-    return {File{moved.value}, moved.error};
-  }
-  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
-    if (count < 0) return SysResult<std::size_t>::failure(errno);
-    return {static_cast<std::size_t>(count), 0};
-  }
-
   static SysResult<void> rename_with(File directory, const char* from, const char* to, unsigned flags) noexcept {
     return status(static_cast<int>(::syscall(SYS_renameat2, at(directory), from, at(directory), to, flags)));
-  }
-
-  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range{};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(offset);
-    range.l_len = static_cast<off_t>(length);
-    return range;
-  }
-  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(type, offset, length);
-    return status(::fcntl(open_file.descriptor, F_OFD_SETLK, &range));
-  }
-
-  static FileInfo translated(const struct ::stat& info) noexcept {
-    FileInfo result;
-    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)    ? FileType::regular
-                  : S_ISDIR(info.st_mode)  ? FileType::directory
-                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
-                  : S_ISSOCK(info.st_mode) ? FileType::socket
-                                           : FileType::other;
-    result.permissions = info.st_mode & 01777U;
-    result.user = info.st_uid;
-    result.links = info.st_nlink;
-    result.size = info.st_size;
-    result.changed_ns = static_cast<std::int64_t>(info.st_ctim.tv_sec) * 1'000'000'000 + info.st_ctim.tv_nsec;
-    return result;
   }
 };
 
@@ -6550,6 +6636,55 @@ namespace linux_detail {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_PROCESS_STAT_HPP
+// The calls of the process-probe policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_PROCESSES_HPP
+#define GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::posix_detail {
+
+class Processes {
+ public:
+  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
+  static constexpr Pid pid_limit = INT32_MAX;
+
+  /// Source: `getpid(2)`.
+  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
+
+  /// Source: `geteuid(2)`.
+  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
+
+  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+  }
+
+ protected:
+  static int number(Signal signal) noexcept {
+    switch (signal) {
+      case Signal::terminate: return SIGTERM;
+      case Signal::kill: return SIGKILL;
+    }
+    return 0;
+  }
+
+  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
+  /// Source: `kill(2)`.
+  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
+      seen.liveness = Liveness::alive;
+      seen.error = error;
+    } else if (errno == ESRCH) {
+      seen.liveness = Liveness::gone;
+    } else {
+      seen.error = errno;
+    }
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_PROCESSES_HPP
 
 namespace genie::inline v0 {
 
@@ -6567,20 +6702,14 @@ namespace genie::inline v0 {
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
 /// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
-class LinuxProcessProbe {
+class LinuxProcessProbe : public posix_detail::Processes {
  public:
-  /// PIDs are of type `pid_t`; the kernel's own limit is lower, `proc_sys_kernel(5)`, pid_max.
-  static constexpr Pid pid_limit = INT32_MAX;
-
   struct Handle {
     int descriptor = -1;
   };
   struct Cgroup {
     int directory = -1;
   };
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
 
   /// Source: `proc_pid_stat(5)`, `kill(2)`.
   [[nodiscard]] Observation look(Pid pid) noexcept {
@@ -6603,15 +6732,8 @@ class LinuxProcessProbe {
         return seen;
       }
     }
-    // Hidden (hidepid, no /proc) or gone: the kernel tells which, and EPERM means there is somebody.
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = proc_error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
+    // Hidden (hidepid, no /proc) or gone: the kernel tells which.
+    ask_by_signal(pid, proc_error, seen);
     return seen;
   }
 
@@ -6625,9 +6747,6 @@ class LinuxProcessProbe {
     if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
     return origin;
   }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
@@ -6649,12 +6768,6 @@ class LinuxProcessProbe {
 
   /// Source: `pidfd_send_signal(2)`.
   [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept { return send(handle, signal, 0); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
 
   /// PIDFD_SIGNAL_PROCESS_GROUP (Linux 6.9) reaches the group of the pinned process, even when it has ended. Before
   /// that there is only `kill(2)` with a number, which is the right one as long as its leader was not reaped.
@@ -6842,14 +6955,6 @@ class LinuxProcessProbe {
   static constexpr long pidfd_send_signal_number = 424;
 #endif
 
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
-
   static SysResult<void> send(const Handle& handle, Signal signal, unsigned flags) noexcept {
     return send_number(handle, number(signal), flags);
   }
@@ -6922,8 +7027,2113 @@ class LinuxProcessProbe {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_PROCESS_PROBE_HPP
+#elif defined(__APPLE__)
+// The clock policy on macOS. Never executed by this project: compiled and linked only.
+#ifndef GENIE_MACOS_CLOCK_HPP
+#define GENIE_MACOS_CLOCK_HPP
+
+#if defined(__APPLE__)
+
+// The clock policy where clock_gettime(2) has a clock for each of its scales.
+#ifndef GENIE_POSIX_CLOCK_HPP
+#define GENIE_POSIX_CLOCK_HPP
+
+#include <time.h>
+
+namespace genie::inline v0::posix_detail {
+
+/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
+template <clockid_t Monotonic, clockid_t Coarse>
+class Clock {
+ public:
+  [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
+  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
+  /// Reads no counter, only the time of the last tick.
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
+  /// A signal may end it early. Source: `nanosleep(2)`.
+  void sleep(Milliseconds span) noexcept {
+    if (span.count() <= 0) return;
+    timespec request{};
+    request.tv_sec = static_cast<time_t>(span.count() / 1000);
+    request.tv_nsec = static_cast<long>(span.count() % 1000) * 1'000'000L;
+    nanosleep(&request, nullptr);
+  }
+
+ private:
+  static Milliseconds read(clockid_t clock) noexcept {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return Milliseconds{static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000};
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_CLOCK_HPP
+
+namespace genie::inline v0 {
+
+/// Monotonic: CLOCK_MONOTONIC_RAW, which is `mach_continuous_time`: it counts sleep, and no change of the time of day
+/// moves it. (CLOCK_MONOTONIC is made of the time of day; CLOCK_UPTIME_RAW stands still in sleep.)
+/// Source: `clock_gettime(3)` of macOS.
+class MacosClock : public posix_detail::Clock<CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_RAW_APPROX> {};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_MACOS_CLOCK_HPP
+// The filesystem policy on macOS. Never executed by this project: compiled and linked only; what it shares with Linux
+// or FreeBSD is tested there.
+#ifndef GENIE_MACOS_FILESYSTEM_HPP
+#define GENIE_MACOS_FILESYSTEM_HPP
+
+#if defined(__APPLE__)
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+// The calls of the filesystem policy that macOS and FreeBSD share beyond POSIX.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_FILESYSTEM_HPP
+#define GENIE_BSD_FILESYSTEM_HPP
+
+#include <dirent.h>
+
+// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_KQUEUE_HPP
+#define GENIE_BSD_KQUEUE_HPP
+
+#include <sys/event.h>
+#include <sys/types.h>
+#include <time.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
+/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
+/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
+/// Returns: its descriptor, or errno.
+[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
+  const int queue = ::kqueue();
+  if (queue < 0) return SysResult<int>::failure(errno);
+  struct ::kevent change{};
+  change.ident = subject;
+  change.filter = filter;
+  change.flags = EV_ADD | EV_CLEAR;
+  change.fflags = notes;
+  // Whatever can't be registered is told as this call's own error, because there is no room for events.
+  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
+    return {queue, 0};
+  }
+  const int error = errno;
+  ::close(queue);
+  return SysResult<int>::failure(error);
+}
+
+/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
+[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
+  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
+}
+
+/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
+/// a lock of flock(2) ends, which no lock of genie is.
+[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
+#if defined(NOTE_CLOSE_WRITE)
+  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
 #else
-#error "genie has system policies for Linux only, so far"
+  constexpr unsigned writer_gone = 0;
+#endif
+  return open_queue(
+      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
+      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
+}
+
+/// The next wait is for further events.
+inline void take_events(int queue) noexcept {
+  constexpr timespec at_once{};
+  struct ::kevent event{};
+  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
+  }
+}
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_KQUEUE_HPP
+// The calls of the filesystem policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_FILES_HPP
+#define GENIE_POSIX_FILES_HPP
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+namespace genie::inline v0::posix_detail {
+
+/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
+/// Thread safety: each method is; the descriptors are the caller's to share.
+class Files {
+ public:
+  struct File {
+    int descriptor = -1;
+  };
+  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
+  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
+
+  /// Where a launched process finds the file that its starter handed to it.
+  static constexpr int inherited_descriptor = 3;
+
+  /// Source: `mkdir(2)`.
+  [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
+    return status(::mkdir(path, static_cast<mode_t>(permissions)));
+  }
+
+  /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    switch (mode) {
+      case OpenMode::read: flags |= O_RDONLY; break;
+      case OpenMode::read_write: flags |= O_RDWR; break;
+      case OpenMode::ensure: flags |= O_RDWR | O_CREAT; break;
+      case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+    }
+    return file(::openat(at(directory), name, flags, permissions));
+  }
+
+  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
+    return {File{inherited_descriptor}, 0};
+  }
+
+  /// Source: `unlink(2)`.
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    return status(::unlinkat(at(directory), name, 0));
+  }
+
+  /// Source: `stat(2)`.
+  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
+    struct ::stat info{};
+    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
+    struct ::stat info{};
+    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+
+  /// Source: `pread(2)`.
+  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
+    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
+  }
+  /// Source: `pwrite(2)`.
+  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
+                                                std::uint64_t offset) noexcept {
+    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
+  }
+
+  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
+  void close(File open_file) noexcept {
+    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
+  }
+
+ protected:
+  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
+
+  static SysResult<void> status(int result) noexcept {
+    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
+  }
+  static SysResult<File> file(int descriptor) noexcept {
+    if (descriptor < 0) return SysResult<File>::failure(errno);
+    const auto moved = above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
+  }
+  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
+    if (count < 0) return SysResult<std::size_t>::failure(errno);
+    return {static_cast<std::size_t>(count), 0};
+  }
+
+  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range{};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    range.l_start = static_cast<off_t>(offset);
+    range.l_len = static_cast<off_t>(length);
+    return range;
+  }
+
+  static FileInfo translated(const struct ::stat& info) noexcept {
+    FileInfo result;
+    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
+    result.permissions = info.st_mode & 01777U;
+    result.user = info.st_uid;
+    result.links = info.st_nlink;
+    result.size = info.st_size;
+#if defined(__APPLE__)
+    const timespec& changed = info.st_ctimespec;
+#else
+    const timespec& changed = info.st_ctim;
+#endif
+    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
+    return result;
+  }
+};
+
+/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
+/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
+template <int SetLock, int GetLock>
+class OpenFileLocks : public Files {
+ public:
+  /// EACCES and EAGAIN mean the same here.
+  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    auto result = set_lock(open_file, F_WRLCK, offset, length);
+    if (result.error == EACCES) result.error = EAGAIN;
+    return result;
+  }
+  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    return set_lock(open_file, F_UNLCK, offset, length);
+  }
+  /// Asks, and takes nothing.
+  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(F_WRLCK, offset, length);
+    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
+    if (range.l_type == F_UNLCK) return {};
+    LockQuery query;
+    query.held = true;
+    query.offset = static_cast<std::uint64_t>(range.l_start);
+    query.length = static_cast<std::uint64_t>(range.l_len);
+    return {query, 0};
+  }
+
+ private:
+  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(type, offset, length);
+    return status(::fcntl(open_file.descriptor, SetLock, &range));
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILES_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// `Locks` is `posix_detail::Files` with locks; `watch_flags` opens what is watched, without reading it.
+template <typename Locks, int watch_flags>
+class Filesystem : public Locks {
+ public:
+  using File = typename Locks::File;
+  struct Watch {
+    int descriptor = -1;  ///< of the kqueue
+    int file = -1;        ///< closing it would end the watch
+  };
+
+  /// Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    return Locks::file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+
+  /// A link is EMLINK on FreeBSD, a socket EOPNOTSUPP on both. Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    auto result = Locks::open(directory, name, mode, permissions);
+    if (result.error == EMLINK) result.error = ELOOP;
+    if (result.error == EOPNOTSUPP) result.error = ENXIO;
+    return result;
+  }
+
+  /// There are no files without a name.
+  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
+    return SysResult<File>::failure(EOPNOTSUPP);
+  }
+  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
+
+  /// Source: `rename(2)`.
+  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
+    return Locks::status(::renameat(Locks::at(directory), from, Locks::at(directory), to));
+  }
+
+  /// The C library keeps a buffer of its own meanwhile. Source: `readdir(3)`. Entries that come or go meanwhile may be
+  /// seen or not.
+  template <typename Visit>
+  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+    const int descriptor = ::openat(Locks::at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* const list = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+    if (list == nullptr) {
+      const int error = errno;
+      if (descriptor >= 0) ::close(descriptor);
+      return SysResult<void>::failure(error);
+    }
+    SysResult<void> result;
+    for (;;) {
+      errno = 0;
+      const dirent* const entry = ::readdir(list);
+      if (entry == nullptr) {
+        result.error = errno;
+        break;
+      }
+      const Text name{entry->d_name};
+      if (name != Text{"."} && name != Text{".."}) visit(name);
+    }
+    ::closedir(list);
+    return result;
+  }
+
+  /// Source: `kqueue(2)`, EVFILT_VNODE.
+  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
+    Watch watch;
+    const auto opened = Locks::file(::open(path, watch_flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    watch.file = opened.value.descriptor;
+    const auto queue = watch_file(watch.file);
+    watch.descriptor = queue.ok() ? queue.value : -1;
+    if (!queue.ok()) {
+      close_watch(watch);
+      return SysResult<Watch>::failure(queue.error);
+    }
+    return {watch, 0};
+  }
+  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
+    auto changed = posix_detail::wait_readable(watch.descriptor, span);
+    if (changed.ok() && changed.value) forget_changes(watch);
+    return changed;
+  }
+  static void forget_changes(Watch& watch) noexcept { take_events(watch.descriptor); }
+  void close_watch(Watch& watch) noexcept {
+    if (watch.descriptor >= 0) ::close(watch.descriptor);
+    if (watch.file >= 0) ::close(watch.file);
+    watch = Watch{};
+  }
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_FILESYSTEM_HPP
+
+namespace genie::inline v0 {
+
+namespace macos_detail {
+
+// Older SDKs keep these numbers to themselves; the kernels have had them since before Apple silicon.
+#if defined(F_OFD_SETLK)
+using Locks = posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GETLK>;
+#else
+using Locks = posix_detail::OpenFileLocks<90, 92>;
+#endif
+
+}  // namespace macos_detail
+
+/// Open-file-description locks as on Linux, kqueue in place of inotify, no unnamed files. APFS exchanges files; HFS+
+/// and most network file systems answer ENOTSUP: there, a stale record is taken over by no claim. Stateless. Thread
+/// safety: each method is; the descriptors are the caller's to share.
+class MacosFilesystem : public bsd_detail::Filesystem<macos_detail::Locks, O_EVTONLY> {
+ public:
+  /// Source: `rename(2)` of macOS, RENAME_EXCL.
+  [[nodiscard]] SysResult<void> rename_new(File directory, const char* from, const char* to) noexcept {
+    return status(::renameatx_np(at(directory), from, at(directory), to, RENAME_EXCL));
+  }
+  /// Source: `rename(2)` of macOS, RENAME_SWAP.
+  [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
+    return status(::renameatx_np(at(directory), one, at(directory), other, RENAME_SWAP));
+  }
+
+  /// `fsync(2)` leaves it in the drive's cache. Where a file system has no F_FULLFSYNC, that must do. Source:
+  /// `fcntl(2)`.
+  [[nodiscard]] SysResult<void> sync(File open_file) noexcept {
+    if (::fcntl(open_file.descriptor, F_FULLFSYNC) == 0) return {};
+    if (errno == EINTR) return {EINTR};
+    return status(::fsync(open_file.descriptor));
+  }
+};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_MACOS_FILESYSTEM_HPP
+// The process-probe policy on macOS. Never executed by this project: compiled and linked only; what it shares with
+// FreeBSD is tested on Linux.
+#ifndef GENIE_MACOS_PROCESS_PROBE_HPP
+#define GENIE_MACOS_PROCESS_PROBE_HPP
+
+#if defined(__APPLE__)
+
+#include <dlfcn.h>
+#include <libproc.h>
+#include <mach/message.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/sysctl.h>
+
+// The process-probe policy as macOS and FreeBSD share it: processes by the kernel's tables, pinned by a kqueue.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+//
+// What a handle is. A kqueue is registered for the end of the process *first*; the start time that the PID has is read
+// *after*. The kernel tells the end of the very process that was registered, whatever becomes of its number. So as long
+// as the queue has told nothing, the number is that process's, and its start time is the one that was read.
+//
+// What it can't do. There is no way to signal a process but by its number (macOS has a better one, see there). Between
+// the look at the queue and kill(2), the process could end, be reaped, and its number be given to another one: all PIDs
+// would have to be used up within microseconds, because both kernels hand them out in turn. (With FreeBSD's
+// kern.randompid they come at random, and one within 10⁵ could hit.) No such process is ever signalled after its end
+// was told. A group is signalled only while its leader exists, running or not reaped: its number is the group's then.
+#ifndef GENIE_BSD_PROCESS_PROBE_HPP
+#define GENIE_BSD_PROCESS_PROBE_HPP
+
+#include <unistd.h>
+
+// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_KQUEUE_HPP
+#define GENIE_BSD_KQUEUE_HPP
+
+#include <fcntl.h>
+#include <sys/event.h>
+#include <sys/types.h>
+#include <time.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
+/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
+/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
+/// Returns: its descriptor, or errno.
+[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
+  const int queue = ::kqueue();
+  if (queue < 0) return SysResult<int>::failure(errno);
+  struct ::kevent change{};
+  change.ident = subject;
+  change.filter = filter;
+  change.flags = EV_ADD | EV_CLEAR;
+  change.fflags = notes;
+  // Whatever can't be registered is told as this call's own error, because there is no room for events.
+  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
+    return {queue, 0};
+  }
+  const int error = errno;
+  ::close(queue);
+  return SysResult<int>::failure(error);
+}
+
+/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
+[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
+  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
+}
+
+/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
+/// a lock of flock(2) ends, which no lock of genie is.
+[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
+#if defined(NOTE_CLOSE_WRITE)
+  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
+#else
+  constexpr unsigned writer_gone = 0;
+#endif
+  return open_queue(
+      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
+      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
+}
+
+/// The next wait is for further events.
+inline void take_events(int queue) noexcept {
+  constexpr timespec at_once{};
+  struct ::kevent event{};
+  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
+  }
+}
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_KQUEUE_HPP
+// The calls of the process-probe policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_PROCESSES_HPP
+#define GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::posix_detail {
+
+class Processes {
+ public:
+  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
+  static constexpr Pid pid_limit = INT32_MAX;
+
+  /// Source: `getpid(2)`.
+  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
+
+  /// Source: `geteuid(2)`.
+  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
+
+  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+  }
+
+ protected:
+  static int number(Signal signal) noexcept {
+    switch (signal) {
+      case Signal::terminate: return SIGTERM;
+      case Signal::kill: return SIGKILL;
+    }
+    return 0;
+  }
+
+  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
+  /// Source: `kill(2)`.
+  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
+      seen.liveness = Liveness::alive;
+      seen.error = error;
+    } else if (errno == ESRCH) {
+      seen.liveness = Liveness::gone;
+    } else {
+      seen.error = errno;
+    }
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// What the kernel's table says of one process.
+struct ProcessEntry {
+  Pid pid = 0;
+  Pid parent = 0;
+  Pid group = 0;
+  bool zombie = false;
+  StartToken start;
+  FixedText<31> name;
+};
+
+struct ProcessHandle {
+  int descriptor = -1;  ///< a kqueue, readable once the process has ended
+  Pid pid = 0;
+  StartToken start;
+  std::uint64_t serial = 0;  ///< the system's own number of this process, which none has again; 0: it has none
+};
+
+/// What differs from one system to the other is `System`:
+///
+/// | member                          | what it is                                                                    |
+/// |---------------------------------|-------------------------------------------------------------------------------|
+/// | `read(pid, entry)`              | 0; ESRCH where there is none that we may see; errno                           |
+/// | `hides_processes()`             | whether ESRCH may be said of one that lives                                   |
+/// | `group(pid, visit)`             | calls `visit(entry)` for each member, until it says false; errno, also where it can't tell of all |
+/// | `serial(pid)`                   | see `ProcessHandle`                                                           |
+/// | `signal(handle, number)`        | errno of signalling that very process, as well as the system can              |
+/// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
+/// | `random()`                      | as in the policy                                                              |
+///
+/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+template <typename System>
+class ProcessProbe : public posix_detail::Processes {
+ public:
+  using Handle = ProcessHandle;
+  struct Cgroup {};
+
+  [[nodiscard]] Observation look(Pid pid) noexcept {
+    Observation seen;
+    if (pid <= 0 || pid > pid_limit) {
+      seen.error = EINVAL;
+      return seen;
+    }
+    ProcessEntry entry;
+    const int error = System::read(pid, entry);
+    if (error == 0) {
+      seen.zombie = entry.zombie;
+      seen.liveness = entry.zombie ? Liveness::gone : Liveness::alive;
+      seen.start = entry.start;
+      seen.parent = entry.parent;
+      const pid_t session = ::getsid(static_cast<pid_t>(pid));
+      seen.session = session > 0 ? session : 0;
+      return seen;
+    }
+    ask_by_signal(pid, error, seen);
+    if (seen.liveness == Liveness::gone && System::hides_processes()) {
+      seen.liveness = Liveness::unknown;
+      seen.error = EPERM;
+    }
+    return seen;
+  }
+
+  [[nodiscard]] ProcessOrigin origin() noexcept {
+    if (const Pid now = self(); learned_by_ != now) {
+      learned_by_ = now;
+      origin_.boot = System::boot();
+      origin_.pid_namespace = System::pid_namespace();
+    }
+    return origin_;
+  }
+
+  [[nodiscard]] std::uint64_t random() noexcept { return System::random(); }
+
+  /// Source: `kqueue(2)`, EVFILT_PROC. macOS says ESRCH of a process that was not reaped yet, FreeBSD does not.
+  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
+    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
+    const auto queue = watch_process(static_cast<pid_t>(pid));
+    if (!queue.ok()) return SysResult<Handle>::failure(queue.error);
+    Handle handle;
+    handle.descriptor = queue.value;
+    handle.pid = pid;
+    ProcessEntry entry;
+    if (System::read(pid, entry) == 0) handle.start = entry.start;
+    handle.serial = System::serial(pid);
+    // Asked last: what was read is its own, unless it has ended meanwhile.
+    if (has_ended(handle)) {
+      handle.start = StartToken{};
+      handle.serial = 0;
+    }
+    return {handle, 0};
+  }
+
+  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
+    if (has_ended(handle)) return {ESRCH};
+    return {System::signal(handle, number(signal))};
+  }
+
+  /// Source: `kill(2)`.
+  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
+    if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
+    if (!is_there(handle, pid)) return SysResult<void>::failure(ENOSYS);
+    if (::kill(-static_cast<pid_t>(pid), number(signal)) != 0) return SysResult<void>::failure(errno);
+    return {};
+  }
+
+  [[nodiscard]] bool group_lives(const Handle&, Pid pid) noexcept {
+    if (pid <= 1 || pid > pid_limit) return false;
+    bool lives = false;
+    const int error = System::group(pid, [&](const ProcessEntry& member) noexcept {
+      lives = !member.zombie;
+      return !lives;
+    });
+    if (lives || error == 0) return lives;
+    return ::kill(-static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
+  }
+  [[nodiscard]] std::size_t group_members(const Handle&, Pid pid, NamedProcess* out, std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (pid <= 1 || pid > pid_limit || count == 0) return 0;
+    (void)System::group(pid, [&](const ProcessEntry& member) noexcept {
+      if (!member.zombie) out[found++] = {member.pid, member.start, member.name};
+      return found < count;
+    });
+    return found;
+  }
+
+  /// There are no cgroups.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
+  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return true; }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
+  void close_cgroup(const Cgroup&) noexcept {}
+
+  /// A kqueue is readable while it has something to tell. Source: `kqueue(2)`, `poll(2)`.
+  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
+    return posix_detail::wait_readable(handle.descriptor, span);
+  }
+  void close(const Handle& handle) noexcept {
+    if (handle.descriptor >= 0) ::close(handle.descriptor);
+  }
+
+  /// Neither system tells whose descriptor has a lock: FreeBSD's KF_FLAG_HASLOCK is also set by an attempt that failed,
+  /// macOS tells nothing. So nobody is named, and nobody is ended as an orphan.
+  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
+  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
+
+ private:
+  /// Where that can't be asked, it is taken for ended: nobody is signalled then.
+  static bool has_ended(const Handle& handle) noexcept {
+    for (;;) {
+      const auto told = posix_detail::wait_readable(handle.descriptor, Milliseconds{0});
+      if (told.error != EINTR) return !told.ok() || told.value;
+    }
+  }
+
+  /// Whether the pinned process still has its number: running, or not reaped yet.
+  static bool is_there(const Handle& handle, Pid pid) noexcept {
+    if (handle.pid != pid) return false;
+    if (!has_ended(handle)) return true;
+    ProcessEntry entry;
+    return handle.start.known && System::read(pid, entry) == 0 && entry.zombie && entry.start == handle.start;
+  }
+
+  Pid learned_by_ = 0;
+  ProcessOrigin origin_;
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_PROCESS_PROBE_HPP
+
+namespace genie::inline v0 {
+
+namespace macos_detail {
+
+/// Source: `sysctl(3)`, KERN_PROC.
+struct Processes {
+  /// The start time is in microseconds since the epoch, as the clock stood when the process was forked: later steps of
+  /// the clock do not change it, nor does exec.
+  static bsd_detail::ProcessEntry translated(const kinfo_proc& info) noexcept {
+    bsd_detail::ProcessEntry entry;
+    const extern_proc& process = info.kp_proc;
+    entry.pid = process.p_pid;
+    entry.parent = info.kp_eproc.e_ppid;
+    entry.group = info.kp_eproc.e_pgid;
+    entry.zombie = process.p_stat == SZOMB;
+    const timeval& start = process.p_starttime;
+    entry.start =
+        known_start(static_cast<std::uint64_t>(start.tv_sec) * 1'000'000U + static_cast<std::uint64_t>(start.tv_usec));
+    entry.name.append(Text{process.p_comm});
+    return entry;
+  }
+
+  /// Nobody's processes are hidden from it; a process that is not there is a table of none.
+  static int read(Pid pid, bsd_detail::ProcessEntry& entry) noexcept {
+    int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PID, static_cast<int>(pid)};
+    kinfo_proc info{};
+    std::size_t size = sizeof info;
+    if (::sysctl(name, 4, &info, &size, nullptr, 0) != 0) return errno;
+    if (size < sizeof info) return ESRCH;
+    entry = translated(info);
+    return 0;
+  }
+  static bool hides_processes() noexcept { return false; }
+
+  /// A longer table is cut, and ENOMEM.
+  template <typename Visit>
+  static int group(Pid pid, Visit&& visit) noexcept {
+    int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PGRP, static_cast<int>(pid)};
+    constexpr std::size_t most = 64;
+    kinfo_proc members[most]{};
+    std::size_t size = sizeof members;
+    const int error = ::sysctl(name, 4, members, &size, nullptr, 0) == 0 ? 0 : errno;
+    if (error != 0 && error != ENOMEM) return error;
+    for (const kinfo_proc& member : members) {
+      if (member.kp_proc.p_pid == 0) break;
+      if (!visit(translated(member))) return 0;
+    }
+    return error;
+  }
+
+  /// The kernel's version of the PID: the one thing that tells two users of a number apart for certain.
+  /// Source: XNU, `bsd/sys/proc_info_private.h`, PROC_PIDUNIQIDENTIFIERINFO.
+  static std::uint64_t serial(Pid pid) noexcept {
+    struct UniqueIdentifier {
+      std::uint8_t executable[16];
+      std::uint64_t unique_id;
+      std::uint64_t parent_unique_id;
+      std::int32_t version;
+      std::int32_t original_parent_version;
+      std::uint64_t reserved[2];
+    };
+    static_assert(sizeof(UniqueIdentifier) == 56);
+    constexpr int unique_identifier = 17;
+    UniqueIdentifier info{};
+    const int size = ::proc_pidinfo(static_cast<int>(pid), unique_identifier, 0, &info, static_cast<int>(sizeof info));
+    return size == static_cast<int>(sizeof info) ? std::uint64_t{1} << 32U | static_cast<std::uint32_t>(info.version)
+                                                 : 0;
+  }
+
+  /// By PID and version, where this macOS has the call (it returns an errno; the token's other fields are not looked
+  /// at); else by number. Source: XNU, `libsyscall/wrappers/libproc`, proc_signal_with_audittoken.
+  static int signal(const bsd_detail::ProcessHandle& handle, int number) noexcept {
+    if (handle.serial != 0) {
+      using Call = int (*)(audit_token_t*, int);
+      // NOLINTNEXTLINE(bugprone-casting-through-void): what dlsym is for
+      const auto call = reinterpret_cast<Call>(::dlsym(RTLD_DEFAULT, "proc_signal_with_audittoken"));
+      if (call != nullptr) {
+        audit_token_t token{};
+        token.val[5] = static_cast<unsigned>(handle.pid);
+        token.val[7] = static_cast<unsigned>(handle.serial);
+        if (const int error = call(&token, number); error != ENOSYS) return error;
+      }
+    }
+    return ::kill(static_cast<pid_t>(handle.pid), number) == 0 ? 0 : errno;
+  }
+
+  /// Source: `sysctl(3)`, kern.bootsessionuuid. Not kern.boottime, which moves with the clock.
+  static BootId boot() noexcept {
+    char text[BootId::capacity() + 1]{};
+    std::size_t size = sizeof text;
+    if (::sysctlbyname("kern.bootsessionuuid", text, &size, nullptr, 0) != 0) return {};
+    return BootId{Text{text}};
+  }
+  /// There is only one.
+  static std::uint64_t pid_namespace() noexcept { return 1; }
+
+  /// Source: `arc4random(3)`.
+  static std::uint64_t random() noexcept {
+    std::uint64_t value = 0;
+    ::arc4random_buf(&value, sizeof value);
+    return value;
+  }
+};
+
+}  // namespace macos_detail
+
+class MacosProcessProbe : public bsd_detail::ProcessProbe<macos_detail::Processes> {};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_MACOS_PROCESS_PROBE_HPP
+#elif defined(__FreeBSD__)
+// The clock policy on FreeBSD. Never executed by this project: compiled and linked only.
+#ifndef GENIE_FREEBSD_CLOCK_HPP
+#define GENIE_FREEBSD_CLOCK_HPP
+
+#if defined(__FreeBSD__)
+
+// The clock policy where clock_gettime(2) has a clock for each of its scales.
+#ifndef GENIE_POSIX_CLOCK_HPP
+#define GENIE_POSIX_CLOCK_HPP
+
+#include <time.h>
+
+namespace genie::inline v0::posix_detail {
+
+/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
+template <clockid_t Monotonic, clockid_t Coarse>
+class Clock {
+ public:
+  [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
+  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
+  /// Reads no counter, only the time of the last tick.
+  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
+  /// A signal may end it early. Source: `nanosleep(2)`.
+  void sleep(Milliseconds span) noexcept {
+    if (span.count() <= 0) return;
+    timespec request{};
+    request.tv_sec = static_cast<time_t>(span.count() / 1000);
+    request.tv_nsec = static_cast<long>(span.count() % 1000) * 1'000'000L;
+    nanosleep(&request, nullptr);
+  }
+
+ private:
+  static Milliseconds read(clockid_t clock) noexcept {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return Milliseconds{static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000};
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_CLOCK_HPP
+
+namespace genie::inline v0 {
+
+/// Monotonic: CLOCK_MONOTONIC, the time since the boot. FreeBSD has no clock that counts suspend and that nobody can
+/// set (on resume, it moves the time of the boot): a deadline is later by the time that the machine slept.
+/// Source: `clock_gettime(2)` of FreeBSD, `time(9)`.
+class FreebsdClock : public posix_detail::Clock<CLOCK_MONOTONIC, CLOCK_MONOTONIC_FAST> {};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_FREEBSD_CLOCK_HPP
+// The filesystem policy on FreeBSD. Never executed by this project: compiled and linked only; what it shares with macOS
+// or asks of the protocol is tested on Linux.
+#ifndef GENIE_FREEBSD_FILESYSTEM_HPP
+#define GENIE_FREEBSD_FILESYSTEM_HPP
+
+#if defined(__FreeBSD__)
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+// The calls of the filesystem policy that macOS and FreeBSD share beyond POSIX.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_FILESYSTEM_HPP
+#define GENIE_BSD_FILESYSTEM_HPP
+
+#include <dirent.h>
+#include <stdio.h>
+
+// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_KQUEUE_HPP
+#define GENIE_BSD_KQUEUE_HPP
+
+#include <sys/event.h>
+#include <sys/types.h>
+#include <time.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
+/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
+/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
+/// Returns: its descriptor, or errno.
+[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
+  const int queue = ::kqueue();
+  if (queue < 0) return SysResult<int>::failure(errno);
+  struct ::kevent change{};
+  change.ident = subject;
+  change.filter = filter;
+  change.flags = EV_ADD | EV_CLEAR;
+  change.fflags = notes;
+  // Whatever can't be registered is told as this call's own error, because there is no room for events.
+  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
+    return {queue, 0};
+  }
+  const int error = errno;
+  ::close(queue);
+  return SysResult<int>::failure(error);
+}
+
+/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
+[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
+  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
+}
+
+/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
+/// a lock of flock(2) ends, which no lock of genie is.
+[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
+#if defined(NOTE_CLOSE_WRITE)
+  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
+#else
+  constexpr unsigned writer_gone = 0;
+#endif
+  return open_queue(
+      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
+      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
+}
+
+/// The next wait is for further events.
+inline void take_events(int queue) noexcept {
+  constexpr timespec at_once{};
+  struct ::kevent event{};
+  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
+  }
+}
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_KQUEUE_HPP
+// The calls of the filesystem policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_FILES_HPP
+#define GENIE_POSIX_FILES_HPP
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+namespace genie::inline v0::posix_detail {
+
+/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
+/// Thread safety: each method is; the descriptors are the caller's to share.
+class Files {
+ public:
+  struct File {
+    int descriptor = -1;
+  };
+  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
+  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
+
+  /// Where a launched process finds the file that its starter handed to it.
+  static constexpr int inherited_descriptor = 3;
+
+  /// Source: `mkdir(2)`.
+  [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
+    return status(::mkdir(path, static_cast<mode_t>(permissions)));
+  }
+
+  /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    switch (mode) {
+      case OpenMode::read: flags |= O_RDONLY; break;
+      case OpenMode::read_write: flags |= O_RDWR; break;
+      case OpenMode::ensure: flags |= O_RDWR | O_CREAT; break;
+      case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+    }
+    return file(::openat(at(directory), name, flags, permissions));
+  }
+
+  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
+  [[nodiscard]] SysResult<File> inherited() noexcept {
+    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
+    return {File{inherited_descriptor}, 0};
+  }
+
+  /// Source: `unlink(2)`.
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    return status(::unlinkat(at(directory), name, 0));
+  }
+
+  /// Source: `stat(2)`.
+  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
+    struct ::stat info{};
+    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
+    struct ::stat info{};
+    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    return {translated(info), 0};
+  }
+
+  /// Source: `pread(2)`.
+  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
+    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
+  }
+  /// Source: `pwrite(2)`.
+  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
+                                                std::uint64_t offset) noexcept {
+    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
+  }
+
+  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
+  void close(File open_file) noexcept {
+    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
+  }
+
+ protected:
+  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
+
+  static SysResult<void> status(int result) noexcept {
+    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
+  }
+  static SysResult<File> file(int descriptor) noexcept {
+    if (descriptor < 0) return SysResult<File>::failure(errno);
+    const auto moved = above_standard_streams(descriptor);
+    return {File{moved.value}, moved.error};
+  }
+  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
+    if (count < 0) return SysResult<std::size_t>::failure(errno);
+    return {static_cast<std::size_t>(count), 0};
+  }
+
+  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range{};
+    range.l_type = type;
+    range.l_whence = SEEK_SET;
+    range.l_start = static_cast<off_t>(offset);
+    range.l_len = static_cast<off_t>(length);
+    return range;
+  }
+
+  static FileInfo translated(const struct ::stat& info) noexcept {
+    FileInfo result;
+    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
+    result.type = S_ISREG(info.st_mode)    ? FileType::regular
+                  : S_ISDIR(info.st_mode)  ? FileType::directory
+                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
+                  : S_ISSOCK(info.st_mode) ? FileType::socket
+                                           : FileType::other;
+    result.permissions = info.st_mode & 01777U;
+    result.user = info.st_uid;
+    result.links = info.st_nlink;
+    result.size = info.st_size;
+#if defined(__APPLE__)
+    const timespec& changed = info.st_ctimespec;
+#else
+    const timespec& changed = info.st_ctim;
+#endif
+    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
+    return result;
+  }
+};
+
+/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
+/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
+template <int SetLock, int GetLock>
+class OpenFileLocks : public Files {
+ public:
+  /// EACCES and EAGAIN mean the same here.
+  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    auto result = set_lock(open_file, F_WRLCK, offset, length);
+    if (result.error == EACCES) result.error = EAGAIN;
+    return result;
+  }
+  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    return set_lock(open_file, F_UNLCK, offset, length);
+  }
+  /// Asks, and takes nothing.
+  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(F_WRLCK, offset, length);
+    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
+    if (range.l_type == F_UNLCK) return {};
+    LockQuery query;
+    query.held = true;
+    query.offset = static_cast<std::uint64_t>(range.l_start);
+    query.length = static_cast<std::uint64_t>(range.l_len);
+    return {query, 0};
+  }
+
+ private:
+  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
+    struct ::flock range = lock_range(type, offset, length);
+    return status(::fcntl(open_file.descriptor, SetLock, &range));
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILES_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// `Locks` is `posix_detail::Files` with locks; `watch_flags` opens what is watched, without reading it.
+template <typename Locks, int watch_flags>
+class Filesystem : public Locks {
+ public:
+  using File = typename Locks::File;
+  struct Watch {
+    int descriptor = -1;  ///< of the kqueue
+    int file = -1;        ///< closing it would end the watch
+  };
+
+  /// Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    return Locks::file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+
+  /// A link is EMLINK on FreeBSD, a socket EOPNOTSUPP on both. Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    auto result = Locks::open(directory, name, mode, permissions);
+    if (result.error == EMLINK) result.error = ELOOP;
+    if (result.error == EOPNOTSUPP) result.error = ENXIO;
+    return result;
+  }
+
+  /// There are no files without a name.
+  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
+    return SysResult<File>::failure(EOPNOTSUPP);
+  }
+  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
+
+  /// Source: `rename(2)`.
+  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
+    return Locks::status(::renameat(Locks::at(directory), from, Locks::at(directory), to));
+  }
+
+  /// The C library keeps a buffer of its own meanwhile. Source: `readdir(3)`. Entries that come or go meanwhile may be
+  /// seen or not.
+  template <typename Visit>
+  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+    const int descriptor = ::openat(Locks::at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* const list = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+    if (list == nullptr) {
+      const int error = errno;
+      if (descriptor >= 0) ::close(descriptor);
+      return SysResult<void>::failure(error);
+    }
+    SysResult<void> result;
+    for (;;) {
+      errno = 0;
+      const dirent* const entry = ::readdir(list);
+      if (entry == nullptr) {
+        result.error = errno;
+        break;
+      }
+      const Text name{entry->d_name};
+      if (name != Text{"."} && name != Text{".."}) visit(name);
+    }
+    ::closedir(list);
+    return result;
+  }
+
+  /// Source: `kqueue(2)`, EVFILT_VNODE.
+  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
+    Watch watch;
+    const auto opened = Locks::file(::open(path, watch_flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    watch.file = opened.value.descriptor;
+    const auto queue = watch_file(watch.file);
+    watch.descriptor = queue.ok() ? queue.value : -1;
+    if (!queue.ok()) {
+      close_watch(watch);
+      return SysResult<Watch>::failure(queue.error);
+    }
+    return {watch, 0};
+  }
+  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
+    auto changed = posix_detail::wait_readable(watch.descriptor, span);
+    if (changed.ok() && changed.value) forget_changes(watch);
+    return changed;
+  }
+  static void forget_changes(Watch& watch) noexcept { take_events(watch.descriptor); }
+  void close_watch(Watch& watch) noexcept {
+    if (watch.descriptor >= 0) ::close(watch.descriptor);
+    if (watch.file >= 0) ::close(watch.file);
+    watch = Watch{};
+  }
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_FILESYSTEM_HPP
+// The locks of the filesystem policy on a system whose locks that belong to an open file are those of whole files,
+// shared or exclusive, and can be queried.
+#ifndef GENIE_POSIX_WHOLE_FILE_LOCKS_HPP
+#define GENIE_POSIX_WHOLE_FILE_LOCKS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+/// Owner and starter byte are one lock: exclusive while the starter's is held, or was never given up; shared while only
+/// the owner's is. An exclusive one can't be had beside a shared one, so both keep every other claimant out, and
+/// nobody ever takes a shared one first. Making an exclusive lock shared must leave no gap.
+/// The stopper byte would need a second lock of the same file: EOPNOTSUPP, and stoppers lock a file of their own.
+///
+/// `Base` has `set(file, kind)`, which does not wait, and `query(file, kind)`; both return errno.
+template <typename Base>
+class WholeFileLocks : public Base {
+ public:
+  using File = typename Base::File;
+  using Kind = typename Base::Kind;
+
+  [[nodiscard]] SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t) noexcept {
+    if (offset == detail::stopper_byte) return {EOPNOTSUPP};
+    const int error = this->set(file, Kind::exclusive);
+    return {error == EWOULDBLOCK || error == EACCES ? EAGAIN : error};
+  }
+  [[nodiscard]] SysResult<void> unlock(File file, std::uint64_t offset, std::uint64_t) noexcept {
+    return {this->set(file, offset == detail::starter_byte ? Kind::shared : Kind::none)};
+  }
+  [[nodiscard]] SysResult<LockQuery> query_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
+    Kind kind = Kind::none;
+    if (const int error = this->query(file, kind); error != 0) return SysResult<LockQuery>::failure(error);
+    if (kind == Kind::none) return {};
+    LockQuery found;
+    found.held = true;
+    found.offset = offset;
+    found.length = kind == Kind::exclusive ? length : 1;
+    return {found, 0};
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_WHOLE_FILE_LOCKS_HPP
+
+namespace genie::inline v0 {
+
+namespace freebsd_detail {
+
+/// `flock(2)` belongs to the open file and ends with its last descriptor, as the protocol wants it; `fcntl(2)` does
+/// neither, but its F_GETLK sees the locks of `flock(2)`, because the kernel keeps both in one list. Asking takes
+/// nothing, and there are no POSIX locks that closing a file could drop.
+/// Source: `flock(2)`, `fcntl(2)` of FreeBSD; `sys/kern/kern_lockf.c`.
+class Locks : public posix_detail::Files {
+ public:
+  enum class Kind : unsigned char { none, shared, exclusive };
+
+  static int set(File file, Kind kind) noexcept {
+    const int operation = kind == Kind::exclusive ? LOCK_EX : (kind == Kind::shared ? LOCK_SH : LOCK_UN);
+    return ::flock(file.descriptor, operation | LOCK_NB) == 0 ? 0 : errno;
+  }
+  static int query(File file, Kind& kind) noexcept {
+    struct ::flock range = lock_range(F_WRLCK, 0, 0);
+    if (::fcntl(file.descriptor, F_GETLK, &range) != 0) return errno;
+    kind = range.l_type == F_UNLCK ? Kind::none : (range.l_type == F_RDLCK ? Kind::shared : Kind::exclusive);
+    return 0;
+  }
+};
+
+}  // namespace freebsd_detail
+
+/// Locks of whole files, kqueue in place of inotify, no unnamed files, no exchange, no rename that does not replace;
+/// instead, a name is given a second time, and removed only where it names a certain file.
+/// Stateless. Thread safety: each method is; the descriptors are the caller's to share.
+class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileLocks<freebsd_detail::Locks>, O_RDONLY> {
+ public:
+  [[nodiscard]] SysResult<void> rename_new(File, const char*, const char*) noexcept { return {ENOSYS}; }
+  [[nodiscard]] SysResult<void> exchange(File, const char*, const char*) noexcept { return {ENOSYS}; }
+
+  /// Source: `link(2)`.
+  [[nodiscard]] SysResult<void> link(File directory, const char* from, const char* to) noexcept {
+    return status(::linkat(at(directory), from, at(directory), to, 0));
+  }
+  /// Source: `unlink(2)` of FreeBSD, funlinkat (FreeBSD 13), which says EDEADLK.
+  [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
+    auto result = status(::funlinkat(at(directory), name, named.descriptor, 0));
+    if (result.error == EDEADLK) result.error = ESTALE;
+    return result;
+  }
+
+  /// Source: `fdatasync(2)`.
+  [[nodiscard]] SysResult<void> sync(File open_file) noexcept { return status(::fdatasync(open_file.descriptor)); }
+};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_FREEBSD_FILESYSTEM_HPP
+// The process-probe policy on FreeBSD. Never executed by this project: compiled and linked only; what it shares with
+// macOS is tested on Linux.
+#ifndef GENIE_FREEBSD_PROCESS_PROBE_HPP
+#define GENIE_FREEBSD_PROCESS_PROBE_HPP
+
+#if defined(__FreeBSD__)
+
+#include <sys/param.h>
+// Before the next ones.
+#include <sys/cpuset.h>
+#include <sys/sysctl.h>
+#include <sys/time.h>
+#include <sys/user.h>
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// The process-probe policy as macOS and FreeBSD share it: processes by the kernel's tables, pinned by a kqueue.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+//
+// What a handle is. A kqueue is registered for the end of the process *first*; the start time that the PID has is read
+// *after*. The kernel tells the end of the very process that was registered, whatever becomes of its number. So as long
+// as the queue has told nothing, the number is that process's, and its start time is the one that was read.
+//
+// What it can't do. There is no way to signal a process but by its number (macOS has a better one, see there). Between
+// the look at the queue and kill(2), the process could end, be reaped, and its number be given to another one: all PIDs
+// would have to be used up within microseconds, because both kernels hand them out in turn. (With FreeBSD's
+// kern.randompid they come at random, and one within 10⁵ could hit.) No such process is ever signalled after its end
+// was told. A group is signalled only while its leader exists, running or not reaped: its number is the group's then.
+#ifndef GENIE_BSD_PROCESS_PROBE_HPP
+#define GENIE_BSD_PROCESS_PROBE_HPP
+
+// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_KQUEUE_HPP
+#define GENIE_BSD_KQUEUE_HPP
+
+#include <fcntl.h>
+#include <sys/event.h>
+#include <sys/types.h>
+#include <time.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
+/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
+/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
+/// Returns: its descriptor, or errno.
+[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
+  const int queue = ::kqueue();
+  if (queue < 0) return SysResult<int>::failure(errno);
+  struct ::kevent change{};
+  change.ident = subject;
+  change.filter = filter;
+  change.flags = EV_ADD | EV_CLEAR;
+  change.fflags = notes;
+  // Whatever can't be registered is told as this call's own error, because there is no room for events.
+  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
+    return {queue, 0};
+  }
+  const int error = errno;
+  ::close(queue);
+  return SysResult<int>::failure(error);
+}
+
+/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
+[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
+  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
+}
+
+/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
+/// a lock of flock(2) ends, which no lock of genie is.
+[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
+#if defined(NOTE_CLOSE_WRITE)
+  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
+#else
+  constexpr unsigned writer_gone = 0;
+#endif
+  return open_queue(
+      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
+      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
+}
+
+/// The next wait is for further events.
+inline void take_events(int queue) noexcept {
+  constexpr timespec at_once{};
+  struct ::kevent event{};
+  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
+  }
+}
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_KQUEUE_HPP
+// The calls of the process-probe policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_PROCESSES_HPP
+#define GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::posix_detail {
+
+class Processes {
+ public:
+  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
+  static constexpr Pid pid_limit = INT32_MAX;
+
+  /// Source: `getpid(2)`.
+  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
+
+  /// Source: `geteuid(2)`.
+  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
+
+  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+  }
+
+ protected:
+  static int number(Signal signal) noexcept {
+    switch (signal) {
+      case Signal::terminate: return SIGTERM;
+      case Signal::kill: return SIGKILL;
+    }
+    return 0;
+  }
+
+  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
+  /// Source: `kill(2)`.
+  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
+      seen.liveness = Liveness::alive;
+      seen.error = error;
+    } else if (errno == ESRCH) {
+      seen.liveness = Liveness::gone;
+    } else {
+      seen.error = errno;
+    }
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_PROCESSES_HPP
+
+namespace genie::inline v0::bsd_detail {
+
+/// What the kernel's table says of one process.
+struct ProcessEntry {
+  Pid pid = 0;
+  Pid parent = 0;
+  Pid group = 0;
+  bool zombie = false;
+  StartToken start;
+  FixedText<31> name;
+};
+
+struct ProcessHandle {
+  int descriptor = -1;  ///< a kqueue, readable once the process has ended
+  Pid pid = 0;
+  StartToken start;
+  std::uint64_t serial = 0;  ///< the system's own number of this process, which none has again; 0: it has none
+};
+
+/// What differs from one system to the other is `System`:
+///
+/// | member                          | what it is                                                                    |
+/// |---------------------------------|-------------------------------------------------------------------------------|
+/// | `read(pid, entry)`              | 0; ESRCH where there is none that we may see; errno                           |
+/// | `hides_processes()`             | whether ESRCH may be said of one that lives                                   |
+/// | `group(pid, visit)`             | calls `visit(entry)` for each member, until it says false; errno, also where it can't tell of all |
+/// | `serial(pid)`                   | see `ProcessHandle`                                                           |
+/// | `signal(handle, number)`        | errno of signalling that very process, as well as the system can              |
+/// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
+/// | `random()`                      | as in the policy                                                              |
+///
+/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+template <typename System>
+class ProcessProbe : public posix_detail::Processes {
+ public:
+  using Handle = ProcessHandle;
+  struct Cgroup {};
+
+  [[nodiscard]] Observation look(Pid pid) noexcept {
+    Observation seen;
+    if (pid <= 0 || pid > pid_limit) {
+      seen.error = EINVAL;
+      return seen;
+    }
+    ProcessEntry entry;
+    const int error = System::read(pid, entry);
+    if (error == 0) {
+      seen.zombie = entry.zombie;
+      seen.liveness = entry.zombie ? Liveness::gone : Liveness::alive;
+      seen.start = entry.start;
+      seen.parent = entry.parent;
+      const pid_t session = ::getsid(static_cast<pid_t>(pid));
+      seen.session = session > 0 ? session : 0;
+      return seen;
+    }
+    ask_by_signal(pid, error, seen);
+    if (seen.liveness == Liveness::gone && System::hides_processes()) {
+      seen.liveness = Liveness::unknown;
+      seen.error = EPERM;
+    }
+    return seen;
+  }
+
+  [[nodiscard]] ProcessOrigin origin() noexcept {
+    if (const Pid now = self(); learned_by_ != now) {
+      learned_by_ = now;
+      origin_.boot = System::boot();
+      origin_.pid_namespace = System::pid_namespace();
+    }
+    return origin_;
+  }
+
+  [[nodiscard]] std::uint64_t random() noexcept { return System::random(); }
+
+  /// Source: `kqueue(2)`, EVFILT_PROC. macOS says ESRCH of a process that was not reaped yet, FreeBSD does not.
+  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
+    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
+    const auto queue = watch_process(static_cast<pid_t>(pid));
+    if (!queue.ok()) return SysResult<Handle>::failure(queue.error);
+    Handle handle;
+    handle.descriptor = queue.value;
+    handle.pid = pid;
+    ProcessEntry entry;
+    if (System::read(pid, entry) == 0) handle.start = entry.start;
+    handle.serial = System::serial(pid);
+    // Asked last: what was read is its own, unless it has ended meanwhile.
+    if (has_ended(handle)) {
+      handle.start = StartToken{};
+      handle.serial = 0;
+    }
+    return {handle, 0};
+  }
+
+  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
+    if (has_ended(handle)) return {ESRCH};
+    return {System::signal(handle, number(signal))};
+  }
+
+  /// Source: `kill(2)`.
+  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
+    if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
+    if (!is_there(handle, pid)) return SysResult<void>::failure(ENOSYS);
+    if (::kill(-static_cast<pid_t>(pid), number(signal)) != 0) return SysResult<void>::failure(errno);
+    return {};
+  }
+
+  [[nodiscard]] bool group_lives(const Handle&, Pid pid) noexcept {
+    if (pid <= 1 || pid > pid_limit) return false;
+    bool lives = false;
+    const int error = System::group(pid, [&](const ProcessEntry& member) noexcept {
+      lives = !member.zombie;
+      return !lives;
+    });
+    if (lives || error == 0) return lives;
+    return ::kill(-static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
+  }
+  [[nodiscard]] std::size_t group_members(const Handle&, Pid pid, NamedProcess* out, std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (pid <= 1 || pid > pid_limit || count == 0) return 0;
+    (void)System::group(pid, [&](const ProcessEntry& member) noexcept {
+      if (!member.zombie) out[found++] = {member.pid, member.start, member.name};
+      return found < count;
+    });
+    return found;
+  }
+
+  /// There are no cgroups.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
+  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return true; }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
+  void close_cgroup(const Cgroup&) noexcept {}
+
+  /// A kqueue is readable while it has something to tell. Source: `kqueue(2)`, `poll(2)`.
+  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
+    return posix_detail::wait_readable(handle.descriptor, span);
+  }
+  void close(const Handle& handle) noexcept {
+    if (handle.descriptor >= 0) ::close(handle.descriptor);
+  }
+
+  /// Neither system tells whose descriptor has a lock: FreeBSD's KF_FLAG_HASLOCK is also set by an attempt that failed,
+  /// macOS tells nothing. So nobody is named, and nobody is ended as an orphan.
+  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
+  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
+
+ private:
+  /// Where that can't be asked, it is taken for ended: nobody is signalled then.
+  static bool has_ended(const Handle& handle) noexcept {
+    for (;;) {
+      const auto told = posix_detail::wait_readable(handle.descriptor, Milliseconds{0});
+      if (told.error != EINTR) return !told.ok() || told.value;
+    }
+  }
+
+  /// Whether the pinned process still has its number: running, or not reaped yet.
+  static bool is_there(const Handle& handle, Pid pid) noexcept {
+    if (handle.pid != pid) return false;
+    if (!has_ended(handle)) return true;
+    ProcessEntry entry;
+    return handle.start.known && System::read(pid, entry) == 0 && entry.zombie && entry.start == handle.start;
+  }
+
+  Pid learned_by_ = 0;
+  ProcessOrigin origin_;
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif  // GENIE_BSD_PROCESS_PROBE_HPP
+
+namespace genie::inline v0 {
+
+namespace freebsd_detail {
+
+/// Source: `sysctl(3)`, KERN_PROC; `kinfo_getproc(3)`.
+struct Processes {
+  /// What the kernel adds to each start time, in microseconds. Source: `time(9)`.
+  static bool read_boot_time(std::int64_t& microseconds) noexcept {
+    int name[] = {CTL_KERN, KERN_BOOTTIME};
+    timeval time{};
+    std::size_t size = sizeof time;
+    if (::sysctl(name, 2, &time, &size, nullptr, 0) != 0 || size != sizeof time) return false;
+    microseconds = std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
+    return true;
+  }
+
+  /// The start time is told as the kernel's clock says it was: the time from the boot to the start, and the time of the
+  /// boot, which moves whenever somebody sets the clock. Ours is the difference, in microseconds since the boot, as it
+  /// was measured once. `boot` is what both looks around this one have told.
+  static bsd_detail::ProcessEntry translated(const kinfo_proc& info, bool knows_boot, std::int64_t boot) noexcept {
+    bsd_detail::ProcessEntry entry;
+    entry.pid = info.ki_pid;
+    entry.parent = info.ki_ppid;
+    entry.group = info.ki_pgid;
+    entry.zombie = info.ki_stat == SZOMB;
+    const std::int64_t start = std::int64_t{info.ki_start.tv_sec} * 1'000'000 + info.ki_start.tv_usec - boot;
+    if (knows_boot && start >= 0) entry.start = known_start(static_cast<std::uint64_t>(start));
+    entry.name.append(Text{info.ki_comm});
+    return entry;
+  }
+
+  static int read(Pid pid, bsd_detail::ProcessEntry& entry) noexcept {
+    int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PID, static_cast<int>(pid)};
+    kinfo_proc info{};
+    bool knows_boot = false;
+    std::int64_t boot = 0;
+    // Somebody may set the clock in between; hardly again and again.
+    for (int attempt = 0; attempt < 4 && !knows_boot; ++attempt) {
+      std::size_t size = sizeof info;
+      std::int64_t after = 0;
+      const bool before = read_boot_time(boot);
+      if (::sysctl(name, 4, &info, &size, nullptr, 0) != 0) return errno;
+      if (size == 0) return ESRCH;
+      if (size != sizeof info || info.ki_structsize != static_cast<int>(sizeof info)) return EBADMSG;
+      knows_boot = before && read_boot_time(after) && after == boot;
+    }
+    entry = translated(info, knows_boot, boot);
+    return 0;
+  }
+
+  /// As a hardened system is set up: other users' processes, or those of other groups, are nowhere to be seen.
+  /// Source: `security(7)` of FreeBSD.
+  static bool hides_processes() noexcept {
+    if (::geteuid() == 0) return false;
+    return is_set_to("security.bsd.see_other_uids", 0) || is_set_to("security.bsd.see_other_gids", 0);
+  }
+
+  /// A longer table is cut, and ENOMEM.
+  template <typename Visit>
+  static int group(Pid pid, Visit&& visit) noexcept {
+    int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PGRP, static_cast<int>(pid)};
+    constexpr std::size_t most = 32;
+    kinfo_proc members[most]{};
+    std::int64_t boot = 0;
+    std::int64_t after = 0;
+    std::size_t size = sizeof members;
+    const bool before = read_boot_time(boot);
+    const int error = ::sysctl(name, 4, members, &size, nullptr, 0) == 0 ? 0 : errno;
+    const bool knows_boot = before && read_boot_time(after) && after == boot;
+    if (error == ESRCH) return 0;
+    if (error != 0 && error != ENOMEM) return error;
+    for (const kinfo_proc& member : members) {
+      if (member.ki_pid == 0) break;
+      if (!visit(translated(member, knows_boot, boot))) return 0;
+    }
+    return error;
+  }
+
+  static std::uint64_t serial(Pid) noexcept { return 0; }
+  /// Source: `kill(2)`.
+  static int signal(const bsd_detail::ProcessHandle& handle, int number) noexcept {
+    return ::kill(static_cast<pid_t>(handle.pid), number) == 0 ? 0 : errno;
+  }
+
+  /// Source: kern.boot_id (FreeBSD 14; unknown before). Not kern.boottime, which moves with the clock, nor
+  /// kern.hostuuid, which stays.
+  static BootId boot() noexcept {
+    unsigned char bytes[16]{};
+    std::size_t size = sizeof bytes;
+    if (::sysctlbyname("kern.boot_id", bytes, &size, nullptr, 0) != 0 || size != sizeof bytes) return {};
+    constexpr const char* digits = "0123456789abcdef";
+    BootId id;
+    for (const unsigned char byte : bytes) id.append(digits[byte >> 4U]).append(digits[byte & 0xFU]);
+    return id;
+  }
+
+  /// PIDs are the same numbers in every jail, but nobody sees those of another jail. The number of the jail is not told
+  /// within it; the root of its CPU sets is, and each jail has one of its own as long as it lives.
+  /// Source: `jail(8)`, `cpuset_getid(2)`.
+  static std::uint64_t pid_namespace() noexcept {
+    if (is_set_to("security.jail.jailed", 0)) return 1;
+    cpusetid_t root = 0;
+    if (::cpuset_getid(CPU_LEVEL_ROOT, CPU_WHICH_PID, -1, &root) != 0 || root <= 0) return 0;
+    return static_cast<std::uint64_t>(root) + 1;
+  }
+
+  /// Source: `arc4random(3)`.
+  static std::uint64_t random() noexcept {
+    std::uint64_t value = 0;
+    ::arc4random_buf(&value, sizeof value);
+    return value;
+  }
+
+ private:
+  static bool is_set_to(const char* name, int wanted) noexcept {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && size == sizeof value && value == wanted;
+  }
+};
+
+}  // namespace freebsd_detail
+
+class FreebsdProcessProbe : public bsd_detail::ProcessProbe<freebsd_detail::Processes> {};
+
+}  // namespace genie::inline v0
+
+#endif
+
+#endif  // GENIE_FREEBSD_PROCESS_PROBE_HPP
+#else
+#error "genie has no system policies for this platform"
 #endif
 
 namespace genie::inline v0 {
@@ -6932,6 +9142,14 @@ namespace genie::inline v0 {
 using SystemClock = LinuxClock;
 using SystemFilesystem = LinuxFilesystem;
 using SystemProcessProbe = LinuxProcessProbe;
+#elif defined(__APPLE__)
+using SystemClock = MacosClock;
+using SystemFilesystem = MacosFilesystem;
+using SystemProcessProbe = MacosProcessProbe;
+#elif defined(__FreeBSD__)
+using SystemClock = FreebsdClock;
+using SystemFilesystem = FreebsdFilesystem;
+using SystemProcessProbe = FreebsdProcessProbe;
 #endif
 
 static_assert(ClockPolicy<SystemClock>);

@@ -1,59 +1,27 @@
-// The launcher policy on Linux.
-//
-// Two processes come into being. The caller forks an *attendant*, the attendant forks the program. Why not one:
-//   - A server is its parent's child for life. If it were the caller's, a caller that lives on (an editor) would keep a
-//     zombie of each server that ended. When the attendant ends, the server becomes the child of the system's init, or
-//     of the nearest subreaper, which reaps it.
-//   - Only a parent learns an exit status. As long as the caller wants to know it, the attendant is there to ask, and
-//     does not reap the program, so that its PID stays its own.
-//   - The caller's own SIGCHLD handler and `waitpid(-1)` loops see neither: the attendant has no exit signal, and
-//     calls that do not ask for such children (__WALL, __WCLONE) do not see it. A caller that ignores SIGCHLD loses
-//     nothing either.
-// The attendant blocks all signals, holds nothing of the caller's but one end of a socket (no lock, no stream, no log),
-// runs nothing but the code below, and ends with the caller, or in `close`. Should somebody kill it, the program goes
-// on, and `reap` answers ECHILD.
+// The launcher policy on Linux: what `genie/posix/launcher.hpp` asks of it.
 #ifndef GENIE_LINUX_LAUNCHER_HPP
 #define GENIE_LINUX_LAUNCHER_HPP
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <cstdint>
 
 #include "genie/linux/clock.hpp"
 #include "genie/linux/descriptor.hpp"
 #include "genie/linux/filesystem.hpp"
 #include "genie/linux/process_probe.hpp"
-#include "genie/policy/launcher.hpp"
+#include "genie/posix/launcher.hpp"
 
 namespace genie::inline v0 {
 
 namespace linux_detail {
-
-/// While it lives, no signal handler runs in this thread, nor in what it forks. Source: `sigprocmask(2)`.
-class BlockedSignals {
- public:
-  BlockedSignals() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, &before_);
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 // How a sanitizer learns of a fork that it does not see; null in a program without one.
 // NOLINTBEGIN(bugprone-reserved-identifier)
@@ -87,17 +55,8 @@ void close_all_but(const int (&kept)[Count]) noexcept {
 #else
   constexpr long close_range_number = 436;
 #endif
-  constexpr unsigned beyond_all = UINT32_MAX;
-  bool closed = true;
-  for (unsigned from = 0; from != beyond_all && closed;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from) closed = ::syscall(close_range_number, from, next - 1, 0U) == 0;
-    from = next + 1;
-  }
+  const bool closed = posix_detail::close_between(
+      kept, [](unsigned first, unsigned last) noexcept { return ::syscall(close_range_number, first, last, 0U) == 0; });
   if (closed) return;
 
   const auto close_unless_kept = [&kept](int descriptor) noexcept {
@@ -120,235 +79,38 @@ void close_all_but(const int (&kept)[Count]) noexcept {
   for (int descriptor = 0; descriptor < most; ++descriptor) close_unless_kept(descriptor);
 }
 
-/// Whether a variable speaks of the process that it was given to, and would be a lie in another one: the notification
-/// and watchdog protocol of service managers, the sockets that they pass, and the PID that they tell to their own
-/// commands. Source: `sd_notify(3)`, `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`, `systemd.exec(5)`.
-[[nodiscard]] constexpr bool is_for_one_process(Text variable) noexcept {
-  constexpr const char* names[] = {"NOTIFY_SOCKET",  "LISTEN_PID",   "LISTEN_PIDFDID", "LISTEN_FDS",
-                                   "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",  "MAINPID"};
-  const Text name = variable.first(variable.find('='));
-  for (const char* const other : names) {
-    if (name == Text{other}) return true;
+struct Launching {
+  using Filesystem = LinuxFilesystem;
+  using ProcessProbe = LinuxProcessProbe;
+  using Clock = LinuxClock;
+  static constexpr int signal_count = _NSIG;
+
+  static pid_t fork_untold() noexcept { return linux_detail::fork_untold(); }
+  static int await_child(pid_t child, siginfo_t& info) noexcept {
+    return ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | __WALL) == 0 ? 0 : errno;
   }
-  return false;
-}
-
-/// Requires: a process that was forked, whose memory is nobody else's: the variables are moved in their place.
-[[nodiscard]] inline char* const* environment_for(const LaunchPlan& plan) noexcept {
-  if (plan.environment != nullptr) return const_cast<char* const*>(plan.environment);
-  if (::environ == nullptr) return nullptr;
-  char** kept = ::environ;
-  for (char** variable = ::environ; *variable != nullptr; ++variable) {
-    if (!is_for_one_process(*variable)) *kept++ = *variable;
+  template <std::size_t Count>
+  static void close_all_but(const int (&kept)[Count]) noexcept {
+    linux_detail::close_all_but(kept);
   }
-  *kept = nullptr;
-  return ::environ;
-}
-
-/// What a process becomes that is to execute a program. Runs in that process only.
-class LaunchedProcess {
- public:
-  /// `report` is told an errno: 0 when all is ready, another one where something failed. It is closed by `execve(2)`.
-  explicit LaunchedProcess(int report) noexcept : report_{report} {}
-
-  /// Executes the program when a byte comes from `gate`, and ends when none will: nobody but the parent can open it.
-  /// Until then it is killed when its parent ends: it may hang in a file system that does not answer.
-  [[noreturn]] void run(const LaunchPlan& plan, int file, int gate, pid_t parent) noexcept {
-    // Where a filter refuses that, a hanging process only ends later.
-    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    require(::getppid() == parent, ESRCH);
-    check(::setsid());
-    arrange_descriptors(plan, file, gate);
-    ::umask(static_cast<mode_t>(plan.file_mode_mask));
-    check(::chdir(plan.directory));
-    if (plan.adopts_orphans) check(::prctl(PR_SET_CHILD_SUBREAPER, 1L));
-    reset_signals();
-    char* const* const environment = environment_for(plan);
-    tell(0);
-
-    char go = 0;
-    if (::read(gate, &go, sizeof go) == sizeof go) {
-      (void)::prctl(PR_SET_PDEATHSIG, 0);
-      (void)::execve(plan.program, const_cast<char* const*>(plan.arguments), environment);
-      tell(errno);
-    }
-    ::_exit(not_executed);
+  /// A filter may refuse that. Source: `prctl(2)`.
+  static void end_with_parent(bool ends) noexcept { (void)::prctl(PR_SET_PDEATHSIG, ends ? SIGKILL : 0); }
+  static int adopt_orphans() noexcept { return ::prctl(PR_SET_CHILD_SUBREAPER, 1L); }
+  static int open_pipe(int (&ends)[2]) noexcept { return ::pipe2(ends, O_CLOEXEC); }
+  static int open_line(int (&ends)[2]) noexcept {
+    return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
   }
-
- private:
-  /// As shells say it.
-  static constexpr int not_executed = 127;
-
-  void tell(int error) const noexcept { [[maybe_unused]] const ssize_t told = ::write(report_, &error, sizeof error); }
-  void require(bool holds, int error) const noexcept {
-    if (holds) return;
-    tell(error);
-    ::_exit(not_executed);
+  static char** environment() noexcept { return ::environ; }
+  static void collect(const LinuxProcessProbe::Handle& attendant) noexcept {
+    constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
+    siginfo_t info{};
+    (void)::waitid(by_descriptor, static_cast<id_t>(attendant.descriptor), &info, WEXITED | __WALL);
   }
-  int check(int result) const noexcept {
-    require(result >= 0, errno);
-    return result;
-  }
-
-  /// Leaves open: 0 to 2, the file where `LinuxFilesystem::inherited` looks for it, and what `execve(2)` closes.
-  void arrange_descriptors(const LaunchPlan& plan, int file, int& gate) noexcept {
-    constexpr int target = LinuxFilesystem::inherited_descriptor;
-    // Whatever has our numbers now, a caller without standard streams included, is out of the way after this.
-    const int shared = check(::fcntl(file, F_DUPFD_CLOEXEC, target + 1));
-    gate = check(::fcntl(gate, F_DUPFD_CLOEXEC, target + 1));
-    report_ = check(::fcntl(report_, F_DUPFD_CLOEXEC, target + 1));
-    close_all_but({shared, gate, report_});
-    // The lowest free number is taken: 0, 1, 2.
-    check(open_uninterrupted("/dev/null", O_RDONLY));
-    if (plan.log == nullptr) {
-      check(open_uninterrupted("/dev/null", O_WRONLY));
-    } else {
-      open_log(plan.log);
-    }
-    check(::dup(STDOUT_FILENO));
-    check(::dup2(shared, target));
-    ::close(shared);
-  }
-
-  /// Signals are blocked, but a file system in user space says EINTR when it likes. Repeated here, because who starts
-  /// us again for it would meet the same in each new process. A file that it makes is its owner's only.
-  static int open_uninterrupted(const char* path, int flags) noexcept {
-    int descriptor = -1;
-    do {
-      descriptor = ::open(path, flags, mode_t{0600});
-    } while (descriptor < 0 && errno == EINTR);
-    return descriptor;
-  }
-
-  void open_log(const char* path) noexcept {
-    ::umask(0077);
-    const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-    struct ::stat info{};
-    check(::fstat(log, &info));
-    // As the kernel says it of a FIFO that nobody reads, and of a socket.
-    require(S_ISREG(info.st_mode), ENXIO);
-    check(::fcntl(log, F_SETFL, O_APPEND));
-  }
-
-  /// An ignored signal stays ignored in the program, and so does the mask; handlers do not.
-  static void reset_signals() noexcept {
-    struct ::sigaction standard{};
-    standard.sa_handler = SIG_DFL;
-    // Those that cannot be changed say EINVAL.
-    for (int signal = 1; signal < _NSIG; ++signal) (void)::sigaction(signal, &standard, nullptr);
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  }
-
-  int report_;
-};
-
-/// The parent of a launched process, as long as the caller has an interest in it. Runs in a process of its own only.
-class LaunchAttendant {
- public:
-  enum class Request : char { meet, go, exit_status };  ///< the first is answered unasked
-  struct Answer {
-    Request to = Request::meet;
-    int error = 0;
-    int number = 0;  ///< the PID, the exit status, or the signal
-    int is_by_signal = 0;
-    int not_executed = 0;  ///< as in ProcessExit
-  };
-
-  explicit LaunchAttendant(int line) noexcept : line_{line} {}
-
-  /// Answers with the PID once the program can be executed, then to requests. Requires: all signals are blocked.
-  [[noreturn]] void run(const LaunchPlan& plan, int file, pid_t caller) noexcept {
-    // Ignored, it would make the kernel reap the program before we ask how it ended.
-    struct ::sigaction standard{};
-    standard.sa_handler = SIG_DFL;
-    ::sigaction(SIGCHLD, &standard, nullptr);
-    // Not by the end of our socket: others that the caller forks at this moment may have a copy of the caller's.
-    const auto parent = LinuxProcessProbe{}.open(caller);
-    require(::getppid() == caller, ESRCH);
-    require(parent.ok(), parent.error);
-    caller_ = parent.value.descriptor;
-    close_all_but({line_, caller_, file});
-
-    int gate[2];
-    int report[2];
-    check(::pipe2(gate, O_CLOEXEC));
-    check(::pipe2(report, O_CLOEXEC));
-    const pid_t self = ::getpid();
-    const pid_t program = check(fork_untold());
-    if (program == 0) LaunchedProcess{report[1]}.run(plan, file, gate[0], self);
-    ::close(file);
-    ::close(gate[0]);
-    ::close(report[1]);
-    report_ = report[0];
-
-    Answer ready;
-    ready.number = program;
-    ready.error = reported(ECHILD);
-    // What it holds of the caller's is free when the caller hears of it.
-    if (ready.error != 0) (void)::waitid(P_PID, static_cast<id_t>(program), nullptr, WEXITED | __WALL);
-    send(ready);
-    int not_executed = 0;
-    for (;;) {
-      Request request{};
-      await(line_);
-      if (::recv(line_, &request, sizeof request, 0) != sizeof request) ::_exit(0);
-      Answer answer;
-      answer.to = request;
-      if (request == Request::go) {
-        [[maybe_unused]] const ssize_t opened = ::write(gate[1], "", 1);
-        not_executed = reported(0);
-        answer.error = not_executed;
-      } else {
-        siginfo_t info{};
-        answer.error = ::waitid(P_PID, static_cast<id_t>(program), &info, WEXITED | __WALL) == 0 ? 0 : errno;
-        answer.number = info.si_status;
-        answer.is_by_signal = info.si_code == CLD_EXITED ? 0 : 1;
-        answer.not_executed = not_executed;
-      }
-      send(answer);
-    }
-  }
-
- private:
-  void require(bool holds, int error) const noexcept {
-    if (holds) return;
-    Answer answer;
-    answer.error = error;
-    send(answer);
-    ::_exit(0);
-  }
-  int check(int result) const noexcept {
-    require(result >= 0, errno);
-    return result;
-  }
-  void send(const Answer& answer) const noexcept { (void)::send(line_, &answer, sizeof answer, MSG_NOSIGNAL); }
-
-  /// Returns as soon as there is something to read; ends this process with the caller.
-  void await(int descriptor) const noexcept {
-    pollfd entries[] = {readable(descriptor), readable(caller_)};
-    (void)::poll(entries, 2, -1);
-    if (entries[1].revents != 0) ::_exit(0);
-  }
-
-  /// Returns: what the program's process reports, or `silence` where it closed its end without a word.
-  [[nodiscard]] int reported(int silence) const noexcept {
-    int error = 0;
-    await(report_);
-    return ::read(report_, &error, sizeof error) == sizeof error ? error : silence;
-  }
-
-  int line_;
-  int caller_ = -1;
-  int report_ = -1;
 };
 
 }  // namespace linux_detail
 
-/// Starts processes by `fork` and `execve`, with pidfds (Linux 5.4; without them `spawn` answers ENOSYS). Stateless.
-/// Thread safety: each method is; a child belongs to one thread at a time. Calls are not interrupted by signals, but
-/// for `wait`.
+/// Starts processes by `fork` and `execve`, with pidfds (Linux 5.4; without them `spawn` answers ENOSYS).
 ///
 /// What the program gets besides what the plan says: a session of its own without a terminal, standard input from
 /// /dev/null, default signal dispositions, an empty signal mask. What it keeps of the caller's: user and groups,
@@ -363,157 +125,7 @@ class LaunchAttendant {
 /// A process that has unshared its PID namespace (`unshare(2)`, CLONE_NEWPID) cannot start servers (ESRCH): the
 /// attendant would be that namespace's init, and its end the end of everything in it.
 /// Source: `clone(2)`, `execve(2)`, `pidfd_open(2)`, `setsid(2)`, `prctl(2)`.
-class LinuxLauncher {
- public:
-  struct Child {
-    Pid pid = 0;
-    int process = -1;    ///< pidfd
-    int attendant = -1;  ///< pidfd
-    int line = -1;       ///< to the attendant
-  };
-
-  /// Errors: of setting up the process as well, so a log that cannot be opened or a directory that is missing is told
-  /// here, and ETIMEDOUT where one of them is on a file system that does not answer; EAGAIN where there may be no
-  /// further process.
-  [[nodiscard]] SysResult<Child> spawn(const LaunchPlan& plan, LinuxFilesystem::File file, Milliseconds span) noexcept {
-    const Milliseconds deadline = deadline_after(span);
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return SysResult<Child>::failure(errno);
-    int error = 0;
-    for (int& end : ends) {
-      const auto moved = linux_detail::above_standard_streams(end);
-      if (!moved.ok()) error = moved.error;
-      end = moved.value;
-    }
-    Child child;
-    child.line = ends[0];
-    {
-      const linux_detail::ScopedDescriptor other_end{ends[1]};
-      if (error == 0) error = fork_attendant(child, plan, file, other_end.get());
-    }
-    if (error == 0) error = meet(child, deadline);
-    if (error == 0) return {child, 0};
-    close(child);
-    return SysResult<Child>::failure(error);
-  }
-
-  [[nodiscard]] Pid pid(const Child& child) noexcept { return child.pid; }
-
-  /// Errors: of `execve(2)`: ENOENT also for the interpreter of a script, ENOEXEC, EACCES, ETXTBSY (somebody has the
-  /// program open for writing), E2BIG; ECHILD where somebody killed the attendant. Success is also what is
-  /// said of a process that is killed in this moment.
-  [[nodiscard]] SysResult<void> let_go(const Child& child, Milliseconds span) noexcept {
-    return {ask(child, Request::go, deadline_after(span)).error};
-  }
-
-  /// `ended` goes before `changed`. A watch without a descriptor never changes. Source: `poll(2)`.
-  [[nodiscard]] SysResult<LaunchEvent> wait(const Child& child, LinuxFilesystem::Watch& watch,
-                                            Milliseconds span) noexcept {
-    pollfd entries[] = {linux_detail::readable(child.process), linux_detail::readable(watch.descriptor)};
-    const auto ready = linux_detail::wait_ready(entries, 2, span);
-    if (!ready.ok()) return SysResult<LaunchEvent>::failure(ready.error);
-    if (entries[0].revents != 0) return {LaunchEvent::ended, 0};
-    if (entries[1].revents == 0) return {};
-    LinuxFilesystem::forget_changes(watch);
-    return {LaunchEvent::changed, 0};
-  }
-
-  /// Errors: ESRCH once it was reaped and nobody else is in the group.
-  [[nodiscard]] SysResult<void> kill(const Child& child, Signal signal) noexcept {
-    return LinuxProcessProbe{}.signal_group({child.process}, child.pid, signal);
-  }
-
-  /// Errors: ECHILD where its exit status is lost: it was reaped before, or somebody killed the attendant; ETIMEDOUT
-  /// where it has not ended, or somebody has stopped the attendant.
-  [[nodiscard]] SysResult<ProcessExit> reap(const Child& child, Milliseconds span) noexcept {
-    const Milliseconds deadline = deadline_after(span);
-    if (!await(child.process, -1, deadline)) return SysResult<ProcessExit>::failure(ETIMEDOUT);
-    const auto answer = ask(child, Request::exit_status, deadline);
-    if (answer.error != 0) return SysResult<ProcessExit>::failure(answer.error);
-    return {ProcessExit{answer.is_by_signal != 0, answer.number, answer.not_executed}, 0};
-  }
-
-  /// Wanted for every child, reaped or not, once. A process that was not let go ends soon after; who wants its share of
-  /// the file to be gone kills and reaps it before.
-  void close(const Child& child) noexcept {
-    if (child.attendant >= 0) {
-      // By force, because it may be stopped; it has nothing to lose.
-      (void)LinuxProcessProbe{}.signal({child.attendant}, Signal::kill);
-      constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
-      collect(by_descriptor, static_cast<id_t>(child.attendant));
-    }
-    const int descriptors[] = {child.line, child.attendant, child.process};
-    for (const int descriptor : descriptors) {
-      if (descriptor >= 0) ::close(descriptor);
-    }
-  }
-
- private:
-  using Answer = linux_detail::LaunchAttendant::Answer;
-  using Request = linux_detail::LaunchAttendant::Request;
-
-  /// Returns: errno.
-  static int fork_attendant(Child& child, const LaunchPlan& plan, LinuxFilesystem::File file, int line) noexcept {
-    const linux_detail::BlockedSignals no_handler_runs;
-    const pid_t caller = ::getpid();
-    const pid_t attendant = linux_detail::fork_untold();
-    if (attendant < 0) return errno;
-    if (attendant == 0) linux_detail::LaunchAttendant{line}.run(plan, file.descriptor, caller);
-    const auto opened = LinuxProcessProbe{}.open(attendant);
-    child.attendant = opened.ok() ? opened.value.descriptor : -1;
-    if (opened.ok()) return 0;
-    ::kill(attendant, SIGKILL);
-    collect(P_PID, static_cast<id_t>(attendant));
-    return opened.error;
-  }
-
-  /// Returns: errno.
-  static int meet(Child& child, Milliseconds deadline) noexcept {
-    const Answer ready = answer(child, Request::meet, deadline);
-    if (ready.error != 0) return ready.error;
-    child.pid = ready.number;
-    const auto opened = LinuxProcessProbe{}.open(child.pid);
-    if (!opened.ok()) return opened.error;
-    child.process = opened.value.descriptor;
-    // Its parent lives still, and does not reap it unasked: so the descriptor is its own, not its PID's next user's.
-    const auto ended = linux_detail::wait_readable(child.attendant, Milliseconds{0});
-    return ended.value ? ECHILD : ended.error;
-  }
-
-  static void collect(idtype_t by, id_t attendant) noexcept {
-    const linux_detail::BlockedSignals nothing_interrupts;
-    siginfo_t info{};
-    (void)::waitid(by, attendant, &info, WEXITED | __WALL);
-  }
-
-  static Milliseconds deadline_after(Milliseconds span) noexcept { return LinuxClock{}.monotonic() + span; }
-
-  /// Returns: whether one of both is readable in time; -1 never is.
-  static bool await(int one, int other, Milliseconds deadline) noexcept {
-    pollfd entries[] = {linux_detail::readable(one), linux_detail::readable(other)};
-    for (;;) {
-      const auto ready = linux_detail::wait_ready(entries, 2, deadline - LinuxClock{}.monotonic());
-      if (ready.error != EINTR) return ready.value;
-    }
-  }
-
-  static Answer ask(const Child& child, Request request, Milliseconds deadline) noexcept {
-    (void)::send(child.line, &request, sizeof request, MSG_NOSIGNAL);
-    return answer(child, request, deadline);
-  }
-
-  /// Looks for the end of the attendant, too: others whom the caller forked may have a copy of its end of the line.
-  static Answer answer(const Child& child, Request request, Milliseconds deadline) noexcept {
-    Answer given;
-    do {
-      given.error = ETIMEDOUT;
-      if (!await(child.line, child.attendant, deadline)) break;
-      given.error = ECHILD;
-      // What was asked before may be answered late.
-    } while (::recv(child.line, &given, sizeof given, MSG_DONTWAIT) == sizeof given && given.to != request);
-    return given;
-  }
-};
+class LinuxLauncher : public posix_detail::ForkingLauncher<linux_detail::Launching> {};
 
 }  // namespace genie::inline v0
 

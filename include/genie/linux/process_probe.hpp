@@ -16,7 +16,7 @@
 #include "genie/linux/cgroup.hpp"
 #include "genie/linux/descriptor.hpp"
 #include "genie/linux/process_stat.hpp"
-#include "genie/policy/process_probe.hpp"
+#include "genie/posix/processes.hpp"
 
 namespace genie::inline v0 {
 
@@ -34,20 +34,14 @@ namespace genie::inline v0 {
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
 /// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
-class LinuxProcessProbe {
+class LinuxProcessProbe : public posix_detail::Processes {
  public:
-  /// PIDs are of type `pid_t`; the kernel's own limit is lower, `proc_sys_kernel(5)`, pid_max.
-  static constexpr Pid pid_limit = INT32_MAX;
-
   struct Handle {
     int descriptor = -1;
   };
   struct Cgroup {
     int directory = -1;
   };
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
 
   /// Source: `proc_pid_stat(5)`, `kill(2)`.
   [[nodiscard]] Observation look(Pid pid) noexcept {
@@ -70,15 +64,8 @@ class LinuxProcessProbe {
         return seen;
       }
     }
-    // Hidden (hidepid, no /proc) or gone: the kernel tells which, and EPERM means there is somebody.
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = proc_error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
+    // Hidden (hidepid, no /proc) or gone: the kernel tells which.
+    ask_by_signal(pid, proc_error, seen);
     return seen;
   }
 
@@ -92,9 +79,6 @@ class LinuxProcessProbe {
     if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
     return origin;
   }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
@@ -116,12 +100,6 @@ class LinuxProcessProbe {
 
   /// Source: `pidfd_send_signal(2)`.
   [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept { return send(handle, signal, 0); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
 
   /// PIDFD_SIGNAL_PROCESS_GROUP (Linux 6.9) reaches the group of the pinned process, even when it has ended. Before
   /// that there is only `kill(2)` with a number, which is the right one as long as its leader was not reaped.
@@ -308,14 +286,6 @@ class LinuxProcessProbe {
   static constexpr long pidfd_open_number = 434;
   static constexpr long pidfd_send_signal_number = 424;
 #endif
-
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
 
   static SysResult<void> send(const Handle& handle, Signal signal, unsigned flags) noexcept {
     return send_number(handle, number(signal), flags);
