@@ -101,9 +101,9 @@ class Docs(GenieTest):
 
     def with_postgres(self):
         """`postgres` and `psql` in the path, a cluster in `data`, and no right to more."""
-        import test_postgres
+        import _postgres
 
-        if test_postgres.BIN is None:
+        if _postgres.BIN is None:
             self.skipTest("PostgreSQL is not installed")
         self.drop_privileges("postgres")
         if self.identity:
@@ -111,7 +111,7 @@ class Docs(GenieTest):
             shutil.copy(GENIE, self.root / "bin/genie")
             for folder, _, files in os.walk(self.root):
                 self.give_away(folder, *(os.path.join(folder, name) for name in files))
-        self.environment["PATH"] += os.pathsep + test_postgres.BIN
+        self.environment["PATH"] += os.pathsep + _postgres.BIN
         user = self.begin("id", "-un").finish().out.strip()
         made = self.begin("initdb", "-D", "data", "-U", user, "-A", "trust", "--no-sync", cwd=self.root / "here", **self.identity)
         self.assertExit(made.finish(60), OK)
