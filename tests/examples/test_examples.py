@@ -137,13 +137,10 @@ class GuardedPostgres(_postgres.PostgresTest):
             self.program = shutil.copy(self.program, self.root / "guard_postgres")
         self.environment["PATH"] = _postgres.BIN + os.pathsep + self.environment["PATH"]
         self.ready = "notify"
+        self.postgres = ("postgres", "-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", "")
 
     def guard(self):
         return self.begin(self.program, self.dir, self.data, self.port)
-
-    def servers(self, command):
-        return [pid for pid in self.processes() if pathlib.Path("/proc/%d/comm" % pid).read_text() == "postgres\n"
-                and parent(pid) == self.status()["pid"]]
 
     def test_it_is_ready_when_postgres_is_and_ends_with_it(self):
         first = self.guard()
