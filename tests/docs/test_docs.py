@@ -31,7 +31,8 @@ WILD = re.compile(
     r"|\bPID (?P<pid>\d+)"
     r"|(?P<date>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
     r"|\b(?P<span>\d+(?:\.\d+)? ?(?:ms|µs|s|seconds))\b"
-    r"|(?P<before>\b(?:started at|recorded|\"pid\":|\"server_pid\":|\"start\":|generation) ?)(?P<number>\d+)"
+    r"|(?P<before>\b(?:started at|recorded|recorded start|user|\"pid\":|\"server_pid\":|\"start\":) ?)(?P<number>\d+)"
+    r"|\b(?P<identity>\d+:\d+)\b"
 )
 
 
@@ -61,6 +62,8 @@ def pattern(expected, known):
                 parts.append(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
             elif wild["span"]:
                 parts.append(r"\d+(?:\.\d+)? ?(?:ms|µs|s|seconds)")
+            elif wild["identity"]:
+                parts.append(r"\d+:\d+")
             else:
                 parts.append(re.escape(wild["before"]) + r"\d+")
         return "".join(parts) + re.escape(line[at:])
@@ -168,6 +171,7 @@ class Docs(GenieTest):
         for block in blocks:
             if "setup" in block.notes:
                 self.SETUPS[block.notes["setup"]](self)
+        self.environment["GENIE_DOCS_PAGE"] = path.relative_to(_blocks.ROOT).as_posix()
         for block in blocks:
             if "program" in block.notes:
                 self.assertTrue(block.is_program, "%s: a program without a main" % block.place)
