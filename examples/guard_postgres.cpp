@@ -73,9 +73,12 @@ int main(int argc, char** argv) {
     return claim->outcome == genie::ClaimOutcome::already_running ? 0 : 75;
   }
 
-  // The claim proves that no server which was started here lives, with whatever number. PostgreSQL could not tell, and
-  // would give up if that number is another process's by now. (So: start it here, and nowhere else.)
-  ::unlink((data + "/postmaster.pid").c_str());
+  // The claim proves that whoever wrote the lock file which a crash may have left is dead. PostgreSQL can't tell, and
+  // would give up where that number is another process's by now: it is told to take that for a relative's. What else
+  // it checks, such as the shared memory of a server that was started elsewhere, it goes on checking.
+  std::string left;
+  std::getline(std::ifstream{data + "/postmaster.pid"}, left);
+  ::setenv("PG_GRANDPARENT_PID", left.c_str(), 1);
 
   int gate[2];
   if (::pipe2(gate, O_CLOEXEC) != 0) return failed("can't create a pipe");

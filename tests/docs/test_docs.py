@@ -73,8 +73,13 @@ def pattern(expected, known):
     return re.compile("".join(lines))
 
 
+def is_open(command):
+    """Whether a shell would go on reading: a quote has not been closed."""
+    return command.count("'") % 2 == 1
+
+
 def commands(console):
-    """The commands of a `console` block, each as its lines: those with `$ `, and what continues them after a backslash."""
+    """The commands of a `console` block, each as its lines: those with `$ `, and those with which a shell would go on."""
     found = []
     continues = False
     for line in console.splitlines():
@@ -84,7 +89,7 @@ def commands(console):
             found.append([line])
         else:
             continue
-        continues = line.endswith("\\")
+        continues = line.endswith("\\") or is_open("\n".join(found[-1]))
     return found
 
 
@@ -153,7 +158,7 @@ class Docs(GenieTest):
         if block.language == "console":
             script = ""
             for lines in commands(self.localized(block.text)):
-                command = "\n".join(lines)[2:]
+                command = "\n".join(line.removeprefix("> ") if at > 0 else line for at, line in enumerate(lines))[2:]
                 script += "printf '%%s\\n' %s\n(exit $status)\n%s\nstatus=$?\n" % (shlex.quote("\n".join(lines)), command)
             done = self.finish("bash", "-c", "status=0\n" + script)
             self.compare(block, block.text, done.out)
@@ -206,6 +211,41 @@ class Alone(unittest.TestCase):
                     done = subprocess.run([*compiler, "-std=c++20", include, "-fsyntax-only", "-x", "c++", "-"],
                                           input=block.text, text=True, capture_output=True)
                     self.assertEqual(done.returncode, 0, "%s:\n%s" % (block.place, done.stderr))
+
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_TESTS = re.compile(r"\[(tests/[^\]]+)\]\([^)]+\):((?:\s+`[^`]+`,?)+)")
+
+
+def without_code(text):
+    """The prose of a page."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+class Links(unittest.TestCase):
+    def test_lead_to_what_exists(self):
+        for path in [*_blocks.pages(), _blocks.ROOT / "CONTRIBUTING.md"]:
+            for target in LINK.findall(without_code(path.read_text())):
+                if re.match(r"[a-z]+:", target):
+                    continue
+                file, _, anchor = target.partition("#")
+                with self.subTest(path.relative_to(_blocks.ROOT).as_posix(), target=target):
+                    linked = path.parent / file if file else path
+                    self.assertTrue(linked.exists())
+                    if anchor:
+                        titles = re.findall(r"^#+ (.*)$", without_code(linked.read_text()), re.M)
+                        self.assertIn(anchor, [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles])
+
+    def test_a_test_that_proves_something_exists(self):
+        for path in _blocks.pages():
+            page = path.read_text()
+            if path.parent.name == "recipes" and path.name != "README.md":
+                self.assertRegex(page, NAMED_TESTS, "%s names no test" % path.name)
+            for file, names in NAMED_TESTS.findall(page):
+                tests = (_blocks.ROOT / file).read_text()
+                for name in re.findall(r"`([^`]+)`", names):
+                    with self.subTest(path.name, file=file, name=name):
+                        self.assertIn('TEST_CASE("%s"' % name if file.endswith(".cpp") else "def %s(" % name, tests)
 
 
 class Texts(unittest.TestCase):
