@@ -94,6 +94,8 @@ def commands(console):
 
 
 class Docs(GenieTest):
+    """How the blocks of a page are tried."""
+
     def setUp(self):
         super().setUp()
         self.known = {}
@@ -187,9 +189,22 @@ class Docs(GenieTest):
             self.try_block(block)
 
 
+class Pages(Docs):
+    """README.md, and all that is not in one of these:"""
+
+
+class Guide(Docs):
+    """docs/guide"""
+
+
+class Recipes(Docs):
+    """docs/recipes"""
+
+
 def add_page(path):
     name = "test_" + re.sub(r"\W+", "_", path.relative_to(_blocks.ROOT).with_suffix("").as_posix().lower())
-    setattr(Docs, name, lambda self: self.try_page(path))
+    case = {"guide": Guide, "recipes": Recipes}.get(path.parent.name, Pages)
+    setattr(case, name, lambda self: self.try_page(path))
 
 
 for page in _blocks.pages():
