@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Checks what the public headers promise: each compiles alone, without exceptions and RTTI, and after the macros of
 # careless platform headers; core headers are cheap. Uses g++, and clang++ with either standard library if installed.
+#
+#   scripts/check-headers.sh
+#   scripts/check-headers.sh COMPILER...    all headers at once, as C++20 and C++23, with each of these instead, such as
+#                                           "clang++-19 -stdlib=libc++"; nothing else is checked
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,8 +28,12 @@ mapfile -t core < <(printf '%s\n' "${headers[@]}" | grep -vE '^genie/(fmt|system
   done
 } >"$work/hostile.hpp"
 
-compilers=("${CXX:-g++}")
-if command -v clang++ >/dev/null; then
+compilers=("$@")
+standards=(20 2b)  # GCC 12 and Clang 14 know C++23 by this name
+if [ $# = 0 ]; then compilers=("${CXX:-g++}") standards=(20); fi
+# What scripts/check-compilers.sh leaves to a run without arguments.
+if [ "${GENIE_STANDARDS:-}" ]; then read -ra standards <<<"$GENIE_STANDARDS"; fi
+if [ $# = 0 ] && command -v clang++ >/dev/null; then
   compilers+=(clang++)
   if echo '#include <concepts>' | clang++ -std=c++20 -stdlib=libc++ -fsyntax-only -x c++ - 2>/dev/null; then
     compilers+=('clang++ -stdlib=libc++')
@@ -39,27 +47,34 @@ done
 
 jobs_list=$work/jobs
 printf '#include <%s>\n' "${headers[@]}" >"$work/all.cpp"
+printf '#include <%s>\n' "${core[@]}" genie/system_error.hpp genie/fmt.hpp >"$work/all-bare.cpp"
 for compiler in "${compilers[@]}"; do
-  compile="$compiler -std=c++20 -fsyntax-only -Iinclude ${warnings[*]}"
-  # Which header needs which other does not depend on the standard library.
-  if [[ $compiler == *libc++ ]]; then
-    echo "$compile $work/all.cpp"
-    continue
-  fi
-  for header in "${headers[@]}"; do
-    source=$work/${header//\//-}.cpp
-    echo "$compile $source"
+  for standard in "${standards[@]}"; do
+    compile="$compiler -std=c++$standard -fsyntax-only -Iinclude ${warnings[*]}"
     # The tools for tests stand on the standard library; nothing else may need exceptions or RTTI.
-    bare='-fno-exceptions -fno-rtti'
-    [[ $header != genie/testing/* ]] || bare=
-    echo "$compile $bare -include $work/hostile.hpp $source"
+    bare="-fno-exceptions -fno-rtti -include $work/hostile.hpp"
+    # Which header needs which other does not depend on the standard library.
+    if [ $# != 0 ] || [[ $compiler == *libc++ ]]; then
+      echo "$compile $work/all.cpp"
+      [ $# = 0 ] || echo "$compile $bare $work/all-bare.cpp"
+      continue
+    fi
+    for header in "${headers[@]}"; do
+      source=$work/${header//\//-}.cpp
+      echo "$compile $source"
+      case $header in
+        genie/testing/*) echo "$compile -include $work/hostile.hpp $source" ;;
+        *) echo "$compile $bare $source" ;;
+      esac
+    done
   done
 done >"$jobs_list"
 if xargs -P "${GENIE_JOBS:-2}" -I{} sh -c '{} || { echo "failed: {}"; exit 1; }' <"$jobs_list" >&2; then
-  echo "${#headers[@]} headers alone with: $(IFS=,; echo "${compilers[*]}"): $(wc -l <"$jobs_list") compilations"
+  echo "${#headers[@]} headers$([ $# != 0 ] || echo " alone") with: $(IFS=,; echo "${compilers[*]}"): $(wc -l <"$jobs_list") compilations"
 else
   fail "not every header compiles alone"
 fi
+[ $# = 0 ] || exit $failed
 
 # --- what a core header may include ----------------------------------------------------------------------------------
 forbidden='chrono|filesystem|iostream|functional|memory|thread|regex|system_error|string|string_view|optional|fmt/.*'

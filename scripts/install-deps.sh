@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test genie on Debian or Ubuntu.
 #
-#   scripts/install-deps.sh [build] [postgres] [check]      default: build
+#   scripts/install-deps.sh [build] [postgres] [check] [compilers]      default: build
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
 #   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
 #             what scripts/test.sh uses beyond `build`
+#   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache)
-optional=" clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
+compilers=(clang-16 mmdebstrap)
+optional=" clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -25,7 +27,8 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     postgres) wanted+=("${postgres[@]}") ;;
     check) wanted+=("${check[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres or check" >&2; exit 2 ;;
+    compilers) wanted+=("${compilers[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check or compilers" >&2; exit 2 ;;
   esac
 done
 

@@ -101,6 +101,8 @@ crash() {
 
 fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
 
+compilers() { scripts/check-compilers.sh ${nightly:+nightly}; }
+
 # The tests by clang 19, measured; by whatever clang there is where that one is missing.
 coverage() {
   local status=0
@@ -197,6 +199,7 @@ if [ -z "$quick" ]; then
   section crash crash
   section fuzz fuzz
   section headers scripts/check-headers.sh
+  section compilers compilers
   section format format
   section tidy tidy
   section packages scripts/check-packages.sh

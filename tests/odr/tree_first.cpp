@@ -7,7 +7,7 @@
 bool claim_with_tree_first(const char* directory) {
   genie::ServeGuard guard{directory};
   const auto claim = guard.claim();
-  return claim && claim->owned() && runs_with_single_first(directory);
+  return claim && claim->owned() && runs_with_single_first(directory) && both_say_running(directory);
 }
 
 bool runs_with_tree_first(const char* directory) {
