@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test genie on Debian or Ubuntu.
 #
-#   scripts/install-deps.sh [build] [postgres] [check] [compilers]      default: build
+#   scripts/install-deps.sh [GROUP...]      default: build
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
 #   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
 #             what scripts/test.sh uses beyond `build`
 #   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
+#   site      what scripts/site.sh uses: Node.js and a browser; its generator from PyPI in build/venv, and from the npm
+#             registry, in build/site/npm, what the site's search and the browser's check need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +17,9 @@ build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache)
 compilers=(clang-16 mmdebstrap)
-optional=" clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
+site=(git nodejs chromium python3-venv fonts-dejavu-core)
+command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
+optional=" npm chromium clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -28,7 +32,8 @@ for group in "${@:-build}"; do
     postgres) wanted+=("${postgres[@]}") ;;
     check) wanted+=("${check[@]}") ;;
     compilers) wanted+=("${compilers[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres, check or compilers" >&2; exit 2 ;;
+    site) wanted+=("${site[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers or site" >&2; exit 2 ;;
   esac
 done
 
@@ -85,4 +90,11 @@ fi
 if [[ " $* " == *" check "* ]] && ! PATH=build/venv/bin:$PATH command -v conan >/dev/null; then
   say "pip install conan into build/venv"
   into_venv 'conan>=2.4,<3' || say "Conan cannot be had here; its check will be skipped"
+fi
+if [[ " $* " == *" site "* ]]; then
+  say "pip and npm install what builds the site"
+  into_venv --requirement site/requirements.txt
+  mkdir -p build/site/npm
+  cp site/package.json build/site/npm/
+  npm install --prefix build/site/npm --no-audit --no-fund --ignore-scripts --silent </dev/null
 fi

@@ -124,13 +124,17 @@ class BootStep {
     note(guard_->boot(name, 0, total));
   }
 
+  /// Reports how much of the step is done; with a new `total` where that has turned out to be another.
   void advance(std::uint64_t done) noexcept { note(guard_->boot(name_, done, total_)); }
   void advance(std::uint64_t done, std::uint64_t total) noexcept {
     total_ = total;
     advance(done);
   }
+  /// It is done.
   void ok() noexcept { note(guard_->end_step(StepState::ok)); }
+  /// Something was wrong, and is not any more.
   void fixed() noexcept { note(guard_->end_step(StepState::fixed)); }
+  /// There was nothing to do.
   void skipped() noexcept { note(guard_->end_step(StepState::skipped)); }
   /// It needs a person. The server should end now: everybody who waits for it is told `what_to_run`.
   void refused(Text what_to_run) noexcept { note(guard_->end_step(StepState::refused, what_to_run)); }

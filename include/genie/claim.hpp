@@ -14,12 +14,15 @@
 
 namespace genie::inline v0 {
 
+/// Who asks for the claim. That decides what a stop sentinel means to it.
 enum class ClaimMode : std::uint8_t {
   explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands, and ends `stop --stay`
   automatic,       ///< started on demand: refused while a stop sentinel stands
   restart,         ///< by who has stopped it to start it again: refused only while somebody else's sentinel stands
 };
 
+/// What a claim may do, for how long it waits, and what it says of its owner. The defaults are those of a start by
+/// hand.
 struct ClaimOptions {
   ClaimMode mode = ClaimMode::explicit_start;
   bool starting = false;           ///< claim as `starting`; `ready` tells later that the server is ready
@@ -34,6 +37,7 @@ struct ClaimOptions {
   Text version{};  ///< the same, to be compared with others': at most 31 characters, see `compare_versions`
 };
 
+/// How a claim ended. None of these is an error: errors are in the `Result` around the report.
 enum class ClaimOutcome : std::uint8_t {
   claimed,          ///< the directory is ours
   already_running,  ///< a verified owner lives
@@ -42,6 +46,7 @@ enum class ClaimOutcome : std::uint8_t {
   orphaned,         ///< the owner is gone, but processes that inherited its lock still hold it
 };
 
+/// What a claim found and did.
 struct ClaimReport {
   ClaimOutcome outcome = ClaimOutcome::contended;
   ProcessIdentity owner;         ///< who owns the directory: we, or somebody else
@@ -56,6 +61,7 @@ struct ClaimReport {
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
+  /// Whether this process owns the directory now.
   [[nodiscard]] bool owned() const noexcept { return outcome == ClaimOutcome::claimed; }
 };
 
@@ -79,7 +85,7 @@ struct HeldClaim {
 
 /// Whether a claim is still what it was. Others can delete files under a live owner.
 enum class Ownership : std::uint8_t {
-  held,
+  held,             ///< as it was: lock and record are ours and in their places
   not_claimed,      ///< this process holds no claim
   record_missing,   ///< `NAME.pid` was deleted; the lock still keeps others out
   record_replaced,  ///< another program's record stands there: there may be two owners

@@ -28,6 +28,7 @@ class Milliseconds {
       : count_{clamped(static_cast<long double>(duration.count()) * 1000 * static_cast<long double>(D::period::num) /
                        static_cast<long double>(D::period::den))} {}
 
+  /// Returns: the number of milliseconds, with the sign of the span.
   [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
 
   friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
@@ -53,7 +54,9 @@ class Milliseconds {
   std::int64_t count_ = 0;
 };
 
+/// A span of so many milliseconds.
 [[nodiscard]] constexpr Milliseconds milliseconds(std::int64_t count) noexcept { return Milliseconds{count}; }
+/// A span of so many seconds.
 [[nodiscard]] constexpr Milliseconds seconds(std::int64_t count) noexcept {
   constexpr std::int64_t limit = INT64_MAX / 1000;
   if (count > limit) return Milliseconds{INT64_MAX};

@@ -15,6 +15,7 @@ struct Endpoint {
   std::uint16_t port = 0;
   Text value;
 
+  /// A port of this host.
   [[nodiscard]] static constexpr Endpoint tcp(Text name, std::uint16_t port) noexcept {
     return {name, EndpointKind::tcp, port, {}};
   }
@@ -22,11 +23,13 @@ struct Endpoint {
   [[nodiscard]] static constexpr Endpoint unix_socket(Text name, Text path) noexcept {
     return {name, EndpointKind::unix_socket, 0, path};
   }
+  /// Whatever the clients of the owner understand: 255 characters at most, no control characters.
   [[nodiscard]] static constexpr Endpoint text(Text name, Text value) noexcept {
     return {name, EndpointKind::text, 0, value};
   }
 };
 
+/// Whether what is published may be believed.
 enum class EndpointStanding : std::uint8_t {
   absent,   ///< nothing is published
   live,     ///< published by the owner that lives now

@@ -23,6 +23,7 @@ enum class UpgradePolicy : std::uint8_t {
   replace_running,  ///< stop whatever runs or is being started, once in a call, and start anew
 };
 
+/// Who asks for the server, for how long, and what is to become of one that runs already.
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
@@ -38,6 +39,7 @@ struct EnsureOptions {
   Text version{};                   ///< the same, to be compared
 };
 
+/// Whether there is a server, and if not, why. None of these is an error: errors are in the `Result` around the report.
 enum class EnsureOutcome : std::uint8_t {
   running,      ///< a server is there, and ready
   self,         ///< the caller belongs to the server: nothing is started, nothing waited for
@@ -49,6 +51,7 @@ enum class EnsureOutcome : std::uint8_t {
   orphaned,     ///< the owner is gone, but processes that inherited its lock still hold it
 };
 
+/// What `ensure` found and did. Its `owner` is the server that answers, whoever started it.
 struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call

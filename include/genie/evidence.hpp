@@ -8,8 +8,9 @@
 
 namespace genie::inline v0 {
 
+/// Why a verdict is what it is: the one observation that decided.
 enum class Reason : std::uint8_t {
-  none,
+  none,                     ///< nothing was to be judged
   no_record,                ///< there is no record of an owner
   lock_held,                ///< the lock is held, and its record names a process that is alive
   lock_held_elsewhere,      ///< the lock is held by a process of another PID namespace or boot: see `whereabouts`
@@ -40,7 +41,7 @@ enum class Reason : std::uint8_t {
 
 /// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.
 enum class Whereabouts : std::uint8_t {
-  here,
+  here,                 ///< in our own PID namespace, under the same boot
   other_pid_namespace,  ///< in another container, or outside of ours
   other_boot,           ///< under another kernel: of a machine or sandbox that shares the directory
   unknown,              ///< without a /proc of one's own, nobody knows which PID namespace this is

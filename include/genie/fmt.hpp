@@ -13,6 +13,7 @@
 
 namespace genie::inline v0 {
 
+/// Returns: the enumerator in the words of genie's messages. Those that a program compares are enumerators, not texts.
 [[nodiscard]] constexpr std::string_view to_string(Operation operation) noexcept {
   switch (operation) {
     case Operation::none: return "use";

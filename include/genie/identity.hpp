@@ -21,6 +21,7 @@ struct StartToken {
   friend constexpr bool operator==(const StartToken&, const StartToken&) noexcept = default;
 };
 
+/// A start that could be read.
 [[nodiscard]] constexpr StartToken known_start(std::uint64_t value) noexcept { return {value, true}; }
 
 /// `PID:START`, what the record file says of its owner. Unique within one boot and one PID namespace.

@@ -10,14 +10,16 @@
 
 namespace genie::inline v0 {
 
+/// What `NAME.pid` proves of its owner.
 enum class RecordStanding : std::uint8_t {
-  absent,
+  absent,  ///< there is no such file
   alive,   ///< its owner lives
   dead,    ///< stale: its owner is proved dead, or it names nobody
   empty,   ///< a claim in progress, or one that died before it wrote
   unsure,  ///< nothing can be proved; must be left alone
 };
 
+/// `NAME.pid` as it was read, and the verdict on it.
 struct RecordView {
   RecordStanding standing = RecordStanding::absent;
   PidRecord record;

@@ -9,8 +9,10 @@
 
 namespace genie::inline v0 {
 
+/// How many holders of a lock a report can name.
 inline constexpr std::size_t holder_capacity = 8;
 
+/// What the owner lock says of who owns the directory.
 enum class LockStanding : std::uint8_t {
   free,      ///< nobody holds it
   claiming,  ///< somebody is about to publish a record, to hand its claim to a server, or to clean up
@@ -19,6 +21,7 @@ enum class LockStanding : std::uint8_t {
   unsure,    ///< held, but by whom cannot be told
 };
 
+/// The owner lock and its record, as one look saw them.
 struct OwnerView {
   LockStanding standing = LockStanding::free;
   bool has_record = false;  ///< whether `record` is valid; it may be a dead owner's

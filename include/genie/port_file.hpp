@@ -7,6 +7,7 @@
 
 namespace genie::inline v0 {
 
+/// Whether a published port may be believed.
 enum class PortStanding : std::uint8_t {
   absent,      ///< no port is published
   live,        ///< published by the owner that lives now
@@ -15,6 +16,7 @@ enum class PortStanding : std::uint8_t {
   garbage,     ///< the file holds no port
 };
 
+/// What the port file says, and whether it may be believed.
 struct PortView {
   PortStanding standing = PortStanding::absent;
   std::uint16_t port = 0;  ///< set where `live`, and only there

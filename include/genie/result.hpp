@@ -18,7 +18,9 @@ struct SysResult {
   T value{};
   int error = 0;
 
+  /// Whether the call succeeded.
   [[nodiscard]] constexpr bool ok() const noexcept { return error == 0; }
+  /// The result of a call that failed with that errno.
   [[nodiscard]] static constexpr SysResult failure(int code) noexcept { return {T{}, code}; }
 };
 
@@ -26,7 +28,9 @@ template <>
 struct SysResult<void> {
   int error = 0;
 
+  /// Whether the call succeeded.
   [[nodiscard]] constexpr bool ok() const noexcept { return error == 0; }
+  /// The result of a call that failed with that errno.
   [[nodiscard]] static constexpr SysResult failure(int code) noexcept { return {code}; }
 };
 
@@ -81,6 +85,7 @@ enum class ErrorKind : std::uint8_t {
   interrupted,             ///< gave up after being overtaken too often by others
 };
 
+/// How much of a path an `Error` keeps.
 inline constexpr std::size_t error_path_capacity = 1024;
 
 /// An error: what was attempted, where, and what the system answered. Never "somebody else is running".
@@ -92,6 +97,7 @@ struct Error {
   std::uint64_t limit = 0;              ///< what was exceeded, 0 where nothing was
 };
 
+/// An error that concerns `path`.
 [[nodiscard]] constexpr Error make_error(ErrorKind kind, Operation operation, int code, Text path) noexcept {
   Error error;
   error.kind = kind;
@@ -114,6 +120,7 @@ class [[nodiscard]] Result {
   constexpr Result(const Error& error) noexcept
       : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
+  /// Whether there is no error.
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   /// Whether there is no error. Not for a `Result<bool>`, where a reader would take it for the answer.
   constexpr explicit operator bool() const noexcept
@@ -146,6 +153,7 @@ class [[nodiscard]] Result<void> {
   constexpr Result(const Error& error) noexcept
       : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
+  /// Whether there is no error.
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   constexpr explicit operator bool() const noexcept { return has_value_; }
   /// Requires: `!has_value()`.

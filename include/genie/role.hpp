@@ -6,6 +6,7 @@
 
 namespace genie::inline v0 {
 
+/// What the caller is to the server.
 enum class Role : std::uint8_t {
   outside,  ///< a client, or nobody can tell
   owner,    ///< the owner itself, its guarded command, or the process that is about to adopt the claim

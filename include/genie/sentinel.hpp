@@ -11,6 +11,7 @@
 
 namespace genie::inline v0 {
 
+/// How long the entry of a stopper that has died blocks starts on demand.
 inline constexpr Milliseconds default_sentinel_ttl = Milliseconds{30'000};
 /// No entry holds for longer, whatever it says: a longer stop renews its own.
 inline constexpr Milliseconds longest_sentinel_ttl = Milliseconds{3'600'000};

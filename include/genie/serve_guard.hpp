@@ -135,6 +135,7 @@ class ServeGuard {
   }
   /// What is published, and whether it may be dialled; see `genie::read_endpoints`.
   Result<EndpointsView> endpoints() noexcept { return read_endpoints(host_, files_); }
+  /// The endpoint of that name; `absent` where the owner has published none.
   Result<EndpointView> endpoint(Text name) noexcept { return read_endpoint(host_, files_, name); }
   /// Waits for at most `span` until endpoints of a later generation are live; see `genie::wait_for_endpoints`.
   Result<EndpointsView> wait_for_endpoints(std::uint64_t after_generation, Milliseconds span) noexcept {
@@ -154,7 +155,9 @@ class ServeGuard {
     return genie::stop(host_, files_, options, before_leaving);
   }
 
+  /// The directory and the names in it, for the functions that take them.
   [[nodiscard]] const StateFiles& files() const noexcept { return files_; }
+  /// The policies that this guard uses.
   [[nodiscard]] Host& host() noexcept { return host_; }
   /// What the lock file says of our claim; meaningless where we own nothing.
   [[nodiscard]] const HeldClaim<Host>& held() const noexcept { return held_; }

@@ -6,6 +6,7 @@
 
 namespace genie::inline v0 {
 
+/// How a standby waits, and how it claims then.
 struct StandbyOptions {
   ClaimOptions claim{};                  ///< its mode does not count: a standby is an automatic start
   Milliseconds patience{INT64_MAX / 4};  ///< how long to wait at most; by default for ever

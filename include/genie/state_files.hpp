@@ -15,7 +15,9 @@ namespace genie::inline v0 {
 inline constexpr std::size_t directory_capacity = 4096 - 256 - 2;
 /// Longest NAME or PORTNAME: NAME_MAX less room for the endings that genie adds.
 inline constexpr std::size_t name_capacity = 200;
+/// A path in a state directory. Room for PATH_MAX of Linux.
 using PathText = FixedText<4096>;
+/// A file's name. Room for NAME_MAX.
 using NameText = FixedText<255>;
 
 /// A state directory and the names of genie's files in it. Checked once, reported by the first operation.
@@ -58,13 +60,16 @@ class StateFiles {
     return true;
   }
 
+  /// The state directory, as it was given.
   [[nodiscard]] const PathText& directory() const noexcept { return directory_; }
+  /// NAME itself.
   [[nodiscard]] const NameText& name() const noexcept { return name_; }
   [[nodiscard]] const NameText& record() const noexcept { return record_; }        ///< `NAME.pid`
   [[nodiscard]] const NameText& lock() const noexcept { return lock_; }            ///< `NAME.lock`
   [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }    ///< `NAME.stopping.lock`
   [[nodiscard]] const NameText& port() const noexcept { return port_; }            ///< `PORTNAME.port`
   [[nodiscard]] const NameText& endpoints() const noexcept { return endpoints_; }  ///< `NAME.endpoints`
+  /// The lock file's path, directory included.
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
@@ -75,6 +80,7 @@ class StateFiles {
     text.append('.').append_hex(token).append(".tmp");
     return text;
   }
+  /// Whether a file has a name that `temporary` gives.
   [[nodiscard]] bool is_temporary(Text file) const noexcept {
     if (file.size() != name_.size() + 21 || !file.starts_with(name_) || !file.ends_with(".tmp")) return false;
     if (file[name_.size()] != '.') return false;
@@ -93,9 +99,11 @@ class StateFiles {
     return path;
   }
 
+  /// What a system call failed with, at one of these files.
   [[nodiscard]] Error error(Operation operation, int code, Text file) const noexcept {
     return make_error(ErrorKind::system, operation, code, path_of(file));
   }
+  /// Why genie refused to do something, without a system call that failed.
   [[nodiscard]] Error refusal(ErrorKind kind, Operation operation, Text file) const noexcept {
     return make_error(kind, operation, 0, path_of(file));
   }

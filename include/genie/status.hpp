@@ -10,8 +10,9 @@
 
 namespace genie::inline v0 {
 
+/// How the server stands.
 enum class ServerState : std::uint8_t {
-  running,
+  running,   ///< alive and ready
   starting,  ///< claimed, not ready yet
   stopping,  ///< alive, and a stop of it is in progress
   stopped,   ///< nobody owns the directory, and nothing is left behind
@@ -20,6 +21,7 @@ enum class ServerState : std::uint8_t {
   unknown,   ///< nothing can be proved
 };
 
+/// One look at a state directory: the verdict, and what it rests on.
 struct StatusReport {
   ServerState state = ServerState::unknown;
   ProcessIdentity owner;         ///< PID 0 where nobody is known

@@ -9,6 +9,7 @@
 
 namespace genie::inline v0 {
 
+/// How hard and how long a stop tries, whom it ends, and what is to hold after it.
 struct StopOptions {
   Milliseconds grace{10'000};                        ///< from the request to end until it is made to end
   Milliseconds kill_wait{5'000};                     ///< how long to wait for a killed process to be gone
@@ -25,6 +26,7 @@ struct StopOptions {
   const BootRecord* only_at = nullptr;
 };
 
+/// How a stop ended. None of these is an error: errors are in the `Result` around the receipt.
 enum class StopOutcome : std::uint8_t {
   not_running,    ///< there was nothing to stop
   cleaned,        ///< the owner was dead already; what it left was removed

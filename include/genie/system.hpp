@@ -25,8 +25,11 @@
 namespace genie::inline v0 {
 
 #if defined(__linux__)
+/// The clock of the system that this is compiled for.
 using SystemClock = LinuxClock;
+/// The files and locks of the system that this is compiled for.
 using SystemFilesystem = LinuxFilesystem;
+/// The processes of the system that this is compiled for.
 using SystemProcessProbe = LinuxProcessProbe;
 #elif defined(__APPLE__)
 using SystemClock = MacosClock;

@@ -12,7 +12,9 @@ namespace genie::inline v0 {
 /// The category of `ErrorKind`, for errors that no system call reported.
 class GenieCategory final : public std::error_category {
  public:
+  /// Returns: `genie`.
   [[nodiscard]] const char* name() const noexcept override { return "genie"; }
+  /// Returns: what that `ErrorKind` means, in a few words.
   [[nodiscard]] std::string message(int value) const override {
     switch (static_cast<ErrorKind>(value)) {
       case ErrorKind::system: return "system error";
@@ -41,11 +43,13 @@ class GenieCategory final : public std::error_category {
   }
 };
 
+/// The category in which an `ErrorKind` is a code; there is one of it.
 [[nodiscard]] inline const std::error_category& genie_category() noexcept {
   static const GenieCategory category;
   return category;
 }
 
+/// An `ErrorKind` as a code of `genie_category()`.
 [[nodiscard]] inline std::error_code make_error_code(ErrorKind kind) noexcept {
   return {static_cast<int>(kind), genie_category()};
 }

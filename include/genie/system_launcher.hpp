@@ -16,6 +16,7 @@
 namespace genie::inline v0 {
 
 #if defined(__linux__)
+/// The way to start processes on the system that this is compiled for.
 using SystemLauncher = LinuxLauncher;
 #elif defined(__APPLE__)
 using SystemLauncher = MacosLauncher;

@@ -44,9 +44,11 @@ class Text {
   [[nodiscard]] constexpr const char* end() const noexcept { return data_ + size_; }
   [[nodiscard]] constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
 
+  /// Returns: its first `count` characters, all where it has fewer.
   [[nodiscard]] constexpr Text first(std::size_t count) const noexcept {
     return {data_, count < size_ ? count : size_};
   }
+  /// Returns: what follows its first `count` characters, nothing where it has fewer.
   [[nodiscard]] constexpr Text after(std::size_t count) const noexcept {
     return count < size_ ? Text{data_ + count, size_ - count} : Text{};
   }
@@ -56,9 +58,11 @@ class Text {
     while (at < size_ && data_[at] != wanted) ++at;
     return at;
   }
+  /// Whether it begins with those characters.
   [[nodiscard]] constexpr bool starts_with(Text prefix) const noexcept {
     return size_ >= prefix.size_ && first(prefix.size_) == prefix;
   }
+  /// Whether it ends with those characters.
   [[nodiscard]] constexpr bool ends_with(Text suffix) const noexcept {
     return size_ >= suffix.size_ && after(size_ - suffix.size_) == suffix;
   }
@@ -85,6 +89,7 @@ class Text {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
 }
 
+/// Returns: the text without white space at its ends.
 [[nodiscard]] constexpr Text trimmed(Text text) noexcept {
   std::size_t from = 0;
   std::size_t to = text.size();
@@ -138,6 +143,7 @@ class FixedText {
   }
   constexpr ~FixedText() = default;
 
+  /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
     for (const char c : text) append(c);
     return *this;
@@ -151,6 +157,7 @@ class FixedText {
     }
     return *this;
   }
+  /// Adds a number in decimal digits.
   constexpr FixedText& append_number(std::uint64_t value) noexcept {
     char digits[20];
     std::size_t count = 0;
@@ -161,6 +168,7 @@ class FixedText {
     while (count > 0) append(digits[--count]);
     return *this;
   }
+  /// Adds a number in 16 hexadecimal digits.
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
     for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
     return *this;
@@ -170,6 +178,7 @@ class FixedText {
     overflowed_ = false;
     data_[0] = '\0';
   }
+  /// Sets the size after `data()` was written to: `size` characters, `Capacity` at most.
   constexpr void resize(std::size_t size) noexcept {
     size_ = size < Capacity ? size : Capacity;
     data_[size_] = '\0';
@@ -180,7 +189,9 @@ class FixedText {
   [[nodiscard]] constexpr char* data() noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  /// Whether anything was cut, since it was made or cleared.
   [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
+  /// Returns: `Capacity`.
   [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
 
   friend constexpr bool operator==(const FixedText& left, const FixedText& right) noexcept {

@@ -8,8 +8,9 @@
 
 namespace genie::inline v0 {
 
+/// How the first of two versions compares with the second.
 enum class VersionOrder : std::uint8_t {
-  same,
+  same,     ///< equal, however they are spelled
   older,    ///< the first is older than the second
   newer,    ///< the first is newer than the second
   unknown,  ///< one of them is no version

@@ -211,6 +211,7 @@ template <typename H, std::size_t Capacity>
 
 namespace genie::inline v0 {
 
+/// What the caller is to the server.
 enum class Role : std::uint8_t {
   outside,  ///< a client, or nobody can tell
   owner,    ///< the owner itself, its guarded command, or the process that is about to adopt the claim
@@ -289,6 +290,7 @@ struct ProcessExit {
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };
 
+/// Why a wait for a started process has ended.
 enum class LaunchEvent : std::uint8_t {
   none,     ///< the time is up
   changed,  ///< what the watch is about may have changed
@@ -1973,6 +1975,7 @@ class FreebsdLauncher : public posix_detail::ForkingLauncher<freebsd_detail::Lau
 namespace genie::inline v0 {
 
 #if defined(__linux__)
+/// The way to start processes on the system that this is compiled for.
 using SystemLauncher = LinuxLauncher;
 #elif defined(__APPLE__)
 using SystemLauncher = MacosLauncher;
@@ -1991,8 +1994,9 @@ static_assert(LauncherPolicy<SystemLauncher, SystemFilesystem>);
 
 namespace genie::inline v0 {
 
+/// How the first of two versions compares with the second.
 enum class VersionOrder : std::uint8_t {
-  same,
+  same,     ///< equal, however they are spelled
   older,    ///< the first is older than the second
   newer,    ///< the first is newer than the second
   unknown,  ///< one of them is no version
@@ -2075,6 +2079,7 @@ enum class UpgradePolicy : std::uint8_t {
   replace_running,  ///< stop whatever runs or is being started, once in a call, and start anew
 };
 
+/// Who asks for the server, for how long, and what is to become of one that runs already.
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
@@ -2090,6 +2095,7 @@ struct EnsureOptions {
   Text version{};                   ///< the same, to be compared
 };
 
+/// Whether there is a server, and if not, why. None of these is an error: errors are in the `Result` around the report.
 enum class EnsureOutcome : std::uint8_t {
   running,      ///< a server is there, and ready
   self,         ///< the caller belongs to the server: nothing is started, nothing waited for
@@ -2101,6 +2107,7 @@ enum class EnsureOutcome : std::uint8_t {
   orphaned,     ///< the owner is gone, but processes that inherited its lock still hold it
 };
 
+/// What `ensure` found and did. Its `owner` is the server that answers, whoever started it.
 struct EnsureReport {
   EnsureOutcome outcome = EnsureOutcome::contended;
   bool has_started = false;  ///< by this call

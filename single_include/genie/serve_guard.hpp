@@ -65,6 +65,7 @@ class Milliseconds {
       : count_{clamped(static_cast<long double>(duration.count()) * 1000 * static_cast<long double>(D::period::num) /
                        static_cast<long double>(D::period::den))} {}
 
+  /// Returns: the number of milliseconds, with the sign of the span.
   [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
 
   friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
@@ -90,7 +91,9 @@ class Milliseconds {
   std::int64_t count_ = 0;
 };
 
+/// A span of so many milliseconds.
 [[nodiscard]] constexpr Milliseconds milliseconds(std::int64_t count) noexcept { return Milliseconds{count}; }
+/// A span of so many seconds.
 [[nodiscard]] constexpr Milliseconds seconds(std::int64_t count) noexcept {
   constexpr std::int64_t limit = INT64_MAX / 1000;
   if (count > limit) return Milliseconds{INT64_MAX};
@@ -174,9 +177,11 @@ class Text {
   [[nodiscard]] constexpr const char* end() const noexcept { return data_ + size_; }
   [[nodiscard]] constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
 
+  /// Returns: its first `count` characters, all where it has fewer.
   [[nodiscard]] constexpr Text first(std::size_t count) const noexcept {
     return {data_, count < size_ ? count : size_};
   }
+  /// Returns: what follows its first `count` characters, nothing where it has fewer.
   [[nodiscard]] constexpr Text after(std::size_t count) const noexcept {
     return count < size_ ? Text{data_ + count, size_ - count} : Text{};
   }
@@ -186,9 +191,11 @@ class Text {
     while (at < size_ && data_[at] != wanted) ++at;
     return at;
   }
+  /// Whether it begins with those characters.
   [[nodiscard]] constexpr bool starts_with(Text prefix) const noexcept {
     return size_ >= prefix.size_ && first(prefix.size_) == prefix;
   }
+  /// Whether it ends with those characters.
   [[nodiscard]] constexpr bool ends_with(Text suffix) const noexcept {
     return size_ >= suffix.size_ && after(size_ - suffix.size_) == suffix;
   }
@@ -215,6 +222,7 @@ class Text {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
 }
 
+/// Returns: the text without white space at its ends.
 [[nodiscard]] constexpr Text trimmed(Text text) noexcept {
   std::size_t from = 0;
   std::size_t to = text.size();
@@ -268,6 +276,7 @@ class FixedText {
   }
   constexpr ~FixedText() = default;
 
+  /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
     for (const char c : text) append(c);
     return *this;
@@ -281,6 +290,7 @@ class FixedText {
     }
     return *this;
   }
+  /// Adds a number in decimal digits.
   constexpr FixedText& append_number(std::uint64_t value) noexcept {
     char digits[20];
     std::size_t count = 0;
@@ -291,6 +301,7 @@ class FixedText {
     while (count > 0) append(digits[--count]);
     return *this;
   }
+  /// Adds a number in 16 hexadecimal digits.
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
     for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
     return *this;
@@ -300,6 +311,7 @@ class FixedText {
     overflowed_ = false;
     data_[0] = '\0';
   }
+  /// Sets the size after `data()` was written to: `size` characters, `Capacity` at most.
   constexpr void resize(std::size_t size) noexcept {
     size_ = size < Capacity ? size : Capacity;
     data_[size_] = '\0';
@@ -310,7 +322,9 @@ class FixedText {
   [[nodiscard]] constexpr char* data() noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  /// Whether anything was cut, since it was made or cleared.
   [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
+  /// Returns: `Capacity`.
   [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
 
   friend constexpr bool operator==(const FixedText& left, const FixedText& right) noexcept {
@@ -349,6 +363,7 @@ struct StartToken {
   friend constexpr bool operator==(const StartToken&, const StartToken&) noexcept = default;
 };
 
+/// A start that could be read.
 [[nodiscard]] constexpr StartToken known_start(std::uint64_t value) noexcept { return {value, true}; }
 
 /// `PID:START`, what the record file says of its owner. Unique within one boot and one PID namespace.
@@ -395,7 +410,9 @@ struct SysResult {
   T value{};
   int error = 0;
 
+  /// Whether the call succeeded.
   [[nodiscard]] constexpr bool ok() const noexcept { return error == 0; }
+  /// The result of a call that failed with that errno.
   [[nodiscard]] static constexpr SysResult failure(int code) noexcept { return {T{}, code}; }
 };
 
@@ -403,7 +420,9 @@ template <>
 struct SysResult<void> {
   int error = 0;
 
+  /// Whether the call succeeded.
   [[nodiscard]] constexpr bool ok() const noexcept { return error == 0; }
+  /// The result of a call that failed with that errno.
   [[nodiscard]] static constexpr SysResult failure(int code) noexcept { return {code}; }
 };
 
@@ -458,6 +477,7 @@ enum class ErrorKind : std::uint8_t {
   interrupted,             ///< gave up after being overtaken too often by others
 };
 
+/// How much of a path an `Error` keeps.
 inline constexpr std::size_t error_path_capacity = 1024;
 
 /// An error: what was attempted, where, and what the system answered. Never "somebody else is running".
@@ -469,6 +489,7 @@ struct Error {
   std::uint64_t limit = 0;              ///< what was exceeded, 0 where nothing was
 };
 
+/// An error that concerns `path`.
 [[nodiscard]] constexpr Error make_error(ErrorKind kind, Operation operation, int code, Text path) noexcept {
   Error error;
   error.kind = kind;
@@ -491,6 +512,7 @@ class [[nodiscard]] Result {
   constexpr Result(const Error& error) noexcept
       : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
+  /// Whether there is no error.
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   /// Whether there is no error. Not for a `Result<bool>`, where a reader would take it for the answer.
   constexpr explicit operator bool() const noexcept
@@ -523,6 +545,7 @@ class [[nodiscard]] Result<void> {
   constexpr Result(const Error& error) noexcept
       : has_value_{false}, error_{error} {}  // NOLINT(google-explicit-constructor)
 
+  /// Whether there is no error.
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   constexpr explicit operator bool() const noexcept { return has_value_; }
   /// Requires: `!has_value()`.
@@ -539,6 +562,7 @@ class [[nodiscard]] Result<void> {
 
 namespace genie::inline v0 {
 
+/// What kind of file a name stands for, `inode(7)`.
 enum class FileType : std::uint8_t { regular, directory, symbolic_link, socket, other };
 
 /// What `stat(2)` tells and the protocol needs.
@@ -552,6 +576,7 @@ struct FileInfo {
   std::int64_t changed_ns = 0;  ///< time of the last status change, nanoseconds since the epoch
 };
 
+/// How a file is opened. No symbolic link is followed in any of them.
 enum class OpenMode : std::uint8_t {
   read,        ///< existing file, for reading
   read_write,  ///< existing file, for reading and writing
@@ -648,6 +673,7 @@ struct Observation {
   int error = 0;        ///< why liveness or start are unknown, 0 where they are known
 };
 
+/// What the protocol asks of a process. Which signal that is, is the platform's matter.
 enum class Signal : std::uint8_t {
   terminate,  ///< please end (SIGTERM)
   kill,       ///< end now (SIGKILL)
@@ -923,6 +949,7 @@ class ChangeWait {
 
 namespace genie::inline v0 {
 
+/// Which of the forms of `NAME.pid` it has.
 enum class PidRecordKind : std::uint8_t {
   known_start,    ///< `PID:START`
   unknown_start,  ///< `PID:unknown`: the writer could not learn its own start time
@@ -931,6 +958,7 @@ enum class PidRecordKind : std::uint8_t {
   garbage,        ///< anything else; names nobody
 };
 
+/// `NAME.pid`: who says that it owns the directory.
 struct PidRecord {
   PidRecordKind kind = PidRecordKind::empty;
   ProcessIdentity owner;  ///< PID 0 where the record names nobody
@@ -996,6 +1024,7 @@ constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity&
   return true;
 }
 
+/// Returns: `PID:START` or `PID:unknown`, without a line feed: older readers compare to the end.
 [[nodiscard]] constexpr FixedText<pid_record_capacity> encode_pid_record(const ProcessIdentity& owner) noexcept {
   FixedText<pid_record_capacity> text;
   append_identity(text, owner);
@@ -1012,8 +1041,9 @@ constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity&
 
 namespace genie::inline v0 {
 
+/// What the bytes of a block with a checksum are.
 enum class BlockKind : std::uint8_t {
-  valid,
+  valid,       ///< written whole, and understood
   blank,       ///< nothing was ever written here
   unreadable,  ///< a write half-way, another format, or noise
 };
@@ -1142,6 +1172,7 @@ using PortFileName = FixedText<205>;
 /// A consumer's version, `MAJOR.MINOR.PATCH` or the like.
 using VersionText = FixedText<31>;
 
+/// The first block of the lock file: who owns the directory, and since when. Whoever holds the owner lock writes it.
 struct LockRecord {
   std::uint64_t generation = 0;  ///< grows with every claim of this lock file: a fencing token
   Phase phase = Phase::claiming;
@@ -1168,6 +1199,7 @@ struct LockRecord {
 
 /// The first block of the lock file.
 inline constexpr std::size_t lock_record_size = 1024;
+/// The block as it is written.
 using LockRecordBytes = FixedText<lock_record_size>;
 
 namespace record_detail {
@@ -1220,6 +1252,7 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   return bytes;
 }
 
+/// What the bytes of the block are.
 using LockRecordKind = BlockKind;
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
@@ -1266,10 +1299,12 @@ namespace genie::inline v0 {
 
 /// How many endpoints one owner can have.
 inline constexpr std::size_t endpoint_capacity = 8;
+/// What an endpoint is called; see `is_endpoint_name`.
 using EndpointName = FixedText<31>;
 /// A text, or the path of a socket, whose length the platform limits further.
 using EndpointText = FixedText<255>;
 
+/// How an endpoint is reached.
 enum class EndpointKind : std::uint8_t {
   tcp,          ///< a port
   unix_socket,  ///< a path; one that is relative is relative to the state directory
@@ -1293,6 +1328,7 @@ struct SocketStamp {
   friend constexpr bool operator==(const SocketStamp&, const SocketStamp&) noexcept = default;
 };
 
+/// One endpoint as it stands in `NAME.endpoints`.
 struct PublishedEndpoint {
   EndpointName name;
   EndpointKind kind = EndpointKind::tcp;
@@ -1303,6 +1339,7 @@ struct PublishedEndpoint {
   friend constexpr bool operator==(const PublishedEndpoint&, const PublishedEndpoint&) noexcept = default;
 };
 
+/// `NAME.endpoints`: all that an owner has published, and who that is.
 struct EndpointRecord {
   ProcessIdentity owner;
   std::uint64_t generation = 0;  ///< of the claim under which they were published
@@ -1322,6 +1359,7 @@ struct EndpointRecord {
 
 /// No file is longer: room for eight of the longest endpoints, and some for what a later genie may add.
 inline constexpr std::size_t endpoint_record_capacity = 4096;
+/// The file as it is written.
 using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 
 /// 1 to 31 characters of `a-z`, `0-9`, `_` and `-`.
@@ -1466,7 +1504,9 @@ namespace genie::inline v0 {
 inline constexpr std::size_t directory_capacity = 4096 - 256 - 2;
 /// Longest NAME or PORTNAME: NAME_MAX less room for the endings that genie adds.
 inline constexpr std::size_t name_capacity = 200;
+/// A path in a state directory. Room for PATH_MAX of Linux.
 using PathText = FixedText<4096>;
+/// A file's name. Room for NAME_MAX.
 using NameText = FixedText<255>;
 
 /// A state directory and the names of genie's files in it. Checked once, reported by the first operation.
@@ -1509,13 +1549,16 @@ class StateFiles {
     return true;
   }
 
+  /// The state directory, as it was given.
   [[nodiscard]] const PathText& directory() const noexcept { return directory_; }
+  /// NAME itself.
   [[nodiscard]] const NameText& name() const noexcept { return name_; }
   [[nodiscard]] const NameText& record() const noexcept { return record_; }        ///< `NAME.pid`
   [[nodiscard]] const NameText& lock() const noexcept { return lock_; }            ///< `NAME.lock`
   [[nodiscard]] const NameText& sentinel() const noexcept { return sentinel_; }    ///< `NAME.stopping.lock`
   [[nodiscard]] const NameText& port() const noexcept { return port_; }            ///< `PORTNAME.port`
   [[nodiscard]] const NameText& endpoints() const noexcept { return endpoints_; }  ///< `NAME.endpoints`
+  /// The lock file's path, directory included.
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
@@ -1526,6 +1569,7 @@ class StateFiles {
     text.append('.').append_hex(token).append(".tmp");
     return text;
   }
+  /// Whether a file has a name that `temporary` gives.
   [[nodiscard]] bool is_temporary(Text file) const noexcept {
     if (file.size() != name_.size() + 21 || !file.starts_with(name_) || !file.ends_with(".tmp")) return false;
     if (file[name_.size()] != '.') return false;
@@ -1544,9 +1588,11 @@ class StateFiles {
     return path;
   }
 
+  /// What a system call failed with, at one of these files.
   [[nodiscard]] Error error(Operation operation, int code, Text file) const noexcept {
     return make_error(ErrorKind::system, operation, code, path_of(file));
   }
+  /// Why genie refused to do something, without a system call that failed.
   [[nodiscard]] Error refusal(ErrorKind kind, Operation operation, Text file) const noexcept {
     return make_error(kind, operation, 0, path_of(file));
   }
@@ -1885,8 +1931,9 @@ template <typename H>
 
 namespace genie::inline v0 {
 
+/// Why a verdict is what it is: the one observation that decided.
 enum class Reason : std::uint8_t {
-  none,
+  none,                     ///< nothing was to be judged
   no_record,                ///< there is no record of an owner
   lock_held,                ///< the lock is held, and its record names a process that is alive
   lock_held_elsewhere,      ///< the lock is held by a process of another PID namespace or boot: see `whereabouts`
@@ -1917,7 +1964,7 @@ enum class Reason : std::uint8_t {
 
 /// Where a recorded process runs, as seen from here. Anywhere but `here`, its PID names nobody here, or a stranger.
 enum class Whereabouts : std::uint8_t {
-  here,
+  here,                 ///< in our own PID namespace, under the same boot
   other_pid_namespace,  ///< in another container, or outside of ours
   other_boot,           ///< under another kernel: of a machine or sandbox that shares the directory
   unknown,              ///< without a /proc of one's own, nobody knows which PID namespace this is
@@ -1966,8 +2013,10 @@ inline constexpr std::uint64_t stopper_byte = owner_byte + 2;
 
 namespace genie::inline v0 {
 
+/// How many holders of a lock a report can name.
 inline constexpr std::size_t holder_capacity = 8;
 
+/// What the owner lock says of who owns the directory.
 enum class LockStanding : std::uint8_t {
   free,      ///< nobody holds it
   claiming,  ///< somebody is about to publish a record, to hand its claim to a server, or to clean up
@@ -1976,6 +2025,7 @@ enum class LockStanding : std::uint8_t {
   unsure,    ///< held, but by whom cannot be told
 };
 
+/// The owner lock and its record, as one look saw them.
 struct OwnerView {
   LockStanding standing = LockStanding::free;
   bool has_record = false;  ///< whether `record` is valid; it may be a dead owner's
@@ -2187,14 +2237,16 @@ template <typename H>
 
 namespace genie::inline v0 {
 
+/// What `NAME.pid` proves of its owner.
 enum class RecordStanding : std::uint8_t {
-  absent,
+  absent,  ///< there is no such file
   alive,   ///< its owner lives
   dead,    ///< stale: its owner is proved dead, or it names nobody
   empty,   ///< a claim in progress, or one that died before it wrote
   unsure,  ///< nothing can be proved; must be left alone
 };
 
+/// `NAME.pid` as it was read, and the verdict on it.
 struct RecordView {
   RecordStanding standing = RecordStanding::absent;
   PidRecord record;
@@ -2461,12 +2513,14 @@ class Leftovers {
 
 namespace genie::inline v0 {
 
+/// What a port file says.
 enum class PortRecordKind : std::uint8_t {
   owned,    ///< names its publisher
   bare,     ///< only a number, as older writers leave it: nobody vouches for it
   garbage,  ///< no port at all
 };
 
+/// `PORTNAME.port`: a port and who published it.
 struct PortRecord {
   PortRecordKind kind = PortRecordKind::garbage;
   std::uint16_t port = 0;
@@ -2475,8 +2529,10 @@ struct PortRecord {
   FileIdentity lock;             ///< the lock file of that claim
 };
 
+/// The file as it is written.
 using PortRecordBytes = FixedText<255>;
 
+/// Returns: the port on the first line, which is all that older readers look at, and its publisher below.
 [[nodiscard]] constexpr PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
   PortRecordBytes bytes;
   bytes.append_number(record.port).append("\nowner ");
@@ -2553,14 +2609,17 @@ struct Stay {
   friend constexpr bool operator==(const Stay&, const Stay&) noexcept = default;
 };
 
+/// How many stops can be in progress at once.
 inline constexpr std::size_t stopper_capacity = 32;
 
+/// `NAME.stopping.lock`: the stops in progress, and the intent to stay stopped.
 struct Sentinel {
   Stopper stoppers[stopper_capacity];
   std::size_t count = 0;
   bool has_stay = false;
   Stay stay;
 
+  /// Whether it stands in nobody's way; the file is removed then.
   [[nodiscard]] constexpr bool empty() const noexcept { return count == 0 && !has_stay; }
 };
 
@@ -2571,6 +2630,7 @@ inline constexpr Milliseconds stay_until{253'402'300'799'000};
 /// Room for the first line, the intent to stay, and all stoppers.
 using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
+/// Returns: the file. Its first line is the latest expiry on the wall clock, which is all that older readers look at.
 [[nodiscard]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));
@@ -2676,6 +2736,7 @@ namespace detail {
 
 namespace genie::inline v0 {
 
+/// How long the entry of a stopper that has died blocks starts on demand.
 inline constexpr Milliseconds default_sentinel_ttl = Milliseconds{30'000};
 /// No entry holds for longer, whatever it says: a longer stop renews its own.
 inline constexpr Milliseconds longest_sentinel_ttl = Milliseconds{3'600'000};
@@ -3045,12 +3106,15 @@ class StopRegistration {
 
 namespace genie::inline v0 {
 
+/// Who asks for the claim. That decides what a stop sentinel means to it.
 enum class ClaimMode : std::uint8_t {
   explicit_start,  ///< somebody asked for it: goes ahead even while a stop sentinel stands, and ends `stop --stay`
   automatic,       ///< started on demand: refused while a stop sentinel stands
   restart,         ///< by who has stopped it to start it again: refused only while somebody else's sentinel stands
 };
 
+/// What a claim may do, for how long it waits, and what it says of its owner. The defaults are those of a start by
+/// hand.
 struct ClaimOptions {
   ClaimMode mode = ClaimMode::explicit_start;
   bool starting = false;           ///< claim as `starting`; `ready` tells later that the server is ready
@@ -3065,6 +3129,7 @@ struct ClaimOptions {
   Text version{};  ///< the same, to be compared with others': at most 31 characters, see `compare_versions`
 };
 
+/// How a claim ended. None of these is an error: errors are in the `Result` around the report.
 enum class ClaimOutcome : std::uint8_t {
   claimed,          ///< the directory is ours
   already_running,  ///< a verified owner lives
@@ -3073,6 +3138,7 @@ enum class ClaimOutcome : std::uint8_t {
   orphaned,         ///< the owner is gone, but processes that inherited its lock still hold it
 };
 
+/// What a claim found and did.
 struct ClaimReport {
   ClaimOutcome outcome = ClaimOutcome::contended;
   ProcessIdentity owner;         ///< who owns the directory: we, or somebody else
@@ -3087,6 +3153,7 @@ struct ClaimReport {
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
+  /// Whether this process owns the directory now.
   [[nodiscard]] bool owned() const noexcept { return outcome == ClaimOutcome::claimed; }
 };
 
@@ -3110,7 +3177,7 @@ struct HeldClaim {
 
 /// Whether a claim is still what it was. Others can delete files under a live owner.
 enum class Ownership : std::uint8_t {
-  held,
+  held,             ///< as it was: lock and record are ours and in their places
   not_claimed,      ///< this process holds no claim
   record_missing,   ///< `NAME.pid` was deleted; the lock still keeps others out
   record_replaced,  ///< another program's record stands there: there may be two owners
@@ -3845,7 +3912,7 @@ namespace genie::inline v0 {
 
 /// How a step of a boot stands.
 enum class StepState : std::uint8_t {
-  running,
+  running,  ///< it goes on
   ok,       ///< done
   fixed,    ///< something was wrong, and is not any more
   skipped,  ///< there was nothing to do
@@ -3863,9 +3930,12 @@ enum class StepState : std::uint8_t {
   return "?";
 }
 
+/// What a step is called; what is longer is cut.
 using StepName = FixedText<63>;
+/// What a person must do, mostly a command; what is longer is cut.
 using StepAdvice = FixedText<255>;
 
+/// The second block of the lock file: the step that the owner's boot is in.
 struct BootRecord {
   std::uint64_t generation = 0;  ///< of the claim whose boot this is; 0: there is none
   std::uint64_t number = 0;      ///< of the step, from 1
@@ -3880,10 +3950,14 @@ struct BootRecord {
   friend constexpr bool operator==(const BootRecord&, const BootRecord&) noexcept = default;
 };
 
+/// Where the block begins in the lock file, in bytes.
 inline constexpr std::uint64_t boot_record_at = lock_record_size;
+/// Its length, in bytes.
 inline constexpr std::size_t boot_record_size = 1024;
+/// The block as it is written.
 using BootRecordBytes = FixedText<boot_record_size>;
 
+/// Returns: the whole block, with its checksum.
 [[nodiscard]] constexpr BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecordBytes bytes;
@@ -4049,13 +4123,17 @@ class BootStep {
     note(guard_->boot(name, 0, total));
   }
 
+  /// Reports how much of the step is done; with a new `total` where that has turned out to be another.
   void advance(std::uint64_t done) noexcept { note(guard_->boot(name_, done, total_)); }
   void advance(std::uint64_t done, std::uint64_t total) noexcept {
     total_ = total;
     advance(done);
   }
+  /// It is done.
   void ok() noexcept { note(guard_->end_step(StepState::ok)); }
+  /// Something was wrong, and is not any more.
   void fixed() noexcept { note(guard_->end_step(StepState::fixed)); }
+  /// There was nothing to do.
   void skipped() noexcept { note(guard_->end_step(StepState::skipped)); }
   /// It needs a person. The server should end now: everybody who waits for it is told `what_to_run`.
   void refused(Text what_to_run) noexcept { note(guard_->end_step(StepState::refused, what_to_run)); }
@@ -4143,6 +4221,7 @@ struct Endpoint {
   std::uint16_t port = 0;
   Text value;
 
+  /// A port of this host.
   [[nodiscard]] static constexpr Endpoint tcp(Text name, std::uint16_t port) noexcept {
     return {name, EndpointKind::tcp, port, {}};
   }
@@ -4150,11 +4229,13 @@ struct Endpoint {
   [[nodiscard]] static constexpr Endpoint unix_socket(Text name, Text path) noexcept {
     return {name, EndpointKind::unix_socket, 0, path};
   }
+  /// Whatever the clients of the owner understand: 255 characters at most, no control characters.
   [[nodiscard]] static constexpr Endpoint text(Text name, Text value) noexcept {
     return {name, EndpointKind::text, 0, value};
   }
 };
 
+/// Whether what is published may be believed.
 enum class EndpointStanding : std::uint8_t {
   absent,   ///< nothing is published
   live,     ///< published by the owner that lives now
@@ -4462,6 +4543,7 @@ enum class FailureKind : std::uint8_t {
   return "?";
 }
 
+/// The third block of the lock file: how the last start failed.
 struct FailureRecord {
   std::uint64_t generation = 0;  ///< of the claim that failed
   std::uint64_t count = 0;       ///< failures in a row; an explicit start begins anew
@@ -4480,10 +4562,14 @@ struct FailureRecord {
   friend constexpr bool operator==(const FailureRecord&, const FailureRecord&) noexcept = default;
 };
 
+/// Where the block begins in the lock file, in bytes.
 inline constexpr std::uint64_t failure_record_at = boot_record_at + boot_record_size;
+/// Its length, in bytes.
 inline constexpr std::size_t failure_record_size = 4096;
+/// The block as it is written.
 using FailureRecordBytes = FixedText<failure_record_size>;
 
+/// Returns: the whole block, with its checksum.
 [[nodiscard]] constexpr FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecordBytes bytes;
@@ -4645,6 +4731,7 @@ template <typename H>
 
 namespace genie::inline v0 {
 
+/// Whether a published port may be believed.
 enum class PortStanding : std::uint8_t {
   absent,      ///< no port is published
   live,        ///< published by the owner that lives now
@@ -4653,6 +4740,7 @@ enum class PortStanding : std::uint8_t {
   garbage,     ///< the file holds no port
 };
 
+/// What the port file says, and whether it may be believed.
 struct PortView {
   PortStanding standing = PortStanding::absent;
   std::uint16_t port = 0;  ///< set where `live`, and only there
@@ -4718,6 +4806,7 @@ template <typename H>
 
 namespace genie::inline v0 {
 
+/// How a standby waits, and how it claims then.
 struct StandbyOptions {
   ClaimOptions claim{};                  ///< its mode does not count: a standby is an automatic start
   Milliseconds patience{INT64_MAX / 4};  ///< how long to wait at most; by default for ever
@@ -4954,8 +5043,9 @@ template <typename H, typename KeepWaiting>
 
 namespace genie::inline v0 {
 
+/// How the server stands.
 enum class ServerState : std::uint8_t {
-  running,
+  running,   ///< alive and ready
   starting,  ///< claimed, not ready yet
   stopping,  ///< alive, and a stop of it is in progress
   stopped,   ///< nobody owns the directory, and nothing is left behind
@@ -4964,6 +5054,7 @@ enum class ServerState : std::uint8_t {
   unknown,   ///< nothing can be proved
 };
 
+/// One look at a state directory: the verdict, and what it rests on.
 struct StatusReport {
   ServerState state = ServerState::unknown;
   ProcessIdentity owner;         ///< PID 0 where nobody is known
@@ -5253,6 +5344,7 @@ template <typename H, typename MayRemove>
 
 namespace genie::inline v0 {
 
+/// How hard and how long a stop tries, whom it ends, and what is to hold after it.
 struct StopOptions {
   Milliseconds grace{10'000};                        ///< from the request to end until it is made to end
   Milliseconds kill_wait{5'000};                     ///< how long to wait for a killed process to be gone
@@ -5269,6 +5361,7 @@ struct StopOptions {
   const BootRecord* only_at = nullptr;
 };
 
+/// How a stop ended. None of these is an error: errors are in the `Result` around the receipt.
 enum class StopOutcome : std::uint8_t {
   not_running,    ///< there was nothing to stop
   cleaned,        ///< the owner was dead already; what it left was removed
@@ -9139,8 +9232,11 @@ class FreebsdProcessProbe : public bsd_detail::ProcessProbe<freebsd_detail::Proc
 namespace genie::inline v0 {
 
 #if defined(__linux__)
+/// The clock of the system that this is compiled for.
 using SystemClock = LinuxClock;
+/// The files and locks of the system that this is compiled for.
 using SystemFilesystem = LinuxFilesystem;
+/// The processes of the system that this is compiled for.
 using SystemProcessProbe = LinuxProcessProbe;
 #elif defined(__APPLE__)
 using SystemClock = MacosClock;
@@ -9163,9 +9259,13 @@ static_assert(ProcessProbePolicy<SystemProcessProbe>);
 #ifndef GENIE_VERSION_HPP
 #define GENIE_VERSION_HPP
 
+/// Grows where programs that use genie must be changed, or state directories are read differently.
 #define GENIE_VERSION_MAJOR 0
+/// Grows where there is something new; while MAJOR is 0, also where programs must be changed.
 #define GENIE_VERSION_MINOR 1
+/// Grows where something was mended.
 #define GENIE_VERSION_PATCH 0
+/// All three, `MAJOR.MINOR.PATCH`.
 #define GENIE_VERSION_STRING "0.1.0"
 
 #endif  // GENIE_VERSION_HPP
@@ -9291,6 +9391,7 @@ class ServeGuard {
   }
   /// What is published, and whether it may be dialled; see `genie::read_endpoints`.
   Result<EndpointsView> endpoints() noexcept { return read_endpoints(host_, files_); }
+  /// The endpoint of that name; `absent` where the owner has published none.
   Result<EndpointView> endpoint(Text name) noexcept { return read_endpoint(host_, files_, name); }
   /// Waits for at most `span` until endpoints of a later generation are live; see `genie::wait_for_endpoints`.
   Result<EndpointsView> wait_for_endpoints(std::uint64_t after_generation, Milliseconds span) noexcept {
@@ -9310,7 +9411,9 @@ class ServeGuard {
     return genie::stop(host_, files_, options, before_leaving);
   }
 
+  /// The directory and the names in it, for the functions that take them.
   [[nodiscard]] const StateFiles& files() const noexcept { return files_; }
+  /// The policies that this guard uses.
   [[nodiscard]] Host& host() noexcept { return host_; }
   /// What the lock file says of our claim; meaningless where we own nothing.
   [[nodiscard]] const HeldClaim<Host>& held() const noexcept { return held_; }

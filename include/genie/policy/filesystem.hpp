@@ -12,6 +12,7 @@
 
 namespace genie::inline v0 {
 
+/// What kind of file a name stands for, `inode(7)`.
 enum class FileType : std::uint8_t { regular, directory, symbolic_link, socket, other };
 
 /// What `stat(2)` tells and the protocol needs.
@@ -25,6 +26,7 @@ struct FileInfo {
   std::int64_t changed_ns = 0;  ///< time of the last status change, nanoseconds since the epoch
 };
 
+/// How a file is opened. No symbolic link is followed in any of them.
 enum class OpenMode : std::uint8_t {
   read,        ///< existing file, for reading
   read_write,  ///< existing file, for reading and writing

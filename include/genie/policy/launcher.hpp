@@ -30,6 +30,7 @@ struct ProcessExit {
   friend constexpr bool operator==(const ProcessExit&, const ProcessExit&) noexcept = default;
 };
 
+/// Why a wait for a started process has ended.
 enum class LaunchEvent : std::uint8_t {
   none,     ///< the time is up
   changed,  ///< what the watch is about may have changed

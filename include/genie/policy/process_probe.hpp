@@ -25,6 +25,7 @@ struct Observation {
   int error = 0;        ///< why liveness or start are unknown, 0 where they are known
 };
 
+/// What the protocol asks of a process. Which signal that is, is the platform's matter.
 enum class Signal : std::uint8_t {
   terminate,  ///< please end (SIGTERM)
   kill,       ///< end now (SIGKILL)

@@ -13,7 +13,7 @@ namespace genie::inline v0 {
 
 /// How a step of a boot stands.
 enum class StepState : std::uint8_t {
-  running,
+  running,  ///< it goes on
   ok,       ///< done
   fixed,    ///< something was wrong, and is not any more
   skipped,  ///< there was nothing to do
@@ -31,9 +31,12 @@ enum class StepState : std::uint8_t {
   return "?";
 }
 
+/// What a step is called; what is longer is cut.
 using StepName = FixedText<63>;
+/// What a person must do, mostly a command; what is longer is cut.
 using StepAdvice = FixedText<255>;
 
+/// The second block of the lock file: the step that the owner's boot is in.
 struct BootRecord {
   std::uint64_t generation = 0;  ///< of the claim whose boot this is; 0: there is none
   std::uint64_t number = 0;      ///< of the step, from 1
@@ -48,10 +51,14 @@ struct BootRecord {
   friend constexpr bool operator==(const BootRecord&, const BootRecord&) noexcept = default;
 };
 
+/// Where the block begins in the lock file, in bytes.
 inline constexpr std::uint64_t boot_record_at = lock_record_size;
+/// Its length, in bytes.
 inline constexpr std::size_t boot_record_size = 1024;
+/// The block as it is written.
 using BootRecordBytes = FixedText<boot_record_size>;
 
+/// Returns: the whole block, with its checksum.
 [[nodiscard]] constexpr BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecordBytes bytes;

@@ -14,10 +14,12 @@ namespace genie::inline v0 {
 
 /// How many endpoints one owner can have.
 inline constexpr std::size_t endpoint_capacity = 8;
+/// What an endpoint is called; see `is_endpoint_name`.
 using EndpointName = FixedText<31>;
 /// A text, or the path of a socket, whose length the platform limits further.
 using EndpointText = FixedText<255>;
 
+/// How an endpoint is reached.
 enum class EndpointKind : std::uint8_t {
   tcp,          ///< a port
   unix_socket,  ///< a path; one that is relative is relative to the state directory
@@ -41,6 +43,7 @@ struct SocketStamp {
   friend constexpr bool operator==(const SocketStamp&, const SocketStamp&) noexcept = default;
 };
 
+/// One endpoint as it stands in `NAME.endpoints`.
 struct PublishedEndpoint {
   EndpointName name;
   EndpointKind kind = EndpointKind::tcp;
@@ -51,6 +54,7 @@ struct PublishedEndpoint {
   friend constexpr bool operator==(const PublishedEndpoint&, const PublishedEndpoint&) noexcept = default;
 };
 
+/// `NAME.endpoints`: all that an owner has published, and who that is.
 struct EndpointRecord {
   ProcessIdentity owner;
   std::uint64_t generation = 0;  ///< of the claim under which they were published
@@ -70,6 +74,7 @@ struct EndpointRecord {
 
 /// No file is longer: room for eight of the longest endpoints, and some for what a later genie may add.
 inline constexpr std::size_t endpoint_record_capacity = 4096;
+/// The file as it is written.
 using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 
 /// 1 to 31 characters of `a-z`, `0-9`, `_` and `-`.

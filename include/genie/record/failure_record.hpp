@@ -35,6 +35,7 @@ enum class FailureKind : std::uint8_t {
   return "?";
 }
 
+/// The third block of the lock file: how the last start failed.
 struct FailureRecord {
   std::uint64_t generation = 0;  ///< of the claim that failed
   std::uint64_t count = 0;       ///< failures in a row; an explicit start begins anew
@@ -53,10 +54,14 @@ struct FailureRecord {
   friend constexpr bool operator==(const FailureRecord&, const FailureRecord&) noexcept = default;
 };
 
+/// Where the block begins in the lock file, in bytes.
 inline constexpr std::uint64_t failure_record_at = boot_record_at + boot_record_size;
+/// Its length, in bytes.
 inline constexpr std::size_t failure_record_size = 4096;
+/// The block as it is written.
 using FailureRecordBytes = FixedText<failure_record_size>;
 
+/// Returns: the whole block, with its checksum.
 [[nodiscard]] constexpr FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecordBytes bytes;

@@ -46,6 +46,7 @@ using PortFileName = FixedText<205>;
 /// A consumer's version, `MAJOR.MINOR.PATCH` or the like.
 using VersionText = FixedText<31>;
 
+/// The first block of the lock file: who owns the directory, and since when. Whoever holds the owner lock writes it.
 struct LockRecord {
   std::uint64_t generation = 0;  ///< grows with every claim of this lock file: a fencing token
   Phase phase = Phase::claiming;
@@ -72,6 +73,7 @@ struct LockRecord {
 
 /// The first block of the lock file.
 inline constexpr std::size_t lock_record_size = 1024;
+/// The block as it is written.
 using LockRecordBytes = FixedText<lock_record_size>;
 
 namespace record_detail {
@@ -124,6 +126,7 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   return bytes;
 }
 
+/// What the bytes of the block are.
 using LockRecordKind = BlockKind;
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.

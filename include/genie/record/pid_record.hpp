@@ -9,6 +9,7 @@
 
 namespace genie::inline v0 {
 
+/// Which of the forms of `NAME.pid` it has.
 enum class PidRecordKind : std::uint8_t {
   known_start,    ///< `PID:START`
   unknown_start,  ///< `PID:unknown`: the writer could not learn its own start time
@@ -17,6 +18,7 @@ enum class PidRecordKind : std::uint8_t {
   garbage,        ///< anything else; names nobody
 };
 
+/// `NAME.pid`: who says that it owns the directory.
 struct PidRecord {
   PidRecordKind kind = PidRecordKind::empty;
   ProcessIdentity owner;  ///< PID 0 where the record names nobody
@@ -82,6 +84,7 @@ constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity&
   return true;
 }
 
+/// Returns: `PID:START` or `PID:unknown`, without a line feed: older readers compare to the end.
 [[nodiscard]] constexpr FixedText<pid_record_capacity> encode_pid_record(const ProcessIdentity& owner) noexcept {
   FixedText<pid_record_capacity> text;
   append_identity(text, owner);

@@ -10,12 +10,14 @@
 
 namespace genie::inline v0 {
 
+/// What a port file says.
 enum class PortRecordKind : std::uint8_t {
   owned,    ///< names its publisher
   bare,     ///< only a number, as older writers leave it: nobody vouches for it
   garbage,  ///< no port at all
 };
 
+/// `PORTNAME.port`: a port and who published it.
 struct PortRecord {
   PortRecordKind kind = PortRecordKind::garbage;
   std::uint16_t port = 0;
@@ -24,8 +26,10 @@ struct PortRecord {
   FileIdentity lock;             ///< the lock file of that claim
 };
 
+/// The file as it is written.
 using PortRecordBytes = FixedText<255>;
 
+/// Returns: the port on the first line, which is all that older readers look at, and its publisher below.
 [[nodiscard]] constexpr PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
   PortRecordBytes bytes;
   bytes.append_number(record.port).append("\nowner ");

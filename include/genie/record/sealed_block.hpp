@@ -11,8 +11,9 @@
 
 namespace genie::inline v0 {
 
+/// What the bytes of a block with a checksum are.
 enum class BlockKind : std::uint8_t {
-  valid,
+  valid,       ///< written whole, and understood
   blank,       ///< nothing was ever written here
   unreadable,  ///< a write half-way, another format, or noise
 };

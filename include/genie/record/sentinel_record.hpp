@@ -36,14 +36,17 @@ struct Stay {
   friend constexpr bool operator==(const Stay&, const Stay&) noexcept = default;
 };
 
+/// How many stops can be in progress at once.
 inline constexpr std::size_t stopper_capacity = 32;
 
+/// `NAME.stopping.lock`: the stops in progress, and the intent to stay stopped.
 struct Sentinel {
   Stopper stoppers[stopper_capacity];
   std::size_t count = 0;
   bool has_stay = false;
   Stay stay;
 
+  /// Whether it stands in nobody's way; the file is removed then.
   [[nodiscard]] constexpr bool empty() const noexcept { return count == 0 && !has_stay; }
 };
 
@@ -54,6 +57,7 @@ inline constexpr Milliseconds stay_until{253'402'300'799'000};
 /// Room for the first line, the intent to stay, and all stoppers.
 using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
+/// Returns: the file. Its first line is the latest expiry on the wall clock, which is all that older readers look at.
 [[nodiscard]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));

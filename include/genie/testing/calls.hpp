@@ -83,7 +83,9 @@ enum class Call : std::uint8_t {
   fork,
   bind,
 };
+/// How many kinds of calls there are, `any` included.
 inline constexpr std::size_t call_count = static_cast<std::size_t>(Call::bind) + 1;
+/// Their names, in the order of the enumeration.
 inline constexpr std::array call_names{"any",
                                        "wall",
                                        "monotonic",
@@ -144,6 +146,7 @@ inline constexpr std::array call_names{"any",
                                        "bind"};
 static_assert(call_names.size() == call_count);
 
+/// Returns: the name of that kind of call.
 [[nodiscard]] constexpr const char* name_of(Call call) noexcept { return call_names[static_cast<std::size_t>(call)]; }
 
 /// One policy call that is about to happen.
@@ -181,6 +184,7 @@ class CallScript {
   /// Forgets hooks, failures, counts and log.
   void clear() { *this = CallScript{}; }
 
+  /// Returns: how often that kind of call was made, or all of them.
   [[nodiscard]] std::uint64_t count(Call call = Call::any) const { return counts_[static_cast<std::size_t>(call)]; }
   /// Returns: every call as "open serve.pid", in order.
   [[nodiscard]] const std::vector<std::string>& log() const noexcept { return log_; }
@@ -201,6 +205,7 @@ class CallScript {
       if (const auto hook = found->second; hook) hook();
     }
   }
+  /// What is scripted for a call that is about to be made.
   [[nodiscard]] CallOutcome outcome(const CallEvent& event) const {
     CallOutcome result;
     for (const Fault& fault : faults_) {

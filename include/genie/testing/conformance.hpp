@@ -42,6 +42,7 @@
 
 namespace genie::inline v0::testing {
 
+/// How much is tried.
 struct ConformanceOptions {
   std::uint64_t seed = 1;            ///< the same seed, the same operations
   std::uint64_t operations = 10000;  ///< at least so many; the last sequence is not cut short
@@ -67,6 +68,7 @@ struct ConformanceReport {
   std::uint64_t operation = 0;     ///< operations until then, in all
   std::vector<std::string> trace;  ///< of its shortest form that still differs; both answers in the last line
 
+  /// Returns: the report for people, with the first difference and the operations that led to it.
   [[nodiscard]] std::string text() const {
     if (differences == 0) return std::to_string(operations) + " operations, no difference";
     std::string text = "seed " + std::to_string(seed) + ", sequence " + std::to_string(sequence) + ", step " +
@@ -103,21 +105,28 @@ class SystemOutsider {
   SystemOutsider& operator=(const SystemOutsider&) = delete;
   ~SystemOutsider() { ::umask(mask_); }
 
+  /// Makes a FIFO.
   void make_fifo(const std::string& path, std::uint32_t permissions) { (void)::mkfifo(path.c_str(), permissions); }
+  /// Makes a socket's file; nobody listens there.
   void make_socket(const std::string& path, std::uint32_t permissions) {
     (void)::mknod(path.c_str(), S_IFSOCK | permissions, 0);
   }
+  /// Makes `path` a symbolic link to `target`, which need not exist.
   void make_symbolic_link(const std::string& path, const std::string& target) {
     (void)!::symlink(target.c_str(), path.c_str());
   }
+  /// Gives a file a second name.
   void make_hard_link(const std::string& path, const std::string& other) {
     (void)!::linkat(AT_FDCWD, path.c_str(), AT_FDCWD, other.c_str(), 0);
   }
+  /// Removes an empty directory.
   void remove_directory(const std::string& path) { (void)::rmdir(path.c_str()); }
+  /// Sets the permission bits of a file.
   void set_permissions(const std::string& path, std::uint32_t permissions) {
     struct ::stat info{};
     if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) (void)!::chmod(path.c_str(), permissions);
   }
+  /// Another descriptor of an open file, for another contender. Returns: nothing where `file` is not open.
   template <typename F>
     requires requires(typename F::File file) { file.descriptor; }
   [[nodiscard]] std::optional<typename F::File> duplicate(F&, typename F::File file, F&) {
@@ -125,6 +134,7 @@ class SystemOutsider {
     if (descriptor < 0) return std::nullopt;
     return typename F::File{descriptor};
   }
+  /// Removes everything that is there, and the path itself.
   void clear(const std::string& path) { clear_at(AT_FDCWD, path.c_str()); }
 
  private:
@@ -149,31 +159,38 @@ class MemoryOutsider {
   MemoryOutsider(MemoryDisk& disk, ManualTime& time, std::uint64_t user) noexcept
       : disk_{&disk}, time_{&time}, user_{user} {}
 
+  /// Makes a FIFO.
   void make_fifo(const std::string& path, std::uint32_t permissions) {
     if (is_creatable(path)) disk_->make_fifo(path, permissions, user_);
   }
+  /// Makes a socket's file; nobody listens there.
   void make_socket(const std::string& path, std::uint32_t permissions) {
     if (is_creatable(path)) disk_->make_socket(path, permissions, user_);
   }
+  /// Makes `path` a symbolic link to `target`, which need not exist.
   void make_symbolic_link(const std::string& path, const std::string& target) {
     if (is_creatable(path)) disk_->make_symbolic_link(path, target, user_);
   }
+  /// Gives a file a second name.
   void make_hard_link(const std::string& path, const std::string& other) {
     const MemoryDisk::Place source = find(path);
     if (source.error != 0 || source.inode == 0 || !is_creatable(other)) return;
     if (disk_->inode(source.inode).type != FileType::directory) disk_->make_hard_link(path, other);
   }
+  /// Removes an empty directory.
   void remove_directory(const std::string& path) {
     const MemoryDisk::Place at = find(path);
     if (at.error != 0 || at.inode == 0 || disk_->may_remove(at, user_) != 0) return;
     const MemoryDisk::Inode& inode = disk_->inode(at.inode);
     if (inode.type == FileType::directory && inode.entries.empty()) disk_->remove(path);
   }
+  /// Sets the permission bits of a file.
   void set_permissions(const std::string& path, std::uint32_t permissions) {
     const MemoryDisk::Place at = find(path);
     if (at.error != 0 || at.inode == 0 || disk_->inode(at.inode).type == FileType::symbolic_link) return;
     disk_->set_permissions(path, permissions);
   }
+  /// A second descriptor of an open file; see `SystemOutsider::duplicate`.
   [[nodiscard]] std::optional<MemoryFilesystem::File> duplicate(MemoryFilesystem& files, MemoryFilesystem::File file,
                                                                 MemoryFilesystem& others) {
     MemoryDisk::Table& from = disk_->tables[files.process()];
@@ -186,8 +203,11 @@ class MemoryOutsider {
     to.descriptors[descriptor] = open_file;
     return MemoryFilesystem::File{descriptor};
   }
+  /// Ends a contender: what it has open is closed.
   void end(MemoryFilesystem& files) { files.exec(); }
+  /// Removes everything that is there, and the path itself.
   void clear(const std::string& path) { disk_->remove(path); }
+  /// Lets time pass, so that the next change of a file has another time.
   void tick() {
     time_->advance(milliseconds(1));
     disk_->settle(*time_);
@@ -237,6 +257,7 @@ class MemoryModel {
   MemoryModel(const MemoryModel&) = delete;
   MemoryModel& operator=(const MemoryModel&) = delete;
 
+  /// The model as the subject of a comparison, with so many contenders.
   [[nodiscard]] ConformanceSubject<MemoryFilesystem, MemoryOutsider> subject(ProcessIndex contenders) {
     std::vector<MemoryFilesystem> files;
     for (ProcessIndex index = 0; index < contenders; ++index) {

@@ -25,6 +25,7 @@ struct Program {
   /// too many is reported as `a copy for each launch`. Empty: it begins by itself.
   std::string path{};
 
+  /// Whether copies of it begin only where they are launched.
   [[nodiscard]] bool is_launched() const noexcept { return !path.empty(); }
 };
 
@@ -96,15 +97,16 @@ struct Fault {
           {Call::reap_child, EINTR}};
 }
 
+/// What can happen next.
 enum class StepKind : std::uint8_t {
-  run,     ///< a program's next call, or its end
-  fault,   ///< the call goes wrong; `variant` is the number of the fault
-  crash,   ///< the process is gone
-  zombie,  ///< the process has ended, its parent has not asked yet
-  reap,    ///< now it has
-  reuse,   ///< a stranger has the PID
-  remove,  ///< `variant` is the number of the path
-  reboot,
+  run,         ///< a program's next call, or its end
+  fault,       ///< the call goes wrong; `variant` is the number of the fault
+  crash,       ///< the process is gone
+  zombie,      ///< the process has ended, its parent has not asked yet
+  reap,        ///< now it has
+  reuse,       ///< a stranger has the PID
+  remove,      ///< `variant` is the number of the path
+  reboot,      ///< of the whole machine
   pass,        ///< time passes until somebody wakes, since nobody can go on
   delay,       ///< the same, although somebody could
   long_delay,  ///< `Exploration::long_delay` passes
@@ -123,6 +125,7 @@ struct Step {
   friend bool operator==(const Step&, const Step&) = default;
 };
 
+/// How a process stands.
 enum class SeatStatus : std::uint8_t { unborn, alive, zombie, gone, finished };
 
 /// A process as oracles see it.
@@ -135,7 +138,9 @@ struct Seat {
   std::uint32_t calls = 0;        ///< that it has made
   Milliseconds deadline;          ///< of a call that blocks
 
+  /// Whether it has begun and not ended.
   [[nodiscard]] bool is_alive() const noexcept { return status == SeatStatus::alive; }
+  /// Whether it believes all of these, see `Actor::believe`.
   [[nodiscard]] bool has(std::uint64_t belief) const noexcept { return (beliefs & belief) == belief; }
 };
 
@@ -153,6 +158,7 @@ struct Situation {
   const std::vector<Delivery>& deliveries;  ///< signals that arrived by this step
   Budget spent;                             ///< what has gone wrong so far
 
+  /// Whether this schedule has neither crashes, nor errors, nor any other mishap.
   [[nodiscard]] bool nothing_went_wrong() const noexcept { return spent == Budget{}; }
 };
 
@@ -175,6 +181,7 @@ struct Aftermath {
   std::function<std::string(Machine&)> check;
 };
 
+/// What is to be explored. Pass it to `explore` (`explorer.hpp`) or to `explore_schedules` (`schedules.hpp`).
 struct Exploration {
   std::function<void(Machine&)> start;  ///< prepares the machine; empty: a new one
   std::vector<Program> programs;

@@ -436,14 +436,20 @@ class Actor {
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
 
+  /// The clock that the program must use, as it must use the other policies: each call is a step of the exploration.
   [[nodiscard]] ExploredClock clock() const noexcept { return {*gate_, as_}; }
+  /// The processes that it sees.
   [[nodiscard]] ExploredProcesses process() const noexcept { return {*gate_, as_}; }
+  /// The files and locks that it sees.
   [[nodiscard]] ExploredFilesystem filesystem() const noexcept { return {*gate_, as_}; }
+  /// The way in which it starts others of the exploration's programs.
   [[nodiscard]] ExploredLauncher launcher() const noexcept { return {*gate_, as_}; }
 
   /// What the program believes, for the oracles: any 64 bits. A change takes effect together with the call before it.
   std::uint64_t beliefs = 0;
+  /// Notes for the oracles what the program believes from here on; each bit means what the exploration's author says.
   void believe(std::uint64_t bits) noexcept { beliefs |= bits; }
+  /// Takes such a note back.
   void doubt(std::uint64_t bits) noexcept { beliefs &= ~bits; }
 
   /// What its process ends with where the program returns, for whoever launched it.

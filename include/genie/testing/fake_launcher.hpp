@@ -211,8 +211,11 @@ struct Contender {
   FakeLauncher launcher;
   ProcessIdentity identity;
 
+  /// Its number in the process table.
   [[nodiscard]] ProcessIndex index() const noexcept { return process.original(); }
+  /// What is scripted for its calls, and their log.
   [[nodiscard]] CallScript& calls() const { return process.time().scripts[index()]; }
+  /// Whether it has not ended.
   [[nodiscard]] bool is_alive() const { return !process.time().ended(index()); }
   /// How it was started; null unless by a launcher.
   [[nodiscard]] const Launch* launch() const { return process.table().processes[index()].launch.get(); }

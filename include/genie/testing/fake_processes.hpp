@@ -26,11 +26,12 @@
 
 namespace genie::inline v0::testing {
 
+/// How a simulated process stands.
 enum class ProcessState : std::uint8_t { alive, zombie, gone };
 
 /// How much of a process others can see.
 enum class Visibility : std::uint8_t {
-  full,
+  full,              ///< everything that the kernel tells of it
   start_unreadable,  ///< as without /proc: alive or not, by a signal that delivers nothing; zombies look alive
   hidden,            ///< nothing: liveness unknown
 };
@@ -45,6 +46,7 @@ struct Reaction {
   std::function<void(Signal)> on_signal;  ///< called before it takes effect
 };
 
+/// How a simulated process begins.
 struct ProcessOptions {
   Pid pid = 0;       ///< 0: the next one. A process that has the number is gone then, and it is used again
   StartToken start;  ///< unknown: the next one
@@ -71,6 +73,7 @@ struct Launch {
   bool adopts_orphans = false;
 };
 
+/// A simulated process, from its start on. It stays in the table when it has ended.
 struct Process {
   Pid pid = 0;
   std::uint64_t start = 0;
@@ -161,6 +164,7 @@ struct ProcessTable {
     processes.push_back(process);
     return index;
   }
+  /// How a process stands at that time.
   [[nodiscard]] ProcessState state(const ManualTime& time, ProcessIndex index) const {
     const Process& process = processes[index];
     if (!time.ended(index)) return ProcessState::alive;
@@ -182,6 +186,7 @@ struct ProcessTable {
     }
     return 0;
   }
+  /// Returns: its PID and start token.
   [[nodiscard]] ProcessIdentity identity(ProcessIndex index) const {
     return {processes[index].pid, known_start(processes[index].start)};
   }
@@ -202,8 +207,11 @@ struct ProcessTable {
   }
   /// It ends by itself.
   void exit(ManualTime& time, ProcessIndex index, int status) { end(time, index, {false, status}); }
+  /// Its parent asks how it has ended: a zombie is gone after that.
   void reap(ProcessIndex index) { processes[index].is_reaped = true; }
+  /// Suspends it, as SIGSTOP does: signals wait until it is resumed, SIGKILL apart.
   void stop(ProcessIndex index) { processes[index].is_stopped = true; }
+  /// Lets it go on, as SIGCONT does.
   void resume(ManualTime& time, ProcessIndex index) {
     processes[index].is_stopped = false;
     if (processes[index].has_pending_terminate) take(time, index, Signal::terminate);
@@ -287,7 +295,9 @@ class FakeProcesses : public detail::View {
   FakeProcesses(ProcessTable& table, ManualTime& time, ProcessIndex process, MemoryDisk* disk = nullptr) noexcept
       : View{time, process}, table_{&table}, disk_{disk} {}
 
+  /// The table that it looks at.
   [[nodiscard]] ProcessTable& table() const noexcept { return *table_; }
+  /// The calling process in that table.
   [[nodiscard]] Process& me() const { return table_->processes[process()]; }
 
   [[nodiscard]] Pid self() noexcept {

@@ -73,9 +73,11 @@ class FaultPlan {
     counts_.fill(0);
   }
 
+  /// Returns: how often that kind of call was made, or all of them.
   [[nodiscard]] std::uint64_t count(Call call = Call::any) const noexcept {
     return counts_[static_cast<std::size_t>(call)];
   }
+  /// Whether a fault has "killed" the process: no later call does anything.
   [[nodiscard]] bool is_dead() const noexcept { return is_dead_; }
 
   /// For the decorators: accounts for a call, and says what is to become of it.
@@ -141,6 +143,7 @@ class Faulting<P> {
  public:
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 
+  /// The plan that it follows.
   [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
 
   [[nodiscard]] Milliseconds wall() noexcept {
@@ -173,6 +176,7 @@ class Faulting<P> {
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 
+  /// The plan that it follows.
   [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
 
   [[nodiscard]] Pid self() noexcept {
@@ -267,6 +271,7 @@ class Faulting<P> {
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 
+  /// The plan that it follows.
   [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
 
   [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
@@ -381,6 +386,7 @@ class Faulting<P> {
 
   explicit Faulting(FaultPlan& plan, P policy = P{}) noexcept : plan_{&plan}, policy_{static_cast<P&&>(policy)} {}
 
+  /// The plan that it follows.
   [[nodiscard]] FaultPlan& plan() const noexcept { return *plan_; }
 
   template <typename File>

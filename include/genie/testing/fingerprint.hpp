@@ -30,6 +30,7 @@ struct FingerprintHash {
 /// Takes values one after another; order matters.
 class Fingerprinter {
  public:
+  /// Takes one more value in. The order counts.
   void add(std::uint64_t value) noexcept {
     high_ = mix((high_ ^ value) + 0x9E3779B97F4A7C15U);
     low_ = mix((low_ + value) ^ rotated(high_));
@@ -56,6 +57,7 @@ class Fingerprinter {
     add(print.low);
   }
 
+  /// Returns: the fingerprint of everything that was added.
   [[nodiscard]] Fingerprint result() const noexcept { return {high_, low_}; }
 
  private:

@@ -25,6 +25,7 @@
 
 namespace genie::inline v0::testing {
 
+/// A machine with nothing on it but an empty root directory. See this header's first lines.
 class Machine {
  public:
   ManualTime time;
@@ -32,6 +33,7 @@ class Machine {
   MemoryDisk disk;
   Programs programs;  ///< that launchers find
 
+  /// A new process.
   [[nodiscard]] Contender spawn(const ProcessOptions& options = {}) {
     const ProcessIndex index = processes.spawn(time, options);
     disk.settle(time);  // another process may have ended for its PID
@@ -61,6 +63,7 @@ class Machine {
   /// From now on, the policies that `original` was given act as `other`'s: the objects that hold them are what a fork
   /// has copied into the child.
   void act_as(const Contender& original, const Contender& other) { time.acting[original.index()] = other.index(); }
+  /// Ends `act_as`.
   void act_as_itself(const Contender& original) { time.acting.erase(original.index()); }
   /// Power cut and start: every process is gone, every descriptor and lock with it; files stay.
   void reboot(Milliseconds takes = seconds(60)) {

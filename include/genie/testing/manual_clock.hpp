@@ -54,6 +54,7 @@ struct ManualTime {
     known->second = point;
     return true;
   }
+  /// Whether that process has ended by now.
   [[nodiscard]] bool ended(ProcessIndex process) const {
     const auto found = ends.find(process);
     if (found != ends.end() && found->second <= monotonic) return true;

@@ -156,6 +156,7 @@ struct MemoryDisk {
 
   // What outsiders do. Directories on the way are created; existing files keep inode, owner and permissions.
 
+  /// Makes a file, or replaces the content of one that is there.
   void write_file(std::string_view path, std::string_view content, std::uint32_t permissions = 0600,
                   std::uint64_t user = 1000) {
     const InodeNumber number = ensure(path, FileType::regular, permissions, user);
@@ -171,22 +172,28 @@ struct MemoryDisk {
     write_file(temporary, content, permissions, user);
     move(temporary, path);
   }
+  /// Makes an empty directory.
   void make_directory(std::string_view path, std::uint32_t permissions = 0700, std::uint64_t user = 1000) {
     (void)ensure(path, FileType::directory, permissions, user);
   }
+  /// Makes a FIFO.
   void make_fifo(std::string_view path, std::uint32_t permissions = 0600, std::uint64_t user = 1000) {
     (void)ensure(path, FileType::other, permissions, user);
   }
+  /// Makes a socket's file; nobody listens there.
   void make_socket(std::string_view path, std::uint32_t permissions = 0700, std::uint64_t user = 1000) {
     (void)ensure(path, FileType::socket, permissions, user);
   }
+  /// Makes `path` a symbolic link to `target`, which need not exist.
   void make_symbolic_link(std::string_view path, std::string_view target, std::uint64_t user = 1000) {
     inodes[ensure(path, FileType::symbolic_link, 0777, user)].content = target;
   }
+  /// Gives the file `path` a second name, unless that is taken.
   void make_hard_link(std::string_view path, std::string_view name) {
     const Place at = find(name);
     if (at.inode == 0) add_name(at.directory, at.name, find(path).inode);
   }
+  /// Renames, replacing what is at `to`.
   void move(std::string_view from, std::string_view to) {
     const Place source = find(from);
     const Place target = find(to);
@@ -199,6 +206,7 @@ struct MemoryDisk {
     for (const std::string& name : names(path)) remove(std::string{path} + '/' + name);
     remove_name(at.directory, at.name);
   }
+  /// Sets the permission bits, as `chmod(2)` does.
   void set_permissions(std::string_view path, std::uint32_t permissions) {
     const Place at = find(path);
     if (at.inode == 0) return;
@@ -206,6 +214,7 @@ struct MemoryDisk {
     note_change(at.inode);
     bump(inodes[directory_of(at)]);
   }
+  /// Gives the file to another user, as `chown(2)` does.
   void set_owner(std::string_view path, std::uint64_t user) {
     const Place at = find(path);
     if (at.inode == 0) return;
@@ -250,12 +259,15 @@ struct MemoryDisk {
     unsynced = Unsynced{};
     drop_unreachable();
   }
+  /// Whether there is anything at that path.
   [[nodiscard]] bool exists(std::string_view path) const { return find(path).inode != 0; }
+  /// Returns: the content of a regular file; nothing where there is none.
   [[nodiscard]] std::optional<std::string> read_file(std::string_view path) const {
     const Place at = find(path);
     if (at.inode == 0) return std::nullopt;
     return inode(at.inode).content;
   }
+  /// Returns: the names in a directory, sorted.
   [[nodiscard]] std::vector<std::string> names(std::string_view path) const {
     std::vector<std::string> result;
     const Place at = find(path);
@@ -264,6 +276,7 @@ struct MemoryDisk {
     }
     return result;
   }
+  /// Returns: what `stat(2)` would tell; nothing where there is nothing.
   [[nodiscard]] std::optional<FileInfo> stat(std::string_view path) const {
     const Place at = find(path);
     if (at.inode == 0) return std::nullopt;
@@ -291,7 +304,9 @@ struct MemoryDisk {
 
   // What the views are made of.
 
+  /// The file of that number. Requires: it exists.
   [[nodiscard]] const Inode& inode(InodeNumber number) const { return inodes.find(number)->second; }
+  /// Whether the permission bits allow `user` all of `bits` (4 read, 2 write, 1 search).
   [[nodiscard]] static bool may(const Inode& inode, std::uint64_t user, std::uint32_t bits) noexcept {
     const std::uint32_t granted = inode.user == user ? inode.permissions >> 6U : inode.permissions;
     return user == 0 || (granted & bits) == bits;
@@ -333,12 +348,14 @@ struct MemoryDisk {
     if (inode(directory).links == 0) return ENOENT;
     return may(inode(directory), user, 3) ? 0 : EACCES;
   }
+  /// Returns: 0, or the errno for which `user` may not remove that name.
   [[nodiscard]] int may_remove(const Place& at, std::uint64_t user) const {
     if (const int error = may_change(at.directory, user); error != 0) return error;
     const Inode& directory = inode(at.directory);
     const bool sticky = (directory.permissions & 01000U) != 0;
     return sticky && user != 0 && user != directory.user && user != inode(at.inode).user ? EPERM : 0;
   }
+  /// A new file without a name.
   [[nodiscard]] InodeNumber create(FileType type, std::uint32_t permissions, std::uint64_t user) {
     InodeNumber number = next_inode;
     if (reuses_inode_numbers) {
@@ -360,6 +377,7 @@ struct MemoryDisk {
     note_change(number);
     note_entries(directory);
   }
+  /// Removes a name; the file goes with its last name and descriptor.
   void remove_name(InodeNumber directory, const std::string& name) {
     const auto entry = inodes[directory].entries.find(name);
     const InodeNumber number = entry->second;
@@ -380,6 +398,7 @@ struct MemoryDisk {
     if (inodes[number].links == 0 && !is_busy) inodes[number].version = unwatched;
     drop_unused(number);
   }
+  /// Whether a directory is `ancestor`, or below it.
   [[nodiscard]] bool is_within(InodeNumber directory, InodeNumber ancestor) const {
     while (directory != ancestor && directory != root && directory != 0) directory = inode(directory).parent;
     return directory == ancestor;
@@ -398,6 +417,7 @@ struct MemoryDisk {
     add_name(to.directory, to.name, from.inode, true);
     note_entries(from.directory);
   }
+  /// Swaps what two names stand for.
   void exchange_names(const Place& one, const Place& other) {
     follow(one, other, "//");  // no such name, so that the two can be told apart
     follow(other, one, "");
@@ -417,6 +437,7 @@ struct MemoryDisk {
     note_entries(one.directory);
     note_entries(other.directory);
   }
+  /// Notes that a file has changed: its change time, and who watches it.
   void note_change(InodeNumber number) {
     Inode& changed = inodes[number];
     changed.changed_ns = now.ns;
@@ -427,6 +448,7 @@ struct MemoryDisk {
     bump(inodes[open_file.inode]);
     bump(inodes[open_file.directory]);
   }
+  /// Forgets a file that has neither name nor descriptor.
   void drop_unused(InodeNumber number) {
     if (inodes.count(number) == 0 || inode(number).links != 0) return;
     for (const auto& [id, open_file] : open_files) {
@@ -465,11 +487,13 @@ struct MemoryDisk {
       at = may_come_back(at->first) ? ++at : unsynced.removed.erase(at);
     }
   }
+  /// Returns: how many bytes all files have together.
   [[nodiscard]] std::size_t used() const {
     std::size_t bytes = 0;
     for (const auto& [number, inode] : inodes) bytes += inode.content.size();
     return bytes;
   }
+  /// Returns: what `stat(2)` tells of that file.
   [[nodiscard]] FileInfo info(InodeNumber number) const {
     const Inode& found = inode(number);
     FileInfo result{{device, number}, found.type,  found.permissions,
@@ -489,6 +513,7 @@ struct MemoryDisk {
     while (used.count(first) != 0) ++first;
     return first;
   }
+  /// Closes one descriptor; the last one of an open file ends its locks.
   void close_descriptor(Table& table, int descriptor) {
     const auto found = table.descriptors.find(descriptor);
     if (found == table.descriptors.end()) {
@@ -510,6 +535,7 @@ struct MemoryDisk {
     drop_unused(closed.inode);
     drop_unused(closed.directory);
   }
+  /// Closes what a process has open, as its end does.
   void close_all(ProcessIndex process) {
     Table& table = tables[process];
     while (!table.descriptors.empty()) close_descriptor(table, table.descriptors.begin()->first);

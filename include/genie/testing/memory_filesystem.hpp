@@ -43,6 +43,7 @@ class MemoryFilesystem : public detail::View {
     disk.tables[process].user = user;
   }
 
+  /// The disk that it is a view of.
   [[nodiscard]] MemoryDisk& disk() const noexcept { return *disk_; }
 
   /// `kill -9`: descriptors close, locks drop, and whatever code still runs is a ghost's.
@@ -96,6 +97,7 @@ class MemoryFilesystem : public detail::View {
     disk_->open_files[id] = {at.inode, at.directory, at.name, false, true, 1, {}};
     table().descriptors[output_descriptor] = id;
   }
+  /// Whether that descriptor, or watch, is open.
   [[nodiscard]] bool is_open(File file) const { return find(file) != nullptr; }
   [[nodiscard]] bool is_open(const Watch& watch) const { return table().watches.count(watch.descriptor) != 0; }
   /// What a wait for the file looks at: whether it has changed since the last look.

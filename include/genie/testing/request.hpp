@@ -26,6 +26,7 @@ struct Request {
   Signal signal = Signal::terminate;
   Milliseconds span;
 
+  /// Returns: what tells it from every other one.
   [[nodiscard]] Fingerprint fingerprint() const noexcept {
     Fingerprinter print;
     print.add(static_cast<std::uint64_t>(call) | std::uint64_t{as} << 8U | static_cast<std::uint64_t>(mode) << 40U |
@@ -91,6 +92,7 @@ struct Response {
   std::vector<LockHolder> holders;
   std::vector<std::string> names;
 
+  /// Returns: what tells it from every other one.
   [[nodiscard]] Fingerprint fingerprint() const noexcept {
     Fingerprinter print;
     print.add(static_cast<std::uint64_t>(error));
@@ -118,6 +120,7 @@ struct Response {
     for (const std::string& name : names) print.add(name);
     return print.result();
   }
+  /// The answer to a call that fails with that errno.
   [[nodiscard]] static Response failure(int error) {
     Response response;
     response.error = error;

@@ -20,6 +20,7 @@
 
 namespace genie::inline v0::testing {
 
+/// What was tried, and the first violation.
 struct SchedulesReport {
   std::uint64_t schedules = 0;
   std::uint64_t steps = 0;
@@ -29,6 +30,7 @@ struct SchedulesReport {
   std::optional<Violation> violation;  ///< the first one found, not the shortest; without a table
 };
 
+/// How much is tried, and in which order.
 struct SchedulesOptions {
   std::uint64_t most_schedules = UINT64_MAX;
   bool collects_states = false;
