@@ -4,12 +4,12 @@
     scripts/mutate.py [--headers NAME...] [--sample N] [--seed S] [--jobs J] [--limit SECONDS] [--again] [--list]
 
 Nothing in the tree is touched. All mutants are compiled at once, into a copy of the headers in which each is one side of
-a switch that the environment variable GENIE_MUTANT turns; so a mutant costs a run of the tests, not a compilation. The
-tests that use its header run first. A test that fails, crashes, hangs or indexes beyond an array has noticed. What does
-not compile in that form, as in a constant expression, counts as none. build/mutation/report.txt lists it, gets the score
-of each header and the survivors; those that tests/mutation/survivors.txt explains count as none, too, and explanations
-that no survivor needs are listed. With --again, after a test was added, the other verdicts stay as they were. Exits with
-1 if the score is below --target (95), with 77 where there is no clang++.
+a switch that the environment variable GENIE_MUTANT turns; so a mutant costs a run of tests, not a compilation: of the
+test cases that come by it, the quick ones first. A test that fails, crashes, hangs or indexes beyond an array has
+noticed. What does not compile in that form, as in a constant expression, counts as none. build/mutation/report.txt lists
+it, gets the score of each header and the survivors; those that tests/mutation/survivors.txt explains count as none, too,
+and explanations that no survivor needs are listed. With --again, after a test was added, the other verdicts stay as they
+were. Exits with 1 if the score is below --target (95), with 77 where there is no clang++.
 """
 import argparse
 import collections
@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from xml.etree import ElementTree
 
 root = pathlib.Path(__file__).resolve().parents[1]
 out = root / "build" / "mutation"
@@ -304,13 +305,49 @@ def schemata(source, mutants):
 
 switch = """#ifndef GENIE_MUTANT_HPP
 #define GENIE_MUTANT_HPP
+#include <cstdio>
 #include <cstdlib>
-inline const int genie_mutant = [] {
-  const char* text = std::getenv("GENIE_MUTANT");
-  return text != nullptr ? std::atoi(text) : -1;
-}();
+// Which mutant is turned on, and, where somebody asks by GENIE_MUTANTS_REACHED, which ones were come by.
+class GenieMutants {
+ public:
+  GenieMutants() {
+    if (const char* text = std::getenv("GENIE_MUTANT")) chosen_ = std::atoi(text);
+    path_ = std::getenv("GENIE_MUTANTS_REACHED");
+  }
+  ~GenieMutants() {
+    if (path_ == nullptr) return;
+    std::FILE* file = std::fopen(path_, "wb");
+    std::fwrite(reached_, 1, sizeof reached_, file);
+    std::fclose(file);
+  }
+  bool operator==(int number) const {
+    if (path_ != nullptr) reached_[number] = 1;
+    return number == chosen_;
+  }
+  bool operator!=(int number) const { return !(*this == number); }
+
+ private:
+  int chosen_ = -1;
+  const char* path_ = nullptr;
+  mutable unsigned char reached_[@COUNT@] = {};
+};
+inline const GenieMutants genie_mutant;
 #endif
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A test case of a program: how long it takes, and which mutants it comes by."""
+
+    name: str
+    seconds: float
+    reached: bytes
+
+    # A mutant is met by the quick ones of all programs first.
+    @property
+    def is_quick(self):
+        return self.seconds < 0.05
 
 
 class Programs:
@@ -321,11 +358,11 @@ class Programs:
         self.work = work
         self.mutants = mutants
         self.invalid = set()
-        self.timeouts = {}
+        self.cases = {}
         self.include = work / "include"
         tests = root / "tests"
         shutil.copytree(root / "include", self.include)
-        (self.include / "genie" / "mutant.hpp").write_text(switch)
+        (self.include / "genie" / "mutant.hpp").write_text(switch.replace("@COUNT@", str(len(mutants))))
         self.flags = ["-std=c++20", "-O1", "-g0", "-w", "-Wno-error", "-Wno-invalid-constexpr", "-ferror-limit=0",
                       "-fconstexpr-backtrace-limit=0", "-ftemplate-backtrace-limit=1",
                       # As in the sanitized builds: an index beyond an array ends the test.
@@ -396,35 +433,62 @@ class Programs:
                         break
         self.invalid |= dropped
 
-    def run(self, file, number, timeout):
+    def run(self, file, cases, timeout, **environment):
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-        return subprocess.run([str(self.program(file)), "--abort"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout, preexec_fn=limit,
-                              env={**os.environ, "GENIE_MUTANT": str(number)})
+        names = ",".join(re.sub(r'([\\,\[\]"~*])', r"\\\1", name) for name in cases)
+        return subprocess.run([str(self.program(file)), "--abort", names], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, preexec_fn=limit,
+                              env={**os.environ, **environment})
 
-    def check_without(self):
-        for file in self.files:
+    def case_names(self, file):
+        def listed(*arguments):
+            return subprocess.run([str(self.program(file)), *arguments], stdout=subprocess.PIPE, text=True).stdout
+
+        as_xml = listed("--list-tests", "--reporter", "xml")
+        if as_xml.startswith("<"):
+            return [name.text for name in ElementTree.fromstring(as_xml).iter("Name")]
+        return listed("--list-test-names-only").splitlines()  # Catch2 2
+
+    def learn_cases(self, jobs):
+        """Runs every test case alone, without any mutation."""
+
+        def learn(entry):
+            number, (file, name) = entry
+            reached = self.work / f"reached-{number}"
             began = time.monotonic()
-            result = self.run(file, -1, 300)
+            result = self.run(file, [name], 600, GENIE_MUTANTS_REACHED=str(reached))
             if result.returncode != 0:
-                sys.exit(f"{file} fails without any mutation:\n{result.stdout.decode(errors='replace')[-2000:]}")
-            self.timeouts[file] = max(5, 10 * (time.monotonic() - began))
+                sys.exit(f"{file}: {name}: fails without any mutation:\n{result.stdout.decode(errors='replace')[-2000:]}")
+            return file, Case(name, time.monotonic() - began, reached.read_bytes())
+
+        names = []
+        for file in self.files:
+            names += [(file, name) for name in self.case_names(file)]
+            self.cases[file] = []
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            for file, case in pool.map(learn, enumerate(names)):
+                self.cases[file].append(case)
+        for cases in self.cases.values():
+            cases.sort(key=lambda case: case.seconds)
 
     def verdict(self, number, files):
         """`killed by …`, `survived` or `does not compile`."""
         if number in self.invalid:
             return "does not compile"
-        for file in files:
-            if file not in self.files:
-                continue
-            try:
-                if self.run(file, number, self.timeouts[file]).returncode != 0:
-                    return f"killed by {file}"
-            except subprocess.TimeoutExpired:
-                return f"killed by {file} (hangs)"
+        for quick in (True, False):
+            for file in files:
+                cases = [case for case in self.cases.get(file, []) if case.is_quick == quick and case.reached[number]]
+                if not cases:
+                    continue
+                try:
+                    if self.run(file, [case.name for case in cases], max(5, 10 * sum(case.seconds for case in cases)),
+                                GENIE_MUTANT=str(number)).returncode != 0:
+                        return f"killed by {file}"
+                except subprocess.TimeoutExpired:
+                    return f"killed by {file} (hangs)"
         return "survived"
 
 
@@ -468,9 +532,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="genie-mutation-") as work:
         wanted = list(dict.fromkeys(file for header in options.headers for file in [*first[header], *common]))
         programs = Programs(compiler, pathlib.Path(work), mutants, wanted, options.jobs)
-        programs.check_without()
+        programs.learn_cases(options.jobs)
         compiled = time.monotonic() - began
-        print(f"{len(mutants) - len(programs.invalid)} of {len(mutants)} mutants compile; {compiled:.0f} s", flush=True)
+        print(f"{len(mutants) - len(programs.invalid)} of {len(mutants)} mutants compile, {compiled:.0f} s to that and to "
+              f"learn which test cases come by which", flush=True)
 
         def judge(entry):
             number, mutant = entry
