@@ -69,14 +69,14 @@ class Milliseconds {
 
   friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
   friend constexpr Milliseconds operator+(Milliseconds left, Milliseconds right) noexcept {
-    std::int64_t sum = 0;
-    if (__builtin_add_overflow(left.count_, right.count_, &sum)) return saturated(right.count_ > 0);
-    return Milliseconds{sum};
+    const std::int64_t more = right.count_;
+    const bool overflows = more > 0 ? left.count_ > INT64_MAX - more : left.count_ < INT64_MIN - more;
+    return overflows ? saturated(more > 0) : Milliseconds{left.count_ + more};
   }
   friend constexpr Milliseconds operator-(Milliseconds left, Milliseconds right) noexcept {
-    std::int64_t difference = 0;
-    if (__builtin_sub_overflow(left.count_, right.count_, &difference)) return saturated(right.count_ < 0);
-    return Milliseconds{difference};
+    const std::int64_t less = right.count_;
+    const bool overflows = less > 0 ? left.count_ < INT64_MIN + less : left.count_ > INT64_MAX + less;
+    return overflows ? saturated(less < 0) : Milliseconds{left.count_ - less};
   }
 
  private:
@@ -153,6 +153,14 @@ concept PathLike = requires(const T& path) {
   { path.native() } -> StringLike;
 };
 
+/// Anything that shows its characters as UTF-8: `std::u8string`, as `std::filesystem::path::u8string()` gives it. On
+/// Windows, where a path's own characters are wide, this is how a path becomes a text.
+template <typename T>
+concept Utf8Like = requires(const T& text) {
+  { text.data() } -> std::convertible_to<const char8_t*>;
+  { text.size() } -> std::convertible_to<std::size_t>;
+};
+
 /// A borrowed run of characters, not necessarily terminated. Lives no longer than what it was made from.
 class Text {
  public:
@@ -166,6 +174,9 @@ class Text {
   template <PathLike T>
     requires(!StringLike<T>)
   constexpr Text(const T& path) noexcept : Text{path.native()} {}  // NOLINT(google-explicit-constructor)
+  template <Utf8Like T>
+  Text(const T& text) noexcept
+      : data_{reinterpret_cast<const char*>(text.data())}, size_{text.size()} {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] constexpr const char* data() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
