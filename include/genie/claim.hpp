@@ -391,7 +391,7 @@ class Claimant {
   Result<Step> publish_new() noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
-    if (unnamed.error == EOPNOTSUPP || unnamed.error == EINVAL || unnamed.error == ENOSYS) return publish_by_rename();
+    if (is_unsupported(unnamed.error)) return publish_by_rename();
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
     published_.file = ScopedFile<H>{host_, unnamed.value};
     if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
@@ -488,6 +488,7 @@ class Claimant {
         return Step::judge_again;
       }
       drop_temporary();
+      if (is_unsupported(exchanged.error)) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::exchange, exchanged.error, files_.record());
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
@@ -501,6 +502,30 @@ class Claimant {
     // A claim under another lock file has settled it; whether our record stands is for the next look.
     if (out.error == ENOENT) return Step::judge_again;
     return put_back(exchange());
+  }
+
+  /// Where the system can't exchange two names: the stale record is moved aside and compared, and ours is published as
+  /// where there was none. Nothing is ever replaced; whoever publishes in between is judged.
+  Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+    if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
+    record_.temporary = host_.process.random() | 1U;
+    record_.record = {};
+    temporary_ = files_.temporary(record_.temporary);
+    if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok.error();
+    const auto moved = uninterrupted(
+        [&] { return host_.files.rename_new(directory_.file.get(), files_.record().c_str(), temporary_.c_str()); });
+    if (moved.error == ENOENT || moved.error == EEXIST) return Step::judge_again;
+    if (!moved.ok()) return files_.error(Operation::rename, moved.error, files_.record());
+    const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
+    if (out.error == ENOENT) return Step::judge_again;  // settled by a claim under another lock file
+    if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
+      drop_temporary();
+      if (!is_heir_) report_.taken_over = stale.evidence;
+      return Step::judge_again;
+    }
+    const auto back = uninterrupted(
+        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    return back.ok() || back.error == ENOENT ? Step::judge_again : yield_to_the_next();
   }
 
   /// A file may be rewritten in place, too.
@@ -779,6 +804,51 @@ template <typename H>
   return Ownership::held;
 }
 
+namespace detail {
+
+/// Creates a file for a record that is to be restored: without a name, or where there is no such thing under a
+/// temporary one, which `temporary` gets and the lock's record tells.
+template <typename H>
+[[nodiscard]] Result<typename H::File> create_unpublished(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                          NameText& temporary) noexcept {
+  const auto unnamed = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
+  if (unnamed.ok()) return unnamed.value;
+  if (!is_unsupported(unnamed.error)) return files.error(Operation::create, unnamed.error, files.record());
+  if (held.written.temporary != 0) {
+    const NameText earlier = files.temporary(held.written.temporary);
+    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+  }
+  held.written.temporary = host.process.random() | 1U;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok.error();
+  temporary = files.temporary(held.written.temporary);
+  const auto named =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  if (!named.ok()) return files.error(Operation::create, named.error, temporary);
+  return named.value;
+}
+
+/// Fills the file and gives it the record's name. It is `held.record` from then on.
+template <typename H>
+[[nodiscard]] Result<void> publish_restored(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                            typename H::File created, const NameText& temporary) noexcept {
+  const auto written = write_whole(host, created, encode_pid_record(held.written.owner));
+  if (!written.ok()) return files.error(Operation::write, written.error, files.record());
+  (void)uninterrupted([&] { return host.files.try_lock(created, owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(created); });
+  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  held.written.record = {before.value.id.inode, 0};
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  const auto linked = uninterrupted([&] {
+    return temporary.empty() ? host.files.link_unnamed(created, held.directory, files.record().c_str())
+                             : host.files.rename_new(held.directory, temporary.c_str(), files.record().c_str());
+  });
+  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
+  return {};
+}
+
+}  // namespace detail
+
 /// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
 /// Errors: create, write, link (EEXIST where another program's record stands there by now).
 template <typename H>
@@ -787,20 +857,16 @@ template <typename H>
   if (!is_claimant(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
   }
-  const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, files.record());
-  ScopedFile<H> file{host, created.value};
-  const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
-  if (!written.ok()) return files.error(Operation::write, written.error, files.record());
-  (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
-  const auto before = uninterrupted([&] { return host.files.stat(created.value); });
-  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
-  held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const auto linked =
-      uninterrupted([&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
-  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
-  const auto info = uninterrupted([&] { return host.files.stat(created.value); });
+  NameText temporary;
+  const Result<typename H::File> created = create_unpublished(host, files, held, temporary);
+  if (!created) return created.error();
+  ScopedFile<H> file{host, *created};
+  if (auto ok = publish_restored(host, files, held, *created, temporary); !ok) {
+    // Where it can't be removed, the lock's record goes on naming it.
+    if (!temporary.empty()) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+    return ok;
+  }
+  const auto info = uninterrupted([&] { return host.files.stat(*created); });
   if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
   host.files.close(held.record);
   held.record = file.release();

@@ -33,14 +33,14 @@ class Milliseconds {
 
   friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
   friend constexpr Milliseconds operator+(Milliseconds left, Milliseconds right) noexcept {
-    std::int64_t sum = 0;
-    if (__builtin_add_overflow(left.count_, right.count_, &sum)) return saturated(right.count_ > 0);
-    return Milliseconds{sum};
+    const std::int64_t more = right.count_;
+    const bool overflows = more > 0 ? left.count_ > INT64_MAX - more : left.count_ < INT64_MIN - more;
+    return overflows ? saturated(more > 0) : Milliseconds{left.count_ + more};
   }
   friend constexpr Milliseconds operator-(Milliseconds left, Milliseconds right) noexcept {
-    std::int64_t difference = 0;
-    if (__builtin_sub_overflow(left.count_, right.count_, &difference)) return saturated(right.count_ < 0);
-    return Milliseconds{difference};
+    const std::int64_t less = right.count_;
+    const bool overflows = less > 0 ? left.count_ < INT64_MIN + less : left.count_ > INT64_MAX + less;
+    return overflows ? saturated(less < 0) : Milliseconds{left.count_ - less};
   }
 
  private:

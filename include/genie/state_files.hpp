@@ -154,6 +154,11 @@ inline constexpr std::uint32_t writable_by_others = 0022;
 inline constexpr std::uint32_t private_directory = 0700;
 inline constexpr std::uint32_t private_file = 0600;
 
+/// Whether a call fails because system or file system have no such thing.
+[[nodiscard]] constexpr bool is_unsupported(int error) noexcept {
+  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+}
+
 /// Only we and root can have written it. A directory's owner can replace what is in it, a file's owner its content.
 [[nodiscard]] inline bool is_ours(const FileInfo& info, std::uint64_t user) noexcept {
   return (info.user == user || info.user == 0) && (info.permissions & writable_by_others) == 0;

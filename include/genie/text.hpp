@@ -23,6 +23,14 @@ concept PathLike = requires(const T& path) {
   { path.native() } -> StringLike;
 };
 
+/// Anything that shows its characters as UTF-8: `std::u8string`, as `std::filesystem::path::u8string()` gives it. On
+/// Windows, where a path's own characters are wide, this is how a path becomes a text.
+template <typename T>
+concept Utf8Like = requires(const T& text) {
+  { text.data() } -> std::convertible_to<const char8_t*>;
+  { text.size() } -> std::convertible_to<std::size_t>;
+};
+
 /// A borrowed run of characters, not necessarily terminated. Lives no longer than what it was made from.
 class Text {
  public:
@@ -36,6 +44,9 @@ class Text {
   template <PathLike T>
     requires(!StringLike<T>)
   constexpr Text(const T& path) noexcept : Text{path.native()} {}  // NOLINT(google-explicit-constructor)
+  template <Utf8Like T>
+  Text(const T& text) noexcept
+      : data_{reinterpret_cast<const char*>(text.data())}, size_{text.size()} {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] constexpr const char* data() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }

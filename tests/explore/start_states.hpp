@@ -189,6 +189,12 @@ inline const std::vector<StartState>& start_states() {
          operating.kill();
          operating.reap();
        }},
+      {"no exchange",
+       [](Machine& machine) {
+         (void)crashed_owner(machine);
+         machine.disk.has_unnamed = false;
+         machine.disk.has_exchange = false;
+       }},
       {"no unnamed files",
        [](Machine& machine) {
          (void)crashed_owner(machine);

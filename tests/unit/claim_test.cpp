@@ -581,25 +581,14 @@ TEST_CASE("a full disk is an error that names the call, and nothing is half-clai
   check_fresh_claim(machine);
 }
 
-TEST_CASE("without locks, or without an exchange for a takeover, a claim fails closed", "[claim][F16]") {
+TEST_CASE("without locks, a claim fails closed", "[claim][F16]") {
   Machine machine;
   const Contender contender = machine.spawn();
-  SECTION("locks") {
-    machine.disk.has_locks = false;
-    const auto report = guard_of(contender).claim();
-    REQUIRE_FALSE(report);
-    CHECK(report.error().code == ENOLCK);
-    CHECK(report.error().operation == genie::Operation::lock);
-  }
-  SECTION("exchange") {
-    const Contender owner = crashed_owner(machine);
-    machine.disk.has_exchange = false;
-    const auto report = guard_of(contender).claim();
-    REQUIRE_FALSE(report);
-    CHECK(report.error().operation == genie::Operation::exchange);
-    CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
-    CHECK(strangers(machine).empty());
-  }
+  machine.disk.has_locks = false;
+  const auto report = guard_of(contender).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == ENOLCK);
+  CHECK(report.error().operation == genie::Operation::lock);
 }
 
 TEST_CASE("something else in the place of a file is refused, and not followed", "[claim][F15]") {

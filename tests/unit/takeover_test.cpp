@@ -545,6 +545,7 @@ TEST_CASE("a claim that is overtaken while it holds the lock judges again at onc
 
 TEST_CASE("a restored record is locked, named by the lock's record, and closed with the claim", "[claim]") {
   Machine machine;
+  machine.disk.has_unnamed = GENERATE(true, false);
   const Contender owner = machine.spawn();
   Guard guard = guard_of(owner);
   REQUIRE(guard.claim()->owned());
@@ -566,10 +567,12 @@ TEST_CASE("a restored record is locked, named by the lock's record, and closed w
 TEST_CASE("a claim that was killed while it restored its record leaves the way free, even if its PID is reused",
           "[claim][crash]") {
   const bool has_proc = GENERATE(true, false);
+  const bool has_unnamed = GENERATE(true, false);
   for (std::uint64_t at = 1;; ++at) {
     INFO((has_proc ? "with" : "without") << " /proc, killed before call " << at);
     Machine machine;
     machine.processes.has_proc = has_proc;
+    machine.disk.has_unnamed = has_unnamed;
     const Contender owner = machine.spawn();
     Guard guard = guard_of(owner);
     REQUIRE(guard.claim()->owned());
@@ -583,6 +586,140 @@ TEST_CASE("a claim that was killed while it restored its record leaves the way f
     (void)machine.spawn(options);
     const Contender fresh = machine.spawn();
     CHECK(guard_of(fresh).claim()->owned());
+    CHECK(strangers(machine).empty());
+  }
+}
+
+TEST_CASE("a record is restored once more, and never over somebody else's", "[claim]") {
+  Machine machine;
+  machine.disk.has_unnamed = GENERATE(true, false);
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  for (int time = 0; time < 2; ++time) {
+    machine.disk.remove(record_path);
+    REQUIRE(guard.restore_record());
+    CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+    CHECK(strangers(machine).empty());
+  }
+  machine.disk.replace(record_path, "77:7");
+  const auto refused = guard.restore_record();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == EEXIST);
+  CHECK(machine.disk.read_file(record_path) == "77:7");
+  CHECK(strangers(machine).empty());
+}
+
+namespace {
+
+/// Where names can't be exchanged: Windows, or a file system without RENAME_EXCHANGE.
+struct TakeoverByMoving : Takeover {
+  TakeoverByMoving() { machine.disk.has_exchange = false; }
+};
+
+}  // namespace
+
+TEST_CASE("where names can't be exchanged, a stale record is moved away, and only then replaced",
+          "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  takeover.machine.disk.has_unnamed = GENERATE(true, false);
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->taken_over.recorded.pid == 99);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  CHECK(takeover.temporary().empty());
+  REQUIRE(takeover.guard.release());
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, whoever came before the move is put back", "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  const Contender older = takeover.machine.spawn();
+  SECTION("in another file") {
+    takeover.before(Call::rename_new, 1, [&] { takeover.machine.disk.replace(record_path, text_of(older.identity)); });
+  }
+  SECTION("in the same file") {
+    takeover.before(Call::rename_new, 1,
+                    [&] { takeover.machine.disk.write_file(record_path, text_of(older.identity)); });
+  }
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, whoever comes while there is no record keeps the place",
+          "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  const Contender older = takeover.machine.spawn();
+  SECTION("before the stale one is removed") {
+    takeover.before(Call::unlink, 2, [&] { takeover.machine.disk.write_file(record_path, text_of(older.identity)); });
+  }
+  SECTION("after") {
+    takeover.before(Call::link_unnamed, 1,
+                    [&] { takeover.machine.disk.write_file(record_path, text_of(older.identity)); });
+  }
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(takeover.machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, what can't be put back is judged by the next claim",
+          "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  const Contender third = machine.spawn();
+  takeover.before(Call::rename_new, 1, [&] { machine.disk.replace(record_path, text_of(older.identity)); });
+  takeover.before(Call::rename_new, 2, [&] { machine.disk.write_file(record_path, text_of(third.identity)); });
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::contended);
+  third.kill();
+  third.reap();
+  // Its place is taken by one that has died: that one makes room.
+  const Contender fresh = machine.spawn();
+  const auto later = guard_of(fresh).claim();
+  REQUIRE(later);
+  CHECK(later->outcome == ClaimOutcome::already_running);
+  CHECK(later->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, a takeover that was killed at any call leaves the way free",
+          "[claim][takeover][moving][crash]") {
+  const bool has_unnamed = GENERATE(true, false);
+  const bool was_owned = GENERATE(true, false);
+  for (std::uint64_t at = 1;; ++at) {
+    INFO("killed before call " << at);
+    Machine machine;
+    machine.disk.has_exchange = false;
+    machine.disk.has_unnamed = has_unnamed;
+    if (was_owned) {
+      (void)crashed_owner(machine);
+    } else {
+      machine.disk.make_directory(directory);
+      machine.disk.write_file(record_path, stale);
+    }
+    const Contender killed = machine.spawn();
+    killed.kill_before_call(at);
+    {
+      Guard guard = guard_of(killed);
+      (void)guard.claim();
+      if (killed.is_alive()) break;
+    }
+    killed.reap();
+    const Contender fresh = machine.spawn();
+    Guard guard = guard_of(fresh);
+    CHECK(guard.claim()->owned());
+    CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
     CHECK(strangers(machine).empty());
   }
 }

@@ -21,7 +21,9 @@ namespace {
 constexpr std::uint64_t unlimited = UINT64_MAX;
 
 static_assert(genie::StringLike<std::string> && genie::StringLike<std::string_view> && genie::StringLike<FixedText<3>>);
+#if !defined(_WIN32)
 static_assert(genie::PathLike<std::filesystem::path> && !genie::StringLike<std::filesystem::path>);
+#endif
 static_assert(!std::is_convertible_v<int, Text> && !std::is_convertible_v<std::wstring, Text>);
 static_assert(noexcept(Text{std::declval<const std::string&>()}));
 
@@ -33,11 +35,14 @@ TEST_CASE("a text is made from anything that shows characters, by its shape", "[
   const char* const terminated = owned.c_str();
   CHECK(string(owned) == owned);
   CHECK(string(std::string_view{owned}) == owned);
-  CHECK(string(path) == owned);
+  CHECK(string(path.u8string()) == owned);
   CHECK(string(terminated) == owned);
   CHECK(string("/run/app") == owned);
   CHECK(string(FixedText<20>{"/run/app"}) == owned);
+#if !defined(_WIN32)  // where a path's own characters are wide
+  CHECK(string(path) == owned);
   CHECK(Text{path}.data() == path.native().data());
+#endif
   CHECK(string(std::string_view{"a\0b", 3}) == std::string("a\0b", 3));
   CHECK(Text{static_cast<const char*>(nullptr)}.empty());
   CHECK(Text{} == Text{""});
@@ -53,7 +58,11 @@ TEST_CASE("the guard takes strings, views and paths, and touches nothing yet", "
     CHECK(string(guard.files().record()) == "name.pid");
     CHECK(string(guard.files().directory()) == directory);
   }
+#if defined(_WIN32)
+  const genie::ServeGuard<> guard{std::filesystem::path{directory}.u8string()};
+#else
   const genie::ServeGuard<> guard{std::filesystem::path{directory}};
+#endif
   CHECK(string(guard.files().directory()) == directory);
   CHECK(!std::filesystem::exists(directory));
 }
