@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test genie on Debian or Ubuntu.
 #
-#   scripts/install-deps.sh [build] [postgres] [check]      default: build
+#   scripts/install-deps.sh [build] [postgres] [check] [cross]      default: build
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
 #   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
 #             what scripts/test.sh uses beyond `build`
+#   cross     zig, from PyPI in build/venv: a compiler with the headers of macOS and FreeBSD
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +26,8 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     postgres) wanted+=("${postgres[@]}") ;;
     check) wanted+=("${check[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres or check" >&2; exit 2 ;;
+    cross) wanted+=(python3-venv) ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check or cross" >&2; exit 2 ;;
   esac
 done
 
@@ -82,4 +84,8 @@ fi
 if [[ " $* " == *" check "* ]] && ! PATH=build/venv/bin:$PATH command -v conan >/dev/null; then
   say "pip install conan into build/venv"
   into_venv 'conan>=2.4,<3' || say "Conan cannot be had here; its check will be skipped"
+fi
+if [[ " $* " == *" cross "* ]] && ! build/venv/bin/python -m ziglang version >/dev/null 2>&1; then
+  say "pip install ziglang into build/venv"
+  into_venv 'ziglang>=0.17,<0.18' || say "zig cannot be had here; its checks will be skipped"
 fi

@@ -112,6 +112,19 @@ template <typename H>
   return {};
 }
 
+/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
+/// unnoticed. The one that it has named before is removed.
+template <typename H>
+[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (held.written.temporary != 0) {
+    const NameText earlier = files.temporary(held.written.temporary);
+    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+  }
+  held.written.temporary = host.process.random() | 1U;
+  return write_lock_record(host, files, held.lock, held.written);
+}
+
 /// One call of `claim`.
 template <typename H>
 class Claimant {
@@ -385,7 +398,7 @@ class Claimant {
   Result<Step> publish_new() noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
-    if (unnamed.error == EOPNOTSUPP || unnamed.error == EINVAL || unnamed.error == ENOSYS) return publish_by_rename();
+    if (is_unsupported(unnamed.error)) return publish_by_rename();
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
     published_.file = ScopedFile<H>{host_, unnamed.value};
     if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
@@ -448,8 +461,11 @@ class Claimant {
 
   Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
-    const auto renamed = uninterrupted(
-        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    return publish_temporary();
+  }
+
+  Result<Step> publish_temporary() noexcept {
+    const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) {
       record_.temporary = 0;
       return complete();
@@ -481,6 +497,7 @@ class Claimant {
         drop_temporary_unless_published();
         return Step::judge_again;
       }
+      if (is_unsupported(exchanged.error)) return remove_and_publish(stale, pinned, exchanged.error);
       drop_temporary();
       return files_.error(Operation::exchange, exchanged.error, files_.record());
     }
@@ -497,6 +514,29 @@ class Claimant {
     return put_back(exchange());
   }
 
+  /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
+  /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
+  /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
+  Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned,
+                                  int exchange_error) noexcept {
+    const bool is_stale_still = still_says(stale, pinned);
+    const auto removed = is_stale_still
+                             ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
+                             : SysResult<void>::failure(ESTALE);
+    if (!removed.ok()) {
+      drop_temporary();
+      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == ENOSYS) return files_.error(Operation::exchange, exchange_error, files_.record());
+      return files_.error(Operation::unlink, removed.error, files_.record());
+    }
+    if (!still_says(stale, pinned)) {
+      drop_temporary();
+      return finish(ClaimOutcome::contended);
+    }
+    if (!is_heir_) report_.taken_over = stale.evidence;
+    return publish_temporary();
+  }
+
   /// A file may be rewritten in place, too.
   bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     char bytes[pid_record_capacity + 1];
@@ -509,8 +549,7 @@ class Claimant {
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
   Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
-      const auto renamed = uninterrupted(
-          [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+      const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();
       published_.file.reset();
       return Step::judge_again;
@@ -773,8 +812,54 @@ template <typename H>
   return Ownership::held;
 }
 
+namespace detail {
+
+/// Publishes a new record file of the claim's owner, which is `file` and has a name already if `temporary` is not null.
+template <typename H>
+[[nodiscard]] Result<void> publish_record_again(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                ScopedFile<H>& file, const NameText* temporary) noexcept {
+  const auto written = write_whole(host, file.get(), encode_pid_record(held.written.owner));
+  if (!written.ok()) return files.error(Operation::write, written.error, files.record());
+  (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
+  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  held.written.record = {before.value.id.inode, 0};
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  const auto named =
+      temporary != nullptr
+          ? rename_to_new(host, held.directory, *temporary, files.record())
+          : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
+  if (!named.ok()) {
+    return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
+  }
+  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  host.files.close(held.record);
+  held.record = file.release();
+  held.record_id = info.value.id;
+  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  return write_lock_record(host, files, held.lock, held.written);
+}
+
+/// The same where there are no files without a name.
+template <typename H>
+[[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (auto ok = name_temporary(host, files, held); !ok) return ok;
+  const NameText temporary = files.temporary(held.written.temporary);
+  const auto created =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  ScopedFile<H> file{host, created.value};
+  auto published = publish_record_again(host, files, held, file, &temporary);
+  // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
+  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  return published;
+}
+
+}  // namespace detail
+
 /// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
-/// Errors: create, write, link (EEXIST where another program's record stands there by now).
+/// Errors: create, write, link or rename (EEXIST where another program's record stands there by now).
 template <typename H>
 [[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   using namespace detail;
@@ -782,25 +867,10 @@ template <typename H>
     return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
   }
   const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
+  if (is_unsupported(created.error)) return restore_by_rename(host, files, held);
   if (!created.ok()) return files.error(Operation::create, created.error, files.record());
   ScopedFile<H> file{host, created.value};
-  const auto written = write_whole(host, created.value, encode_pid_record(held.written.owner));
-  if (!written.ok()) return files.error(Operation::write, written.error, files.record());
-  (void)uninterrupted([&] { return host.files.try_lock(created.value, owner_byte, 1); });
-  const auto before = uninterrupted([&] { return host.files.stat(created.value); });
-  if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
-  held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const auto linked =
-      uninterrupted([&] { return host.files.link_unnamed(created.value, held.directory, files.record().c_str()); });
-  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
-  const auto info = uninterrupted([&] { return host.files.stat(created.value); });
-  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
-  host.files.close(held.record);
-  held.record = file.release();
-  held.record_id = info.value.id;
-  held.written.record = {info.value.id.inode, info.value.changed_ns};
-  return write_lock_record(host, files, held.lock, held.written);
+  return publish_record_again(host, files, held, file, nullptr);
 }
 
 }  // namespace genie::inline v0

@@ -44,6 +44,7 @@ class StateFiles {
     lock_.append(name).append(".lock");
     sentinel_.append(name).append(".stopping.lock");
     sentinel_temporary_.append(name).append(".stopping.tmp");
+    sentinel_guard_.append(name).append(".stopping.guard");
     endpoints_.append(name).append(".endpoints");
     port_ = port_file(port_name);
     lock_path_ = path_of(lock_);
@@ -68,6 +69,9 @@ class StateFiles {
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
+
+  /// What stoppers lock where `NAME.lock` can be locked as a whole only. Like that one, it is never removed.
+  [[nodiscard]] const NameText& sentinel_guard() const noexcept { return sentinel_guard_; }
 
   /// `NAME.<16 hex digits>.tmp`. Only a holder of the lock makes such files, and its record says which.
   [[nodiscard]] NameText temporary(std::uint64_t token) const noexcept {
@@ -132,6 +136,7 @@ class StateFiles {
   NameText lock_;
   NameText sentinel_;
   NameText sentinel_temporary_;
+  NameText sentinel_guard_;
   NameText port_;
   NameText endpoints_;
   ErrorKind problem_ = ErrorKind::system;

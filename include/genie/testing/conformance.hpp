@@ -21,6 +21,7 @@
 #ifndef GENIE_TESTING_CONFORMANCE_HPP
 #define GENIE_TESTING_CONFORMANCE_HPP
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,7 +36,6 @@
 #include <utility>
 #include <vector>
 
-#include "genie/linux/descriptor.hpp"
 #include "genie/policy/filesystem.hpp"
 #include "genie/testing/manual_clock.hpp"
 #include "genie/testing/memory_filesystem.hpp"
@@ -95,7 +95,7 @@ struct ConformanceReport {
 /// Without `clear`, the directories of all sequences stay.
 struct NoOutsider {};
 
-/// An outsider who acts by Linux's own calls. While it lives, the process's umask is 0, as a comparison needs it.
+/// An outsider who acts by the system's own calls. While it lives, the process's umask is 0, as a comparison needs it.
 class SystemOutsider {
  public:
   SystemOutsider() noexcept : mask_{::umask(0)} {}
@@ -103,9 +103,11 @@ class SystemOutsider {
   SystemOutsider& operator=(const SystemOutsider&) = delete;
   ~SystemOutsider() { ::umask(mask_); }
 
-  void make_fifo(const std::string& path, std::uint32_t permissions) { (void)::mkfifo(path.c_str(), permissions); }
+  void make_fifo(const std::string& path, std::uint32_t permissions) {
+    (void)::mkfifo(path.c_str(), static_cast<mode_t>(permissions));
+  }
   void make_socket(const std::string& path, std::uint32_t permissions) {
-    (void)::mknod(path.c_str(), S_IFSOCK | permissions, 0);
+    (void)::mknod(path.c_str(), static_cast<mode_t>(S_IFSOCK | permissions), 0);
   }
   void make_symbolic_link(const std::string& path, const std::string& target) {
     (void)!::symlink(target.c_str(), path.c_str());
@@ -116,7 +118,9 @@ class SystemOutsider {
   void remove_directory(const std::string& path) { (void)::rmdir(path.c_str()); }
   void set_permissions(const std::string& path, std::uint32_t permissions) {
     struct ::stat info{};
-    if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) (void)!::chmod(path.c_str(), permissions);
+    if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) {
+      (void)!::chmod(path.c_str(), static_cast<mode_t>(permissions));
+    }
   }
   template <typename F>
     requires requires(typename F::File file) { file.descriptor; }
@@ -131,12 +135,17 @@ class SystemOutsider {
   static void clear_at(int parent, const char* name) {
     if (::unlinkat(parent, name, AT_REMOVEDIR) == 0) return;
     if (errno == EACCES || errno == ENOTEMPTY) (void)!::fchmodat(parent, name, 0700, 0);
-    const linux_detail::ScopedDescriptor directory{
-        ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    if (!directory.is_open()) return;
-    (void)linux_detail::for_each_entry(directory.get(), [&](Text entry) {
-      if (::unlinkat(directory.get(), entry.data(), 0) != 0 && errno == EISDIR) clear_at(directory.get(), entry.data());
-    });
+    const int descriptor = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR* const directory = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+    if (directory == nullptr) return;
+    while (const dirent* const entry = ::readdir(directory)) {
+      const Text file{entry->d_name};
+      if (file == Text{"."} || file == Text{".."}) continue;
+      if (::unlinkat(descriptor, entry->d_name, 0) != 0 && (errno == EISDIR || errno == EPERM)) {
+        clear_at(descriptor, entry->d_name);
+      }
+    }
+    ::closedir(directory);
     (void)::unlinkat(parent, name, AT_REMOVEDIR);
   }
 
