@@ -10,6 +10,7 @@
 #   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
 #   site      what scripts/site.sh uses: Node.js and a browser; its generator from PyPI in build/venv, and from the npm
 #             registry, in build/site/npm, what the site's search and the browser's check need
+#   cross     zig, from PyPI in build/venv: a compiler with the headers of macOS and FreeBSD
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,7 +34,8 @@ for group in "${@:-build}"; do
     check) wanted+=("${check[@]}") ;;
     compilers) wanted+=("${compilers[@]}") ;;
     site) wanted+=("${site[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers or site" >&2; exit 2 ;;
+    cross) wanted+=(python3-venv) ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, site or cross" >&2; exit 2 ;;
   esac
 done
 
@@ -97,4 +99,8 @@ if [[ " $* " == *" site "* ]]; then
   mkdir -p build/site/npm
   cp site/package.json build/site/npm/
   npm install --prefix build/site/npm --no-audit --no-fund --ignore-scripts --silent </dev/null
+fi
+if [[ " $* " == *" cross "* ]] && ! build/venv/bin/python -m ziglang version >/dev/null 2>&1; then
+  say "pip install ziglang into build/venv"
+  into_venv 'ziglang>=0.17,<0.18' || say "zig cannot be had here; its checks will be skipped"
 fi

@@ -31,7 +31,7 @@ esac
 # --- sections --------------------------------------------------------------------------------------------------------
 # A section that cannot run on this machine says why and returns 77.
 
-deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check postgres; fi }
+deps() { if [ "$quick" ]; then scripts/install-deps.sh build; else scripts/install-deps.sh build check cross postgres; fi }
 
 build() { # PRESET ARGUMENT...
   local preset=$1 compiler=()
@@ -131,6 +131,8 @@ tidy() {
     xargs -P "$jobs" -I{} clang-tidy-19 --quiet {} -- -std=c++20 -Iinclude -DFMT_HEADER_ONLY
 }
 
+macos_freebsd() { scripts/check-macos-freebsd.sh ${nightly:+nightly}; }
+
 # --- running them ----------------------------------------------------------------------------------------------------
 
 passed=0
@@ -202,6 +204,7 @@ if [ -z "$quick" ]; then
   section compilers compilers
   section format format
   section tidy tidy
+  section macos_freebsd macos_freebsd
   section packages scripts/check-packages.sh
   section coverage coverage
   section asan asan

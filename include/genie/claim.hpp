@@ -118,6 +118,19 @@ template <typename H>
   return {};
 }
 
+/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
+/// unnoticed. The one that it has named before is removed.
+template <typename H>
+[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (held.written.temporary != 0) {
+    const NameText earlier = files.temporary(held.written.temporary);
+    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+  }
+  held.written.temporary = host.process.random() | 1U;
+  return write_lock_record(host, files, held.lock, held.written);
+}
+
 /// One call of `claim`.
 template <typename H>
 class Claimant {
@@ -454,8 +467,11 @@ class Claimant {
 
   Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
-    const auto renamed = uninterrupted(
-        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    return publish_temporary();
+  }
+
+  Result<Step> publish_temporary() noexcept {
+    const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) {
       record_.temporary = 0;
       return complete();
@@ -487,8 +503,8 @@ class Claimant {
         drop_temporary_unless_published();
         return Step::judge_again;
       }
+      if (is_unsupported(exchanged.error)) return remove_and_publish(stale, pinned);
       drop_temporary();
-      if (is_unsupported(exchanged.error)) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::exchange, exchanged.error, files_.record());
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
@@ -504,8 +520,30 @@ class Claimant {
     return put_back(exchange());
   }
 
-  /// Where the system can't exchange two names: the stale record is moved aside and compared, and ours is published as
-  /// where there was none. Nothing is ever replaced; whoever publishes in between is judged.
+  /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
+  /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
+  /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
+  Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+    const bool is_stale_still = still_says(stale, pinned);
+    const auto removed = is_stale_still
+                             ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
+                             : SysResult<void>::failure(ESTALE);
+    if (!removed.ok()) {
+      drop_temporary();
+      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
+      return files_.error(Operation::unlink, removed.error, files_.record());
+    }
+    if (!still_says(stale, pinned)) {
+      drop_temporary();
+      return finish(ClaimOutcome::contended);
+    }
+    if (!is_heir_) report_.taken_over = stale.evidence;
+    return publish_temporary();
+  }
+
+  /// Where a name can only be removed whosever it is by then, the stale record is moved aside and compared, and ours is
+  /// published as where there was none. Nothing is ever replaced; whoever publishes in between is judged.
   Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     record_.temporary = host_.process.random() | 1U;
@@ -523,8 +561,7 @@ class Claimant {
       if (!is_heir_) report_.taken_over = stale.evidence;
       return Step::judge_again;
     }
-    const auto back = uninterrupted(
-        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    const auto back = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     return back.ok() || back.error == ENOENT ? Step::judge_again : yield_to_the_next();
   }
 
@@ -540,8 +577,7 @@ class Claimant {
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
   Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
-      const auto renamed = uninterrupted(
-          [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+      const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();
       published_.file.reset();
       return Step::judge_again;
@@ -806,73 +842,63 @@ template <typename H>
 
 namespace detail {
 
-/// Creates a file for a record that is to be restored: without a name, or where there is no such thing under a
-/// temporary one, which `temporary` gets and the lock's record tells.
+/// Publishes a new record file of the claim's owner, which is `file` and has a name already if `temporary` is not null.
 template <typename H>
-[[nodiscard]] Result<typename H::File> create_unpublished(H& host, const StateFiles& files, HeldClaim<H>& held,
-                                                          NameText& temporary) noexcept {
-  const auto unnamed = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
-  if (unnamed.ok()) return unnamed.value;
-  if (!is_unsupported(unnamed.error)) return files.error(Operation::create, unnamed.error, files.record());
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok.error();
-  temporary = files.temporary(held.written.temporary);
-  const auto named =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!named.ok()) return files.error(Operation::create, named.error, temporary);
-  return named.value;
-}
-
-/// Fills the file and gives it the record's name. It is `held.record` from then on.
-template <typename H>
-[[nodiscard]] Result<void> publish_restored(H& host, const StateFiles& files, HeldClaim<H>& held,
-                                            typename H::File created, const NameText& temporary) noexcept {
-  const auto written = write_whole(host, created, encode_pid_record(held.written.owner));
+[[nodiscard]] Result<void> publish_record_again(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                ScopedFile<H>& file, const NameText* temporary) noexcept {
+  const auto written = write_whole(host, file.get(), encode_pid_record(held.written.owner));
   if (!written.ok()) return files.error(Operation::write, written.error, files.record());
-  (void)uninterrupted([&] { return host.files.try_lock(created, owner_byte, 1); });
-  const auto before = uninterrupted([&] { return host.files.stat(created); });
+  (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
   held.written.record = {before.value.id.inode, 0};
   if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const auto linked = uninterrupted([&] {
-    return temporary.empty() ? host.files.link_unnamed(created, held.directory, files.record().c_str())
-                             : host.files.rename_new(held.directory, temporary.c_str(), files.record().c_str());
-  });
-  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
-  return {};
-}
-
-}  // namespace detail
-
-/// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
-/// Errors: create, write, link (EEXIST where another program's record stands there by now).
-template <typename H>
-[[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  using namespace detail;
-  if (!is_claimant(host, held)) {
-    return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
+  const auto named =
+      temporary != nullptr
+          ? rename_to_new(host, held.directory, *temporary, files.record())
+          : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
+  if (!named.ok()) {
+    return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
   }
-  NameText temporary;
-  const Result<typename H::File> created = create_unpublished(host, files, held, temporary);
-  if (!created) return created.error();
-  ScopedFile<H> file{host, *created};
-  if (auto ok = publish_restored(host, files, held, *created, temporary); !ok) {
-    // Where it can't be removed, the lock's record goes on naming it.
-    if (!temporary.empty()) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
-    return ok;
-  }
-  const auto info = uninterrupted([&] { return host.files.stat(*created); });
+  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
   host.files.close(held.record);
   held.record = file.release();
   held.record_id = info.value.id;
   held.written.record = {info.value.id.inode, info.value.changed_ns};
   return write_lock_record(host, files, held.lock, held.written);
+}
+
+/// The same where there are no files without a name.
+template <typename H>
+[[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (auto ok = name_temporary(host, files, held); !ok) return ok;
+  const NameText temporary = files.temporary(held.written.temporary);
+  const auto created =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  ScopedFile<H> file{host, created.value};
+  auto published = publish_record_again(host, files, held, file, &temporary);
+  // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
+  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  return published;
+}
+
+}  // namespace detail
+
+/// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
+/// Errors: create, write, link or rename (EEXIST where another program's record stands there by now).
+template <typename H>
+[[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  using namespace detail;
+  if (!is_claimant(host, held)) {
+    return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
+  }
+  const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
+  if (is_unsupported(created.error)) return restore_by_rename(host, files, held);
+  if (!created.ok()) return files.error(Operation::create, created.error, files.record());
+  ScopedFile<H> file{host, created.value};
+  return publish_record_again(host, files, held, file, nullptr);
 }
 
 }  // namespace genie::inline v0

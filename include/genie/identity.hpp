@@ -13,7 +13,8 @@ namespace genie::inline v0 {
 using Pid = std::int64_t;
 
 /// When a process started, in the platform's own unit: the same PID with another start is another process.
-/// Source on Linux: field 22 of `/proc/PID/stat`, clock ticks since boot, `proc_pid_stat(5)`.
+/// Source on Linux: field 22 of `/proc/PID/stat`, clock ticks since boot, `proc_pid_stat(5)`. On macOS: microseconds
+/// since the epoch, on FreeBSD since the boot, of `sysctl(3)`, KERN_PROC.
 struct StartToken {
   std::uint64_t value = 0;
   bool known = false;
@@ -33,13 +34,13 @@ struct ProcessIdentity {
 };
 
 /// A boot of the operating system; empty means unknown. Source on Linux: `/proc/sys/kernel/random/boot_id`,
-/// `random(4)`.
+/// `random(4)`; on macOS kern.bootsessionuuid, on FreeBSD kern.boot_id.
 using BootId = FixedText<40>;
 
 /// Where a `ProcessIdentity` has its meaning: this boot of this machine, this PID namespace.
 struct ProcessOrigin {
   BootId boot;
-  std::uint64_t pid_namespace = 0;  ///< inode number of the namespace, `pid_namespaces(7)`; 0 means unknown
+  std::uint64_t pid_namespace = 0;  ///< on Linux, its inode number, `pid_namespaces(7)`; 0 means unknown
 
   friend constexpr bool operator==(const ProcessOrigin&, const ProcessOrigin&) noexcept = default;
 };

@@ -3,6 +3,7 @@
 #define GENIE_LEFTOVERS_HPP
 
 #include "genie/judge.hpp"
+#include "genie/withdraw.hpp"
 
 namespace genie::inline v0::detail {
 
@@ -108,8 +109,7 @@ class Leftovers {
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
-      const auto renamed =
-          uninterrupted([&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
+      const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
         return files_.error(Operation::rename, renamed.error, name);
       }
@@ -125,7 +125,13 @@ class Leftovers {
     const auto exchanged =
         uninterrupted([&] { return host_.files.exchange(directory_, name.c_str(), files_.record().c_str()); });
     if (exchanged.error == ENOENT) return false;
-    if (is_unsupported(exchanged.error)) return moved_away(opened);
+    if (is_unsupported(exchanged.error)) {
+      // Without the dead one, there is a place to put it back to.
+      const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
+      return moved_away(opened);
+    }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
     if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, name);

@@ -24,14 +24,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
                                         Text bytes) noexcept {
-  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
   const auto created =
       uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });

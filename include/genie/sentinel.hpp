@@ -152,6 +152,55 @@ template <typename H>
   return files.refusal(ErrorKind::interrupted, Operation::rename, files.sentinel());
 }
 
+/// The lock by which those who rewrite the sentinel keep each other out: a byte of the lock file, or where that can be
+/// locked as a whole only, a file of its own.
+template <typename H>
+class StopperLock {
+ public:
+  StopperLock(H& host, const StateFiles& files, typename H::File directory) noexcept
+      : host_{&host}, files_{&files}, directory_{directory} {}
+
+  /// Errors: EAGAIN where another stopper has it.
+  [[nodiscard]] SysResult<void> try_lock(typename H::File lock) noexcept {
+    const auto locked = uninterrupted([&] { return host_->files.try_lock(lock, stopper_byte, 1); });
+    return locked.error == EOPNOTSUPP ? try_lock_guard() : locked;
+  }
+  /// Closing the lock file does the same.
+  void unlock(typename H::File lock) noexcept {
+    if (guard_.file.is_open()) {
+      guard_.file.reset();
+    } else {
+      (void)uninterrupted([&] { return host_->files.unlock(lock, stopper_byte, 1); });
+    }
+  }
+  /// The path of the file that its holder closes.
+  [[nodiscard]] PathText path() const noexcept {
+    return guard_.file.is_open() ? files_->path_of(files_->sentinel_guard()) : files_->lock_path();
+  }
+
+ private:
+  SysResult<void> try_lock_guard() noexcept {
+    const NameText& name = files_->sentinel_guard();
+    if (!guard_.file.is_open()) {
+      if (auto ok = open_state_file(*host_, *files_, directory_, name, OpenMode::ensure, guard_); !ok) {
+        const int code = ok.error().code;
+        return {code != 0 ? code : EINVAL};
+      }
+      if (!guard_.file.is_open()) return {ENOENT};
+    }
+    const auto locked = uninterrupted([&] { return host_->files.try_lock(guard_.file.get(), owner_byte, 1); });
+    const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, name.c_str()); });
+    if (named.ok() && named.value.id == guard_.info.id) return locked;
+    guard_.file.reset();
+    return {EAGAIN};
+  }
+
+  H* host_;
+  const StateFiles* files_;
+  typename H::File directory_;
+  OpenStateFile<H> guard_;
+};
+
 /// Lets `change(sentinel, lock)` do what it likes under the stopper lock; it gets what holds of the sentinel, and the
 /// lock file.
 /// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
@@ -161,13 +210,14 @@ template <typename H, typename Change>
   // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
   ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
   OpenStateFile<H> lock;
+  StopperLock<H> stopper{host, files, directory};
   do {
     // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
     if (!lock.file.is_open()) {
       if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::ensure, lock); !ok) return ok;
       if (!lock.file.is_open()) return files.error(Operation::open, ENOENT, files.lock());
     }
-    const auto locked = uninterrupted([&] { return host.files.try_lock(lock.file.get(), stopper_byte, 1); });
+    const auto locked = stopper.try_lock(lock.file.get());
     if (!locked.ok() && locked.error != EAGAIN) return files.error(Operation::lock, locked.error, files.lock());
     const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
     if (!named.ok() || named.value.id != lock.info.id) {
@@ -180,7 +230,7 @@ template <typename H, typename Change>
       if (!intent) return intent.error();
       return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
     }
-  } while (wait.next(files.lock_path().c_str()));
+  } while (wait.next(stopper.path().c_str()));
   return files.error(Operation::lock, ETIMEDOUT, files.lock());
 }
 
@@ -270,7 +320,8 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                           typename H::File lock, Milliseconds ttl = default_sentinel_ttl) noexcept {
-  const auto locked = detail::uninterrupted([&] { return host.files.try_lock(lock, detail::stopper_byte, 1); });
+  detail::StopperLock<H> stopper{host, files, directory};
+  const auto locked = stopper.try_lock(lock);
   if (locked.error == EAGAIN) return {};
   if (!locked.ok()) return files.error(Operation::lock, locked.error, files.lock());
   Sentinel sentinel;
@@ -281,7 +332,7 @@ template <typename H>
   } else if (intent->leftover) {
     result = detail::publish_sentinel(host, files, directory, Sentinel{});
   }
-  (void)detail::uninterrupted([&] { return host.files.unlock(lock, detail::stopper_byte, 1); });
+  stopper.unlock(lock);
   return result;
 }
 

@@ -46,6 +46,7 @@ class StateFiles {
     lock_.append(name).append(".lock");
     sentinel_.append(name).append(".stopping.lock");
     sentinel_temporary_.append(name).append(".stopping.tmp");
+    sentinel_guard_.append(name).append(".stopping.guard");
     endpoints_.append(name).append(".endpoints");
     port_ = port_file(port_name);
     lock_path_ = path_of(lock_);
@@ -73,6 +74,9 @@ class StateFiles {
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
+
+  /// What stoppers lock where `NAME.lock` can be locked as a whole only. Like that one, it is never removed.
+  [[nodiscard]] const NameText& sentinel_guard() const noexcept { return sentinel_guard_; }
 
   /// `NAME.<16 hex digits>.tmp`. Only a holder of the lock makes such files, and its record says which.
   [[nodiscard]] NameText temporary(std::uint64_t token) const noexcept {
@@ -140,6 +144,7 @@ class StateFiles {
   NameText lock_;
   NameText sentinel_;
   NameText sentinel_temporary_;
+  NameText sentinel_guard_;
   NameText port_;
   NameText endpoints_;
   ErrorKind problem_ = ErrorKind::system;
@@ -156,7 +161,7 @@ inline constexpr std::uint32_t private_file = 0600;
 
 /// Whether a call fails because system or file system have no such thing.
 [[nodiscard]] constexpr bool is_unsupported(int error) noexcept {
-  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ENOTSUP;
 }
 
 /// Only we and root can have written it. A directory's owner can replace what is in it, a file's owner its content.

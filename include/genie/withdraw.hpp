@@ -6,6 +6,37 @@
 
 namespace genie::inline v0::detail {
 
+/// Gives a file another name, which nobody else may have (EEXIST). Where there is no such rename, a system may give a
+/// file a second name: then that comes first, and the old one goes after. Who is killed in between leaves both; where
+/// the old one can't be removed, both are left as well, and that is the error.
+/// Requires: the lock, whose record names the temporary one of the two.
+template <typename H>
+[[nodiscard]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
+                                            const NameText& to) noexcept {
+  auto renamed = uninterrupted([&] { return host.files.rename_new(directory, from.c_str(), to.c_str()); });
+  if constexpr (requires { host.files.link(directory, from.c_str(), to.c_str()); }) {
+    if (!is_unsupported(renamed.error)) return renamed;
+    const auto linked = uninterrupted([&] { return host.files.link(directory, from.c_str(), to.c_str()); });
+    if (linked.error == ENOSYS) return renamed;
+    if (!linked.ok()) return linked;
+    renamed = uninterrupted([&] { return host.files.unlink(directory, from.c_str()); });
+    if (renamed.error == ENOENT) renamed.error = 0;
+  }
+  return renamed;
+}
+
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// where the name is another file's.
+template <typename H>
+[[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,
+                                            typename H::File pinned) noexcept {
+  if constexpr (requires { host.files.unlink_file(directory, name.c_str(), pinned); }) {
+    return uninterrupted([&] { return host.files.unlink_file(directory, name.c_str(), pinned); });
+  } else {
+    return SysResult<void>::failure(ENOSYS);
+  }
+}
+
 /// Removes whatever file has that name; that there is none is no error.
 template <typename H>
 [[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
@@ -44,7 +75,7 @@ template <typename H>
   if (out.error == ENOENT) return {};
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
-    const auto back = uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
+    const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
     return {};

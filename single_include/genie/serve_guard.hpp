@@ -366,7 +366,8 @@ namespace genie::inline v0 {
 using Pid = std::int64_t;
 
 /// When a process started, in the platform's own unit: the same PID with another start is another process.
-/// Source on Linux: field 22 of `/proc/PID/stat`, clock ticks since boot, `proc_pid_stat(5)`.
+/// Source on Linux: field 22 of `/proc/PID/stat`, clock ticks since boot, `proc_pid_stat(5)`. On macOS: microseconds
+/// since the epoch, on FreeBSD since the boot, of `sysctl(3)`, KERN_PROC.
 struct StartToken {
   std::uint64_t value = 0;
   bool known = false;
@@ -386,13 +387,13 @@ struct ProcessIdentity {
 };
 
 /// A boot of the operating system; empty means unknown. Source on Linux: `/proc/sys/kernel/random/boot_id`,
-/// `random(4)`.
+/// `random(4)`; on macOS kern.bootsessionuuid, on FreeBSD kern.boot_id.
 using BootId = FixedText<40>;
 
 /// Where a `ProcessIdentity` has its meaning: this boot of this machine, this PID namespace.
 struct ProcessOrigin {
   BootId boot;
-  std::uint64_t pid_namespace = 0;  ///< inode number of the namespace, `pid_namespaces(7)`; 0 means unknown
+  std::uint64_t pid_namespace = 0;  ///< on Linux, its inode number, `pid_namespaces(7)`; 0 means unknown
 
   friend constexpr bool operator==(const ProcessOrigin&, const ProcessOrigin&) noexcept = default;
 };
@@ -628,6 +629,16 @@ struct LockQuery {
 /// | `F::Watch`, `files.watch(path)`         | `SysResult<Watch>`   | from now on notices changes of a file or directory |
 /// | `files.wait(watch, span)`               | `SysResult<bool>`    | true: something changed since the last wait (or since `watch`), or a writer closed it; false: `span` passed |
 /// | `files.close_watch(watch)`, `files.close(file)` | (ignored)    | closing releases locks; `close` is never repeated  |
+///
+/// Two more are asked for only where they are there, and the other calls answer that the system can't:
+///
+/// | expression                              | returns              | what it must do                                    |
+/// |-----------------------------------------|----------------------|----------------------------------------------------|
+/// | `files.link(dir, from, to)`             | `SysResult<void>`    | in place of `rename_new`: gives a file a second name; EEXIST if it is taken; ENOSYS where it can't either |
+/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; ESTALE if it is another's; ENOSYS where it can't either |
+///
+/// A system that locks whole files only answers EOPNOTSUPP to `try_lock` of the stopper's byte, and makes one lock
+/// of the owner's and the starter's, see `posix_detail::WholeFileLocks`.
 ///
 /// `path` and `name` are terminated strings. One method is one system call, or one question that the kernel answers at
 /// once; composing them is the protocol's work. Calls do not throw, and return errno values (a platform with error
@@ -1546,6 +1557,7 @@ class StateFiles {
     lock_.append(name).append(".lock");
     sentinel_.append(name).append(".stopping.lock");
     sentinel_temporary_.append(name).append(".stopping.tmp");
+    sentinel_guard_.append(name).append(".stopping.guard");
     endpoints_.append(name).append(".endpoints");
     port_ = port_file(port_name);
     lock_path_ = path_of(lock_);
@@ -1573,6 +1585,9 @@ class StateFiles {
   [[nodiscard]] const PathText& lock_path() const noexcept { return lock_path_; }
   /// Only the holder of the stopper lock writes it, so one name is enough.
   [[nodiscard]] const NameText& sentinel_temporary() const noexcept { return sentinel_temporary_; }
+
+  /// What stoppers lock where `NAME.lock` can be locked as a whole only. Like that one, it is never removed.
+  [[nodiscard]] const NameText& sentinel_guard() const noexcept { return sentinel_guard_; }
 
   /// `NAME.<16 hex digits>.tmp`. Only a holder of the lock makes such files, and its record says which.
   [[nodiscard]] NameText temporary(std::uint64_t token) const noexcept {
@@ -1640,6 +1655,7 @@ class StateFiles {
   NameText lock_;
   NameText sentinel_;
   NameText sentinel_temporary_;
+  NameText sentinel_guard_;
   NameText port_;
   NameText endpoints_;
   ErrorKind problem_ = ErrorKind::system;
@@ -1656,7 +1672,7 @@ inline constexpr std::uint32_t private_file = 0600;
 
 /// Whether a call fails because system or file system have no such thing.
 [[nodiscard]] constexpr bool is_unsupported(int error) noexcept {
-  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ENOTSUP;
 }
 
 /// Only we and root can have written it. A directory's owner can replace what is in it, a file's owner its content.
@@ -1755,6 +1771,37 @@ template <typename H>
 
 namespace genie::inline v0::detail {
 
+/// Gives a file another name, which nobody else may have (EEXIST). Where there is no such rename, a system may give a
+/// file a second name: then that comes first, and the old one goes after. Who is killed in between leaves both; where
+/// the old one can't be removed, both are left as well, and that is the error.
+/// Requires: the lock, whose record names the temporary one of the two.
+template <typename H>
+[[nodiscard]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
+                                            const NameText& to) noexcept {
+  auto renamed = uninterrupted([&] { return host.files.rename_new(directory, from.c_str(), to.c_str()); });
+  if constexpr (requires { host.files.link(directory, from.c_str(), to.c_str()); }) {
+    if (!is_unsupported(renamed.error)) return renamed;
+    const auto linked = uninterrupted([&] { return host.files.link(directory, from.c_str(), to.c_str()); });
+    if (linked.error == ENOSYS) return renamed;
+    if (!linked.ok()) return linked;
+    renamed = uninterrupted([&] { return host.files.unlink(directory, from.c_str()); });
+    if (renamed.error == ENOENT) renamed.error = 0;
+  }
+  return renamed;
+}
+
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// where the name is another file's.
+template <typename H>
+[[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,
+                                            typename H::File pinned) noexcept {
+  if constexpr (requires { host.files.unlink_file(directory, name.c_str(), pinned); }) {
+    return uninterrupted([&] { return host.files.unlink_file(directory, name.c_str(), pinned); });
+  } else {
+    return SysResult<void>::failure(ENOSYS);
+  }
+}
+
 /// Removes whatever file has that name; that there is none is no error.
 template <typename H>
 [[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
@@ -1793,7 +1840,7 @@ template <typename H>
   if (out.error == ENOENT) return {};
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
-    const auto back = uninterrupted([&] { return host.files.rename_new(directory, temporary.c_str(), name.c_str()); });
+    const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
     return {};
@@ -2470,8 +2517,7 @@ class Leftovers {
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
-      const auto renamed =
-          uninterrupted([&] { return host_.files.rename_new(directory_, name.c_str(), files_.record().c_str()); });
+      const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
         return files_.error(Operation::rename, renamed.error, name);
       }
@@ -2487,7 +2533,13 @@ class Leftovers {
     const auto exchanged =
         uninterrupted([&] { return host_.files.exchange(directory_, name.c_str(), files_.record().c_str()); });
     if (exchanged.error == ENOENT) return false;
-    if (is_unsupported(exchanged.error)) return moved_away(opened);
+    if (is_unsupported(exchanged.error)) {
+      // Without the dead one, there is a place to put it back to.
+      const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
+      return moved_away(opened);
+    }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
     if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, name);
@@ -2917,6 +2969,55 @@ template <typename H>
   return files.refusal(ErrorKind::interrupted, Operation::rename, files.sentinel());
 }
 
+/// The lock by which those who rewrite the sentinel keep each other out: a byte of the lock file, or where that can be
+/// locked as a whole only, a file of its own.
+template <typename H>
+class StopperLock {
+ public:
+  StopperLock(H& host, const StateFiles& files, typename H::File directory) noexcept
+      : host_{&host}, files_{&files}, directory_{directory} {}
+
+  /// Errors: EAGAIN where another stopper has it.
+  [[nodiscard]] SysResult<void> try_lock(typename H::File lock) noexcept {
+    const auto locked = uninterrupted([&] { return host_->files.try_lock(lock, stopper_byte, 1); });
+    return locked.error == EOPNOTSUPP ? try_lock_guard() : locked;
+  }
+  /// Closing the lock file does the same.
+  void unlock(typename H::File lock) noexcept {
+    if (guard_.file.is_open()) {
+      guard_.file.reset();
+    } else {
+      (void)uninterrupted([&] { return host_->files.unlock(lock, stopper_byte, 1); });
+    }
+  }
+  /// The path of the file that its holder closes.
+  [[nodiscard]] PathText path() const noexcept {
+    return guard_.file.is_open() ? files_->path_of(files_->sentinel_guard()) : files_->lock_path();
+  }
+
+ private:
+  SysResult<void> try_lock_guard() noexcept {
+    const NameText& name = files_->sentinel_guard();
+    if (!guard_.file.is_open()) {
+      if (auto ok = open_state_file(*host_, *files_, directory_, name, OpenMode::ensure, guard_); !ok) {
+        const int code = ok.error().code;
+        return {code != 0 ? code : EINVAL};
+      }
+      if (!guard_.file.is_open()) return {ENOENT};
+    }
+    const auto locked = uninterrupted([&] { return host_->files.try_lock(guard_.file.get(), owner_byte, 1); });
+    const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, name.c_str()); });
+    if (named.ok() && named.value.id == guard_.info.id) return locked;
+    guard_.file.reset();
+    return {EAGAIN};
+  }
+
+  H* host_;
+  const StateFiles* files_;
+  typename H::File directory_;
+  OpenStateFile<H> guard_;
+};
+
 /// Lets `change(sentinel, lock)` do what it likes under the stopper lock; it gets what holds of the sentinel, and the
 /// lock file.
 /// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
@@ -2926,13 +3027,14 @@ template <typename H, typename Change>
   // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
   ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
   OpenStateFile<H> lock;
+  StopperLock<H> stopper{host, files, directory};
   do {
     // Kept open while we wait: closing it would look like a change to everybody, ourselves included.
     if (!lock.file.is_open()) {
       if (auto ok = open_state_file(host, files, directory, files.lock(), OpenMode::ensure, lock); !ok) return ok;
       if (!lock.file.is_open()) return files.error(Operation::open, ENOENT, files.lock());
     }
-    const auto locked = uninterrupted([&] { return host.files.try_lock(lock.file.get(), stopper_byte, 1); });
+    const auto locked = stopper.try_lock(lock.file.get());
     if (!locked.ok() && locked.error != EAGAIN) return files.error(Operation::lock, locked.error, files.lock());
     const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
     if (!named.ok() || named.value.id != lock.info.id) {
@@ -2945,7 +3047,7 @@ template <typename H, typename Change>
       if (!intent) return intent.error();
       return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
     }
-  } while (wait.next(files.lock_path().c_str()));
+  } while (wait.next(stopper.path().c_str()));
   return files.error(Operation::lock, ETIMEDOUT, files.lock());
 }
 
@@ -3035,7 +3137,8 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                           typename H::File lock, Milliseconds ttl = default_sentinel_ttl) noexcept {
-  const auto locked = detail::uninterrupted([&] { return host.files.try_lock(lock, detail::stopper_byte, 1); });
+  detail::StopperLock<H> stopper{host, files, directory};
+  const auto locked = stopper.try_lock(lock);
   if (locked.error == EAGAIN) return {};
   if (!locked.ok()) return files.error(Operation::lock, locked.error, files.lock());
   Sentinel sentinel;
@@ -3046,7 +3149,7 @@ template <typename H>
   } else if (intent->leftover) {
     result = detail::publish_sentinel(host, files, directory, Sentinel{});
   }
-  (void)detail::uninterrupted([&] { return host.files.unlock(lock, detail::stopper_byte, 1); });
+  stopper.unlock(lock);
   return result;
 }
 
@@ -3248,6 +3351,19 @@ template <typename H>
   const auto written = write_whole(host, lock, encode_lock_record(record));
   if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
   return {};
+}
+
+/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
+/// unnoticed. The one that it has named before is removed.
+template <typename H>
+[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (held.written.temporary != 0) {
+    const NameText earlier = files.temporary(held.written.temporary);
+    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
+    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+  }
+  held.written.temporary = host.process.random() | 1U;
+  return write_lock_record(host, files, held.lock, held.written);
 }
 
 /// One call of `claim`.
@@ -3586,8 +3702,11 @@ class Claimant {
 
   Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
-    const auto renamed = uninterrupted(
-        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    return publish_temporary();
+  }
+
+  Result<Step> publish_temporary() noexcept {
+    const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) {
       record_.temporary = 0;
       return complete();
@@ -3619,8 +3738,8 @@ class Claimant {
         drop_temporary_unless_published();
         return Step::judge_again;
       }
+      if (is_unsupported(exchanged.error)) return remove_and_publish(stale, pinned);
       drop_temporary();
-      if (is_unsupported(exchanged.error)) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::exchange, exchanged.error, files_.record());
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
@@ -3636,8 +3755,30 @@ class Claimant {
     return put_back(exchange());
   }
 
-  /// Where the system can't exchange two names: the stale record is moved aside and compared, and ours is published as
-  /// where there was none. Nothing is ever replaced; whoever publishes in between is judged.
+  /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
+  /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
+  /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
+  Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+    const bool is_stale_still = still_says(stale, pinned);
+    const auto removed = is_stale_still
+                             ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
+                             : SysResult<void>::failure(ESTALE);
+    if (!removed.ok()) {
+      drop_temporary();
+      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
+      return files_.error(Operation::unlink, removed.error, files_.record());
+    }
+    if (!still_says(stale, pinned)) {
+      drop_temporary();
+      return finish(ClaimOutcome::contended);
+    }
+    if (!is_heir_) report_.taken_over = stale.evidence;
+    return publish_temporary();
+  }
+
+  /// Where a name can only be removed whosever it is by then, the stale record is moved aside and compared, and ours is
+  /// published as where there was none. Nothing is ever replaced; whoever publishes in between is judged.
   Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     record_.temporary = host_.process.random() | 1U;
@@ -3655,8 +3796,7 @@ class Claimant {
       if (!is_heir_) report_.taken_over = stale.evidence;
       return Step::judge_again;
     }
-    const auto back = uninterrupted(
-        [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+    const auto back = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     return back.ok() || back.error == ENOENT ? Step::judge_again : yield_to_the_next();
   }
 
@@ -3672,8 +3812,7 @@ class Claimant {
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
   Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
-      const auto renamed = uninterrupted(
-          [&] { return host_.files.rename_new(directory_.file.get(), temporary_.c_str(), files_.record().c_str()); });
+      const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();
       published_.file.reset();
       return Step::judge_again;
@@ -3938,73 +4077,63 @@ template <typename H>
 
 namespace detail {
 
-/// Creates a file for a record that is to be restored: without a name, or where there is no such thing under a
-/// temporary one, which `temporary` gets and the lock's record tells.
+/// Publishes a new record file of the claim's owner, which is `file` and has a name already if `temporary` is not null.
 template <typename H>
-[[nodiscard]] Result<typename H::File> create_unpublished(H& host, const StateFiles& files, HeldClaim<H>& held,
-                                                          NameText& temporary) noexcept {
-  const auto unnamed = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
-  if (unnamed.ok()) return unnamed.value;
-  if (!is_unsupported(unnamed.error)) return files.error(Operation::create, unnamed.error, files.record());
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok.error();
-  temporary = files.temporary(held.written.temporary);
-  const auto named =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!named.ok()) return files.error(Operation::create, named.error, temporary);
-  return named.value;
-}
-
-/// Fills the file and gives it the record's name. It is `held.record` from then on.
-template <typename H>
-[[nodiscard]] Result<void> publish_restored(H& host, const StateFiles& files, HeldClaim<H>& held,
-                                            typename H::File created, const NameText& temporary) noexcept {
-  const auto written = write_whole(host, created, encode_pid_record(held.written.owner));
+[[nodiscard]] Result<void> publish_record_again(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                ScopedFile<H>& file, const NameText* temporary) noexcept {
+  const auto written = write_whole(host, file.get(), encode_pid_record(held.written.owner));
   if (!written.ok()) return files.error(Operation::write, written.error, files.record());
-  (void)uninterrupted([&] { return host.files.try_lock(created, owner_byte, 1); });
-  const auto before = uninterrupted([&] { return host.files.stat(created); });
+  (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
+  const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
   held.written.record = {before.value.id.inode, 0};
   if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
-  const auto linked = uninterrupted([&] {
-    return temporary.empty() ? host.files.link_unnamed(created, held.directory, files.record().c_str())
-                             : host.files.rename_new(held.directory, temporary.c_str(), files.record().c_str());
-  });
-  if (!linked.ok()) return files.error(Operation::link, linked.error, files.record());
-  return {};
-}
-
-}  // namespace detail
-
-/// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
-/// Errors: create, write, link (EEXIST where another program's record stands there by now).
-template <typename H>
-[[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  using namespace detail;
-  if (!is_claimant(host, held)) {
-    return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
+  const auto named =
+      temporary != nullptr
+          ? rename_to_new(host, held.directory, *temporary, files.record())
+          : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
+  if (!named.ok()) {
+    return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
   }
-  NameText temporary;
-  const Result<typename H::File> created = create_unpublished(host, files, held, temporary);
-  if (!created) return created.error();
-  ScopedFile<H> file{host, *created};
-  if (auto ok = publish_restored(host, files, held, *created, temporary); !ok) {
-    // Where it can't be removed, the lock's record goes on naming it.
-    if (!temporary.empty()) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
-    return ok;
-  }
-  const auto info = uninterrupted([&] { return host.files.stat(*created); });
+  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
   host.files.close(held.record);
   held.record = file.release();
   held.record_id = info.value.id;
   held.written.record = {info.value.id.inode, info.value.changed_ns};
   return write_lock_record(host, files, held.lock, held.written);
+}
+
+/// The same where there are no files without a name.
+template <typename H>
+[[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  if (auto ok = name_temporary(host, files, held); !ok) return ok;
+  const NameText temporary = files.temporary(held.written.temporary);
+  const auto created =
+      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  ScopedFile<H> file{host, created.value};
+  auto published = publish_record_again(host, files, held, file, &temporary);
+  // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
+  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  return published;
+}
+
+}  // namespace detail
+
+/// Publishes the record again where somebody deleted it under its owner; the lock has kept others out meanwhile.
+/// Errors: create, write, link or rename (EEXIST where another program's record stands there by now).
+template <typename H>
+[[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+  using namespace detail;
+  if (!is_claimant(host, held)) {
+    return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
+  }
+  const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
+  if (is_unsupported(created.error)) return restore_by_rename(host, files, held);
+  if (!created.ok()) return files.error(Operation::create, created.error, files.record());
+  ScopedFile<H> file{host, created.value};
+  return publish_record_again(host, files, held, file, nullptr);
 }
 
 }  // namespace genie::inline v0
@@ -4290,14 +4419,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
                                         Text bytes) noexcept {
-  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
   const auto created =
       uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
@@ -7298,12 +7420,18 @@ class MacosClock : public posix_detail::Clock<CLOCK_MONOTONIC_RAW, CLOCK_MONOTON
 #ifndef GENIE_BSD_FILESYSTEM_HPP
 #define GENIE_BSD_FILESYSTEM_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <dirent.h>
 
 // Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
 // Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
 #ifndef GENIE_BSD_KQUEUE_HPP
 #define GENIE_BSD_KQUEUE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
 
 #include <sys/event.h>
 #include <sys/types.h>
@@ -7438,6 +7566,8 @@ inline void take_events(int queue) noexcept {
 
 }  // namespace genie::inline v0::bsd_detail
 
+#endif
+
 #endif  // GENIE_BSD_KQUEUE_HPP
 // The calls of the filesystem policy that are the same on every POSIX system.
 #ifndef GENIE_POSIX_FILES_HPP
@@ -7445,6 +7575,84 @@ inline void take_events(int queue) noexcept {
 
 #include <sys/stat.h>
 #include <sys/un.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
 
 namespace genie::inline v0::posix_detail {
 
@@ -7693,6 +7901,8 @@ class Filesystem : public Locks {
 
 }  // namespace genie::inline v0::bsd_detail
 
+#endif
+
 #endif  // GENIE_BSD_FILESYSTEM_HPP
 
 namespace genie::inline v0 {
@@ -7765,12 +7975,18 @@ class MacosFilesystem : public bsd_detail::Filesystem<macos_detail::Locks, O_EVT
 #ifndef GENIE_BSD_PROCESS_PROBE_HPP
 #define GENIE_BSD_PROCESS_PROBE_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <unistd.h>
 
 // Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
 // Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
 #ifndef GENIE_BSD_KQUEUE_HPP
 #define GENIE_BSD_KQUEUE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
 
 #include <fcntl.h>
 #include <sys/event.h>
@@ -7905,6 +8121,8 @@ inline void take_events(int queue) noexcept {
 }
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_KQUEUE_HPP
 // The calls of the process-probe policy that are the same on every POSIX system.
@@ -8125,6 +8343,8 @@ class ProcessProbe : public posix_detail::Processes {
 };
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_PROCESS_PROBE_HPP
 
@@ -8313,6 +8533,9 @@ class FreebsdClock : public posix_detail::Clock<CLOCK_MONOTONIC, CLOCK_MONOTONIC
 #ifndef GENIE_BSD_FILESYSTEM_HPP
 #define GENIE_BSD_FILESYSTEM_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <dirent.h>
 #include <stdio.h>
 
@@ -8320,6 +8543,9 @@ class FreebsdClock : public posix_detail::Clock<CLOCK_MONOTONIC, CLOCK_MONOTONIC
 // Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
 #ifndef GENIE_BSD_KQUEUE_HPP
 #define GENIE_BSD_KQUEUE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
 
 #include <sys/event.h>
 #include <sys/types.h>
@@ -8454,6 +8680,8 @@ inline void take_events(int queue) noexcept {
 
 }  // namespace genie::inline v0::bsd_detail
 
+#endif
+
 #endif  // GENIE_BSD_KQUEUE_HPP
 // The calls of the filesystem policy that are the same on every POSIX system.
 #ifndef GENIE_POSIX_FILES_HPP
@@ -8461,6 +8689,84 @@ inline void take_events(int queue) noexcept {
 
 #include <sys/stat.h>
 #include <sys/un.h>
+
+// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
+// with a deadline.
+#ifndef GENIE_POSIX_DESCRIPTOR_HPP
+#define GENIE_POSIX_DESCRIPTOR_HPP
+
+#include <poll.h>
+
+namespace genie::inline v0::posix_detail {
+
+class ScopedDescriptor {
+ public:
+  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
+  ScopedDescriptor(const ScopedDescriptor&) = delete;
+  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
+  ~ScopedDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// A process that was started without its standard streams must not print into our files.
+/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
+/// closed.
+[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
+  if (descriptor > STDERR_FILENO) return {descriptor, 0};
+  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(descriptor);
+  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
+}
+
+/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
+/// Returns: whether it always did.
+template <std::size_t Count, typename Close>
+[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
+  constexpr unsigned beyond_all = UINT32_MAX;
+  for (unsigned from = 0; from != beyond_all;) {
+    unsigned next = beyond_all - 1;
+    for (const int descriptor : kept) {
+      const auto number = static_cast<unsigned>(descriptor);
+      if (number >= from && number < next) next = number;
+    }
+    if (next > from && !close(from, next - 1)) return false;
+    from = next + 1;
+  }
+  return true;
+}
+
+[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
+  pollfd entry{};
+  entry.fd = descriptor;
+  entry.events = POLLIN;
+  return entry;
+}
+
+/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
+[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
+  const int ready = ::poll(entries, count, static_cast<int>(clamped));
+  if (ready < 0) return SysResult<bool>::failure(errno);
+  return {ready > 0, 0};
+}
+
+[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
+  pollfd entry = readable(descriptor);
+  return wait_ready(&entry, 1, span);
+}
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_DESCRIPTOR_HPP
 
 namespace genie::inline v0::posix_detail {
 
@@ -8709,6 +9015,8 @@ class Filesystem : public Locks {
 
 }  // namespace genie::inline v0::bsd_detail
 
+#endif
+
 #endif  // GENIE_BSD_FILESYSTEM_HPP
 // The locks of the filesystem policy on a system whose locks that belong to an open file are those of whole files,
 // shared or exclusive, and can be queried.
@@ -8840,10 +9148,16 @@ class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileL
 #ifndef GENIE_BSD_PROCESS_PROBE_HPP
 #define GENIE_BSD_PROCESS_PROBE_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 // Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
 // Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
 #ifndef GENIE_BSD_KQUEUE_HPP
 #define GENIE_BSD_KQUEUE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
 
 #include <fcntl.h>
 #include <sys/event.h>
@@ -8978,6 +9292,8 @@ inline void take_events(int queue) noexcept {
 }
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_KQUEUE_HPP
 // The calls of the process-probe policy that are the same on every POSIX system.
@@ -9198,6 +9514,8 @@ class ProcessProbe : public posix_detail::Processes {
 };
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_PROCESS_PROBE_HPP
 

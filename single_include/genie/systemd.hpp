@@ -7,6 +7,7 @@
 #define GENIE_SYSTEMD_HPP
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -95,7 +96,15 @@ class SystemdNotifier {
   [[nodiscard]] SysResult<void> send(const Message& message) const noexcept {
     if (error_ != 0) return SysResult<void>::failure(error_);
     if (!has_listener()) return {};
+#if defined(__APPLE__)
+    const int socket = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (socket >= 0) {
+      ::fcntl(socket, F_SETFD, FD_CLOEXEC);
+      ::fcntl(socket, F_SETFL, O_NONBLOCK);
+    }
+#else
     const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+#endif
     if (socket < 0) return SysResult<void>::failure(errno);
     const void* const to = &address_;
     const ssize_t sent =

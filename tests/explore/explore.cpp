@@ -132,6 +132,31 @@ class Scenarios {
     add_removals("2 starters, a file is removed, absent", "absent", {.removals = 1});
     add_lost_directory("stale");
     build_on_demand();
+    build_on_freebsd();
+  }
+
+  /// Where files can't be exchanged, and locked as a whole only.
+  void build_on_freebsd() {
+    for (const StartState& state : start_states_on_freebsd()) {
+      const std::string where = std::string{", "} + state.name;
+      add("2 starters, 2 crashes" + where, state.name, {starters(2)}, {.crashes = 2}).oracles.push_back(one_winner());
+      add("2 starters, 1 failing call" + where, state.name, {starters(2)}, {.errors = 1})
+          .oracles.push_back(one_winner());
+      add("3 starters one after another, 2 crashes" + where, state.name, {starters(3)}, {.crashes = 2}).preemptions = 0;
+      if (nightly_) build_nightly(state.name, where);
+    }
+    const char* const state = "stale on FreeBSD";
+    const std::string where = std::string{", "} + state;
+    add_interrupted("2 starters, 1 interruption" + where, state, 2, 1);
+    add("server, 2 stoppers, 1 preemption" + where, state, {servers(), stoppers(2)}, {}).preemptions = 1;
+    add("publisher, client" + where, state, {program("publisher", publisher), program("client", client)}, {});
+    add("server, stayer" + where, state, {servers(), stayers(1)}, {}).oracles.push_back(stopped_to_stay_stays());
+    add_stopped("ensurer, stopper, 1 preemption" + where, state, ensurers(1), stoppable(1), {}).preemptions = 1;
+    if (!nightly_) return;
+    add("starter, 2 standbys, 1 preemption, 1 crash" + where, state, {starters(1), standbys(2)}, {.crashes = 1})
+        .preemptions = 1;
+    add_start("2 ensurers, 1 crash, 1 preemption" + where, state, ensurers(2), {.crashes = 1}).preemptions = 1;
+    build_on_demand_nightly(state, where);
   }
 
   /// Start on demand.

@@ -407,7 +407,7 @@ inline Oracle failures_leave_nothing() {
               if (seat.is_alive() && seat.has(owns)) return "";
             }
             for (const std::string& name : now.machine.disk.names(directory)) {
-              if (name != "serve.lock") return name + " is left";
+              if (name != "serve.lock" && name != "serve.stopping.guard") return name + " is left";
             }
             return "";
           }};
@@ -523,7 +523,8 @@ inline Aftermath a_fresh_contender_wins(bool is_tidy = true) {
             if (!report->owned()) return "outcome " + std::to_string(static_cast<int>(report->outcome));
             if (machine.disk.exists(port_path)) return "a port is left";
             for (const std::string& name : machine.disk.names(directory)) {
-              if (is_tidy && name != "serve.pid" && name != "serve.lock" && name != "serve.stopping.lock")
+              if (is_tidy && name != "serve.pid" && name != "serve.lock" && name != "serve.stopping.lock" &&
+                  name != "serve.stopping.guard")
                 return name + " is left";
             }
             if (!guard.release()) return "its release fails";

@@ -215,9 +215,39 @@ inline const std::vector<StartState>& start_states_on_demand() {
   };
   return states;
 }
+/// Disks that can do less than those of Linux.
+inline void be_like_freebsd(Machine& machine) {
+  machine.disk.has_unnamed = false;
+  machine.disk.has_rename_new = false;
+  machine.disk.has_exchange = false;
+  machine.disk.has_lock_ranges = false;
+  machine.disk.has_file_unlink = true;
+}
+inline const std::vector<StartState>& start_states_on_freebsd() {
+  static const std::vector<StartState> states{
+      {"absent on FreeBSD", be_like_freebsd},
+      {"stale on FreeBSD",
+       [](Machine& machine) {
+         be_like_freebsd(machine);
+         (void)crashed_owner(machine);
+       }},
+      {"takeover died after its unlink on FreeBSD",
+       [](Machine& machine) {
+         be_like_freebsd(machine);
+         crash_in_takeover(machine, Call::link, 1);
+       }},
+      {"takeover died with two names on FreeBSD",
+       [](Machine& machine) {
+         be_like_freebsd(machine);
+         crash_in_takeover(machine, Call::unlink, 1);
+       }},
+  };
+  return states;
+}
 
 [[nodiscard]] inline const StartState& start_state(const std::string& name) {
-  for (const std::vector<StartState>* const states : {&start_states(), &start_states_on_demand()}) {
+  for (const std::vector<StartState>* const states :
+       {&start_states(), &start_states_on_demand(), &start_states_on_freebsd()}) {
     for (const StartState& state : *states) {
       if (state.name == name) return state;
     }

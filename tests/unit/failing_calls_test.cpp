@@ -440,6 +440,8 @@ TEST_CASE("whatever fails in any operation harms nobody, leaks nothing, and leav
           CHECK_FALSE(result);
           break;
         }
+        // Where it is said that a byte can't be locked, stoppers lock a file of their own, which stays.
+        if (error == EOPNOTSUPP) stage.machine.disk.remove("/tmp/state/serve.stopping.guard");
         check_unharmed(stage, owner_lived);
       }
     }

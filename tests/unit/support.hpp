@@ -30,13 +30,13 @@ inline Guard guard_of(const Contender& contender, const char* where = directory)
 
 inline std::string text_of(const genie::ProcessIdentity& identity) { return fmt::format("{}", identity); }
 
-/// Files that no state directory may keep: everything but genie's own five.
+/// Files that no state directory may keep: everything but genie's own.
 inline std::vector<std::string> strangers(const Machine& machine) {
   std::vector<std::string> result;
   if (!machine.disk.exists(directory)) return result;
   for (const std::string& name : machine.disk.names(directory)) {
     if (name != "serve.pid" && name != "serve.lock" && name != "serve.stopping.lock" && name != "pgserve.port" &&
-        name != "serve.endpoints") {
+        name != "serve.endpoints" && (machine.disk.has_lock_ranges || name != "serve.stopping.guard")) {
       result.push_back(name);
     }
   }

@@ -3,6 +3,9 @@
 #ifndef GENIE_BSD_FILESYSTEM_HPP
 #define GENIE_BSD_FILESYSTEM_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -105,5 +108,7 @@ class Filesystem : public Locks {
 };
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_FILESYSTEM_HPP

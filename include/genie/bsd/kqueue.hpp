@@ -3,6 +3,9 @@
 #ifndef GENIE_BSD_KQUEUE_HPP
 #define GENIE_BSD_KQUEUE_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/event.h>
@@ -64,5 +67,7 @@ inline void take_events(int queue) noexcept {
 }
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_KQUEUE_HPP

@@ -13,6 +13,9 @@
 #ifndef GENIE_BSD_PROCESS_PROBE_HPP
 #define GENIE_BSD_PROCESS_PROBE_HPP
 
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -192,5 +195,7 @@ class ProcessProbe : public posix_detail::Processes {
 };
 
 }  // namespace genie::inline v0::bsd_detail
+
+#endif
 
 #endif  // GENIE_BSD_PROCESS_PROBE_HPP

@@ -68,6 +68,16 @@ struct LockQuery {
 /// | `files.wait(watch, span)`               | `SysResult<bool>`    | true: something changed since the last wait (or since `watch`), or a writer closed it; false: `span` passed |
 /// | `files.close_watch(watch)`, `files.close(file)` | (ignored)    | closing releases locks; `close` is never repeated  |
 ///
+/// Two more are asked for only where they are there, and the other calls answer that the system can't:
+///
+/// | expression                              | returns              | what it must do                                    |
+/// |-----------------------------------------|----------------------|----------------------------------------------------|
+/// | `files.link(dir, from, to)`             | `SysResult<void>`    | in place of `rename_new`: gives a file a second name; EEXIST if it is taken; ENOSYS where it can't either |
+/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; ESTALE if it is another's; ENOSYS where it can't either |
+///
+/// A system that locks whole files only answers EOPNOTSUPP to `try_lock` of the stopper's byte, and makes one lock
+/// of the owner's and the starter's, see `posix_detail::WholeFileLocks`.
+///
 /// `path` and `name` are terminated strings. One method is one system call, or one question that the kernel answers at
 /// once; composing them is the protocol's work. Calls do not throw, and return errno values (a platform with error
 /// codes of its own translates them). EINTR may be returned; the protocol repeats the call.

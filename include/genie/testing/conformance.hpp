@@ -21,6 +21,7 @@
 #ifndef GENIE_TESTING_CONFORMANCE_HPP
 #define GENIE_TESTING_CONFORMANCE_HPP
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,7 +36,6 @@
 #include <utility>
 #include <vector>
 
-#include "genie/linux/descriptor.hpp"
 #include "genie/policy/filesystem.hpp"
 #include "genie/testing/manual_clock.hpp"
 #include "genie/testing/memory_filesystem.hpp"
@@ -97,7 +97,7 @@ struct ConformanceReport {
 /// Without `clear`, the directories of all sequences stay.
 struct NoOutsider {};
 
-/// An outsider who acts by Linux's own calls. While it lives, the process's umask is 0, as a comparison needs it.
+/// An outsider who acts by the system's own calls. While it lives, the process's umask is 0, as a comparison needs it.
 class SystemOutsider {
  public:
   SystemOutsider() noexcept : mask_{::umask(0)} {}
@@ -106,10 +106,12 @@ class SystemOutsider {
   ~SystemOutsider() { ::umask(mask_); }
 
   /// Makes a FIFO.
-  void make_fifo(const std::string& path, std::uint32_t permissions) { (void)::mkfifo(path.c_str(), permissions); }
+  void make_fifo(const std::string& path, std::uint32_t permissions) {
+    (void)::mkfifo(path.c_str(), static_cast<mode_t>(permissions));
+  }
   /// Makes a socket's file; nobody listens there.
   void make_socket(const std::string& path, std::uint32_t permissions) {
-    (void)::mknod(path.c_str(), S_IFSOCK | permissions, 0);
+    (void)::mknod(path.c_str(), static_cast<mode_t>(S_IFSOCK | permissions), 0);
   }
   /// Makes `path` a symbolic link to `target`, which need not exist.
   void make_symbolic_link(const std::string& path, const std::string& target) {
@@ -124,7 +126,9 @@ class SystemOutsider {
   /// Sets the permission bits of a file.
   void set_permissions(const std::string& path, std::uint32_t permissions) {
     struct ::stat info{};
-    if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) (void)!::chmod(path.c_str(), permissions);
+    if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) {
+      (void)!::chmod(path.c_str(), static_cast<mode_t>(permissions));
+    }
   }
   /// Another descriptor of an open file, for another contender. Returns: nothing where `file` is not open.
   template <typename F>
@@ -141,12 +145,17 @@ class SystemOutsider {
   static void clear_at(int parent, const char* name) {
     if (::unlinkat(parent, name, AT_REMOVEDIR) == 0) return;
     if (errno == EACCES || errno == ENOTEMPTY) (void)!::fchmodat(parent, name, 0700, 0);
-    const linux_detail::ScopedDescriptor directory{
-        ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    if (!directory.is_open()) return;
-    (void)linux_detail::for_each_entry(directory.get(), [&](Text entry) {
-      if (::unlinkat(directory.get(), entry.data(), 0) != 0 && errno == EISDIR) clear_at(directory.get(), entry.data());
-    });
+    const int descriptor = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR* const directory = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+    if (directory == nullptr) return;
+    while (const dirent* const entry = ::readdir(directory)) {
+      const Text file{entry->d_name};
+      if (file == Text{"."} || file == Text{".."}) continue;
+      if (::unlinkat(descriptor, entry->d_name, 0) != 0 && (errno == EISDIR || errno == EPERM)) {
+        clear_at(descriptor, entry->d_name);
+      }
+    }
+    ::closedir(directory);
     (void)::unlinkat(parent, name, AT_REMOVEDIR);
   }
 

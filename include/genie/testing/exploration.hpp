@@ -60,6 +60,8 @@ struct Fault {
           {Call::rename, EIO},
           {Call::rename_new, EIO},
           {Call::exchange, EIO},
+          {Call::link, EIO},
+          {Call::unlink_file, EIO},
           {Call::unlink, EIO},
           {Call::stat, EIO},
           {Call::stat_at, EIO},
@@ -94,7 +96,7 @@ struct Fault {
           {Call::signal, EINTR},         {Call::wait_process, EINTR}, {Call::sync, EINTR},
           {Call::read_at, 0, 7},         {Call::write_at, 0, 7},      {Call::spawn, EINTR},
           {Call::let_go, EINTR},         {Call::wait_child, EINTR},   {Call::kill_child, EINTR},
-          {Call::reap_child, EINTR}};
+          {Call::reap_child, EINTR},     {Call::link, EINTR},         {Call::unlink_file, EINTR}};
 }
 
 /// What can happen next.

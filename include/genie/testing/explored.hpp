@@ -267,6 +267,17 @@ class ExploredFilesystem : public detail::GateView {
   [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
     return named(Call::exchange, directory, one, other);
   }
+  [[nodiscard]] SysResult<void> link(File directory, const char* from, const char* to) noexcept {
+    return named(Call::link, directory, from, to);
+  }
+  [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File file) noexcept {
+    const Response& response = ask(Call::unlink_file, [&](Request& request) {
+      request.file = file.descriptor;
+      request.directory = directory.descriptor;
+      request.one = name;
+    });
+    return {response.error};
+  }
   [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
     return named(Call::unlink, directory, name, "");
   }

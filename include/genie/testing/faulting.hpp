@@ -311,6 +311,18 @@ class Faulting<P> {
     if (const int error = plan_->enter(Call::exchange, one).error; error != 0) return {error};
     return policy_.exchange(directory, one, other);
   }
+  [[nodiscard]] SysResult<void> link(File directory, const char* from, const char* to) noexcept
+    requires requires(P& files) { files.link(directory, from, to); }
+  {
+    if (const int error = plan_->enter(Call::link, from).error; error != 0) return {error};
+    return policy_.link(directory, from, to);
+  }
+  [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File file) noexcept
+    requires requires(P& files) { files.unlink_file(directory, name, file); }
+  {
+    if (const int error = plan_->enter(Call::unlink_file, name).error; error != 0) return {error};
+    return policy_.unlink_file(directory, name, file);
+  }
   [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
     if (const int error = plan_->enter(Call::unlink, name).error; error != 0) return {error};
     return policy_.unlink(directory, name);

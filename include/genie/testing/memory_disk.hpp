@@ -127,6 +127,8 @@ struct MemoryDisk {
   bool has_exchange = true;             ///< else EINVAL
   bool has_rename_new = true;           ///< else EINVAL
   bool has_locks = true;                ///< else ENOLCK
+  bool has_lock_ranges = true;          ///< else only whole files can be locked, as with `WholeFileLocks`
+  bool has_file_unlink = false;         ///< `link` and `unlink_file`, as on FreeBSD; else ENOSYS
   bool has_watch = true;                ///< else EMFILE
   bool has_link = true;                 ///< else EPERM
   bool is_read_only = false;            ///< EROFS

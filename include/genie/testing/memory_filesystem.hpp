@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "genie/lock_bytes.hpp"
 #include "genie/policy/filesystem.hpp"
 #include "genie/testing/manual_clock.hpp"
 #include "genie/testing/memory_disk.hpp"
@@ -210,16 +211,30 @@ class MemoryFilesystem : public detail::View {
   [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
     return move(enter(Call::exchange, one), directory, one, other, Call::exchange);
   }
-  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
-    const Place at = look_up(enter(Call::unlink, name), directory, name);
-    if (at.error != 0) return {at.error};
-    if (is_special(at)) return {EISDIR};
+  [[nodiscard]] SysResult<void> link(File directory, const char* from, const char* to) noexcept {
+    const Place source = look_up(enter(Call::link, from), directory, from);
+    if (source.error == 0 && !disk_->has_file_unlink) return {ENOSYS};
+    if (source.error != 0) return {source.error};
+    const Place target = look_up({}, directory, to);
+    if (target.error != 0) return {target.error};
+    if (source.inode == 0) return {ENOENT};
+    if (target.inode != 0) return {EEXIST};
     if (disk_->is_read_only) return {EROFS};
-    if (at.inode == 0) return {ENOENT};
-    if (const int error = disk_->may_remove(at, user()); error != 0) return {error};
-    if (inode(at).type == FileType::directory) return {EISDIR};
-    disk_->remove_name(at.directory, at.name);
+    if (const int error = disk_->may_change(target.directory, user()); error != 0) return {error};
+    if (!disk_->has_link || inode(source).type == FileType::directory) return {EPERM};
+    disk_->add_name(target.directory, target.name, source.inode);
     return {};
+  }
+  [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
+    const Place at = look_up(enter(Call::unlink_file, name), directory, name);
+    if (at.error == 0 && !disk_->has_file_unlink) return {ENOSYS};
+    const MemoryDisk::OpenFile* const file = find(named);
+    if (at.error == 0 && file == nullptr) return {EBADF};
+    if (at.error == 0 && at.inode != 0 && at.inode != file->inode) return {ESTALE};
+    return unlink(at);
+  }
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    return unlink(look_up(enter(Call::unlink, name), directory, name));
   }
 
   [[nodiscard]] SysResult<FileInfo> stat(File file) noexcept {
@@ -289,6 +304,11 @@ class MemoryFilesystem : public detail::View {
     const CallOutcome gate = enter(Call::try_lock);
     MemoryDisk::Range wanted;
     MemoryDisk::OpenFile* found = nullptr;
+    if (gate.error == 0 && !disk_->has_lock_ranges) {
+      if (offset == genie::detail::stopper_byte) return {EOPNOTSUPP};
+      offset = genie::detail::owner_byte;
+      length = 2;
+    }
     if (const int error = lockable(gate, file, offset, length, found, wanted); error != 0) return {error};
     if (!found->writable) return {EBADF};
     if (conflict(*found, wanted) != nullptr) return {EAGAIN};
@@ -309,6 +329,10 @@ class MemoryFilesystem : public detail::View {
     const CallOutcome gate = enter(Call::unlock);
     MemoryDisk::Range range;
     MemoryDisk::OpenFile* found = nullptr;
+    if (gate.error == 0 && !disk_->has_lock_ranges && offset != genie::detail::starter_byte) {
+      offset = genie::detail::owner_byte;
+      length = 2;
+    }
     if (const int error = lockable(gate, file, offset, length, found, range); error != 0) return {error};
     found->locks = without(found->locks, range);
     return {};
@@ -320,8 +344,10 @@ class MemoryFilesystem : public detail::View {
     if (const int error = lockable(gate, file, offset, length, found, range); error != 0) {
       return SysResult<LockQuery>::failure(error);
     }
+    if (!disk_->has_lock_ranges) range = {genie::detail::owner_byte, genie::detail::owner_byte + 2};
     const MemoryDisk::Range* lock = conflict(*found, range);
     if (lock == nullptr) return {};
+    if (!disk_->has_lock_ranges) return {LockQuery{true, offset, lock->end - lock->first == 1 ? 1 : length}, 0};
     return {LockQuery{true, lock->first, lock->end == UINT64_MAX ? 0 : lock->end - lock->first}, 0};
   }
 
@@ -404,6 +430,17 @@ class MemoryFilesystem : public detail::View {
     disk_->open_files[id] = {number, directory, name, readable, writable, 1, {}};
     table().descriptors[descriptor] = id;
     return {File{descriptor}, 0};
+  }
+
+  [[nodiscard]] SysResult<void> unlink(const Place& at) noexcept {
+    if (at.error != 0) return {at.error};
+    if (is_special(at)) return {EISDIR};
+    if (disk_->is_read_only) return {EROFS};
+    if (at.inode == 0) return {ENOENT};
+    if (const int error = disk_->may_remove(at, user()); error != 0) return {error};
+    if (inode(at).type == FileType::directory) return {EISDIR};
+    disk_->remove_name(at.directory, at.name);
+    return {};
   }
 
   [[nodiscard]] SysResult<void> move(const CallOutcome& gate, File directory, const char* from, const char* to,

@@ -155,6 +155,8 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
     case Call::rename: response.error = files.rename(directory, one, two).error; break;
     case Call::rename_new: response.error = files.rename_new(directory, one, two).error; break;
     case Call::exchange: response.error = files.exchange(directory, one, two).error; break;
+    case Call::link: response.error = files.link(directory, one, two).error; break;
+    case Call::unlink_file: response.error = files.unlink_file(directory, one, file).error; break;
     case Call::unlink: response.error = files.unlink(directory, one).error; break;
     case Call::stat: told(files.stat(file)); break;
     case Call::stat_at: told(files.stat_at(directory, one)); break;
@@ -463,12 +465,14 @@ namespace detail {
   switch (request.call) {
     case Call::open: text += ' ' + request.one + " (" + modes[static_cast<std::size_t>(request.mode)] + ')'; break;
     case Call::rename:
+    case Call::link:
     case Call::rename_new: text += ' ' + request.one + " to " + request.two; break;
     case Call::exchange: text += ' ' + request.one + " with " + request.two; break;
     case Call::make_directory:
     case Call::open_directory:
     case Call::link_unnamed:
     case Call::unlink:
+    case Call::unlink_file:
     case Call::stat_at:
     case Call::bind:
     case Call::watch: text += ' ' + request.one; break;

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Compiles genie for macOS and FreeBSD with zig's clang, libc++ and headers of these systems, which come from PyPI:
+# nothing of it is executed, here or anywhere. See docs/macos-freebsd.md.
+#
+#   scripts/check-macos-freebsd.sh            each public header and the whole protocol, compiled with every warning
+#   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI, linked; the examples, the unit tests
+#                                             and the command, linked; clang-tidy
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+targets=(x86_64-macos aarch64-macos x86_64-freebsd)
+nightly=
+case ${1:-} in
+  "") ;;
+  nightly) nightly=yes ;;
+  *) echo "usage: $0 [nightly]" >&2; exit 2 ;;
+esac
+
+python=build/venv/bin/python
+if ! $python -m ziglang version 2>/dev/null | grep -Eq '^0\.(1[7-9]|[2-9][0-9])\.'; then
+  scripts/install-deps.sh cross
+  $python -m ziglang version >/dev/null || { echo "zig cannot be had here"; exit 77; }
+fi
+command -v clang-tidy-19 >/dev/null || clang_tidy_missing=yes
+
+work=build/cross
+rm -rf "$work"
+mkdir -p "$work/include"
+failed=0
+fail() { echo "check-macos-freebsd: $*" >&2; failed=1; }
+
+# The system's own directory of headers has other things in it that are Linux's.
+for library in fmt CLI nlohmann catch2; do
+  [ -d "/usr/include/$library" ] && cp -r "/usr/include/$library" "$work/include/"
+done
+has() { [ -d "$work/include/$1" ]; }
+
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wundef -Werror)
+compile=("$python" -m ziglang c++ -std=c++20 -Iinclude -isystem "$work/include" -DFMT_HEADER_ONLY)
+zig() { # TARGET ARGUMENT...
+  local target=$1
+  shift
+  "${compile[@]}" -target "$target" "${warnings[@]}" "$@"
+}
+
+# --- every header, and everything in them ----------------------------------------------------------------------------
+(cd include && find genie -name '*.hpp' | LC_ALL=C sort) | grep -v '^genie/linux/' >"$work/headers"
+has fmt || { sed -i '\#^genie/fmt\.hpp$#d' "$work/headers"; echo "no fmt: genie/fmt.hpp is left out"; }
+sed 's/.*/#include <&>/' "$work/headers" >"$work/all_headers.cpp"
+grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" | sed 's/.*/#include <&>/' >"$work/core.cpp"
+printf '#include "%s"\n' all_headers.cpp ../../tests/cross/main.cpp >"$work/everything.cpp"
+printf '#include "%s"\n' core.cpp ../../tests/cross/main.cpp >"$work/core_everything.cpp"
+for target in "${targets[@]}"; do
+  zig "$target" -O0 -c "$work/everything.cpp" -o "$work/everything-$target.o" || fail "everything, $target"
+done
+[ "$nightly" ] || exit $failed
+
+# --- without exceptions and RTTI, optimised, linked ------------------------------------------------------------------
+for target in "${targets[@]}"; do
+  zig "$target" -O2 -fno-exceptions -fno-rtti "$work/core_everything.cpp" -o "$work/protocol-$target" ||
+    fail "the protocol, $target"
+  file "$work/protocol-$target" 2>/dev/null | cut -c1-120 || true
+done
+
+# --- programs --------------------------------------------------------------------------------------------------------
+# -Wno-c2y-extensions: __COUNTER__, in macros of Catch2, which also takes <cfloat> for granted.
+tests=()
+if has catch2; then
+  mapfile -t tests < <(find tests/unit -name '*_test.cpp' -not -path '*/linux/*' | LC_ALL=C sort)
+  printf '#include "../../%s"\n' tests/main.cpp "${tests[@]}" >"$work/unit_tests.cpp"
+fi
+for target in "${targets[@]}"; do
+  if has fmt; then
+    for example in examples/*.cpp; do
+      zig "$target" -O0 "$example" -o "$work/$(basename "$example" .cpp)-$target" || fail "$example, $target"
+    done
+  fi
+  if [ ${#tests[@]} != 0 ] && has fmt; then
+    zig "$target" -O0 -g0 -Itests -Wno-c2y-extensions -include cfloat "$work/unit_tests.cpp" -o "$work/unit_tests-$target" ||
+      fail "the unit tests, $target"
+  fi
+done
+
+# --- clang-tidy ------------------------------------------------------------------------------------------------------
+if [ "${clang_tidy_missing:-}" ]; then
+  echo "no clang-tidy-19"
+else
+  zig_lib=$($python -c 'import ziglang, os; print(os.path.join(os.path.dirname(ziglang.__file__), "lib"))')
+  # As zig configures its libc++.
+  libcxx=()
+  for setting in HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_IGNORE \
+    ABI_VERSION=1 ABI_NAMESPACE=__1 HAS_THREADS=1 HAS_MUSL_LIBC=0 HAS_VENDOR_AVAILABILITY_ANNOTATIONS=0 \
+    HAS_FILESYSTEM=1 HAS_LOCALIZATION=1 HAS_UNICODE=1 HAS_WIDE_CHARACTERS=1 HAS_TERMINAL=1 HAS_RANDOM_DEVICE=1 \
+    HAS_MONOTONIC_CLOCK=1 PSTL_BACKEND_SERIAL; do
+    libcxx+=("-D_LIBCPP_$setting")
+  done
+  tidy() { # TARGET-TRIPLE ARGUMENT...
+    local triple=$1
+    shift
+    clang-tidy-19 --quiet "$work/core_everything.cpp" -- "--target=$triple" -std=c++20 -nostdinc -nostdinc++ \
+      -isystem "$zig_lib/libcxx/include" -isystem "$zig_lib/libcxxabi/include" -isystem "$zig_lib/include" "$@" \
+      "${libcxx[@]}" -Iinclude || fail "clang-tidy, $triple"
+  }
+  tidy x86_64-apple-macosx15.0.0 -isystem "$zig_lib/libc/include/any-darwin-any"
+  tidy aarch64-apple-macosx15.0.0 -isystem "$zig_lib/libc/include/any-darwin-any"
+  tidy x86_64-unknown-freebsd14.0 -D__FreeBSD_version=1400500 \
+    -isystem "$zig_lib/libc/include/x86_64-freebsd-none" -isystem "$zig_lib/libc/include/generic-freebsd"
+fi
+exit $failed
