@@ -1396,7 +1396,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 /// Whether `text` has no control characters, which would end our line or deceive whoever prints it.
 [[nodiscard]] constexpr bool is_printable(Text text) noexcept {
   for (const char c : text) {
-    if ((c >= 0 && c < ' ') || c == '\x7f') return false;
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') return false;
   }
   return true;
 }
@@ -1565,7 +1565,7 @@ class StateFiles {
   [[nodiscard]] static bool is_usable_name(Text text) noexcept {
     if (text.empty() || text.size() > name_capacity || text[0] == '.') return false;
     for (const char c : text) {
-      if (c == '/' || c == '\\' || (c >= 0 && c < ' ')) return false;
+      if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < ' ') return false;
     }
     return true;
   }
