@@ -5,8 +5,9 @@
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
-#   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, what builds Debian packages, and Conan from PyPI in build/venv:
-#             what scripts/test.sh uses beyond `build`
+#   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, what builds
+#             Debian packages, a file system in user space for the tests, and Conan from PyPI in build/venv: what
+#             scripts/test.sh uses beyond `build`
 #   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
 #   site      what scripts/site.sh uses: Node.js and a browser; its generator from PyPI in build/venv, and from the npm
 #             registry, in build/site/npm, what the site's search and the browser's check need
@@ -16,7 +17,7 @@ cd "$(dirname "$0")/.."
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache
-       debhelper dpkg-dev lintian)
+       debhelper dpkg-dev lintian python3-fusepy)
 compilers=(clang-16 mmdebstrap)
 site=(git nodejs chromium python3-venv fonts-dejavu-core)
 command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
