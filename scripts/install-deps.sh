@@ -11,6 +11,7 @@
 #   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
 #   site      what scripts/site.sh uses: Node.js and a browser; its generator from PyPI in build/venv, and from the npm
 #             registry, in build/site/npm, what the site's search and the browser's check need
+#   platforms cross compilers, qemu, and zig from PyPI in build/venv: what scripts/check-platforms.sh uses beyond `build`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,8 @@ postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache
        debhelper dpkg-dev lintian python3-fusepy)
 compilers=(clang-16 mmdebstrap)
+platforms=(g++-i686-linux-gnu g++-arm-linux-gnueabihf g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-s390x-linux-gnu
+           qemu-user python3-venv)
 site=(git nodejs chromium python3-venv fonts-dejavu-core)
 command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
 optional=" npm chromium clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
@@ -35,7 +38,8 @@ for group in "${@:-build}"; do
     check) wanted+=("${check[@]}") ;;
     compilers) wanted+=("${compilers[@]}") ;;
     site) wanted+=("${site[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers or site" >&2; exit 2 ;;
+    platforms) wanted+=("${platforms[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, platforms or site" >&2; exit 2 ;;
   esac
 done
 
@@ -99,4 +103,13 @@ if [[ " $* " == *" site "* ]]; then
   mkdir -p build/site/npm
   cp site/package.json build/site/npm/
   npm install --prefix build/site/npm --no-audit --no-fund --ignore-scripts --silent </dev/null
+fi
+if [[ " $* " == *" platforms "* ]] && ! build/venv/bin/python -c 'import ziglang' 2>/dev/null; then
+  say "pip install ziglang into build/venv"
+  into_venv ziglang || say "zig cannot be had here; the check that uses it will fail"
+fi
+if [[ " $* " == *" check "* ]] && ! PATH=$PWD/build/bin:$PATH command -v actionlint >/dev/null && command -v go >/dev/null; then
+  say "go install actionlint into build/bin"
+  GOBIN=$PWD/build/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7 >/dev/null 2>&1 ||
+    say "actionlint cannot be had here; its check will be skipped"
 fi

@@ -6397,6 +6397,35 @@ template <typename Visit>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
+
 namespace genie::inline v0::posix_detail {
 
 /// Files by descriptor, names looked up relative to a pinned directory. Stateless.
@@ -6443,13 +6472,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -6493,7 +6522,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular
@@ -7125,8 +7154,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (!descriptors.is_open()) return false;
     bool holds = false;
     (void)linux_detail::for_each_entry(descriptors.get(), [&](Text name) noexcept {
-      struct ::stat info{};
-      if (holds || ::fstatat(descriptors.get(), name.data(), &info, 0) != 0) return;
+      posix_detail::FileStatus info{};
+      if (holds || posix_detail::get_status(descriptors.get(), name.data(), info, 0) != 0) return;
       const FileIdentity seen{static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
       if (seen != file) return;
       FixedText<64> details{"/proc/"};
@@ -7458,6 +7487,35 @@ inline void take_events(int queue) noexcept {
 #include <sys/stat.h>
 #include <sys/un.h>
 
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
+
 namespace genie::inline v0::posix_detail {
 
 /// Files by descriptor, names looked up relative to a pinned directory. Stateless.
@@ -7504,13 +7562,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -7554,7 +7612,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular
@@ -8474,6 +8532,35 @@ inline void take_events(int queue) noexcept {
 #include <sys/stat.h>
 #include <sys/un.h>
 
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
+
 namespace genie::inline v0::posix_detail {
 
 /// Files by descriptor, names looked up relative to a pinned directory. Stateless.
@@ -8520,13 +8607,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -8570,7 +8657,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular
