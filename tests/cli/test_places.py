@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from _support import FAILURE, GENIE, NOT_RUNNING, OK, RUNNING, SLEEPER, GenieTest, wait_until
+from _support import FAILURE, GENIE, NOT_RUNNING, OK, RUNNING, SLEEPER, UNKNOWN, GenieTest, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -160,7 +160,12 @@ class PlacesTest(ExpectingTest):
 
 # --- a kernel that refuses ---------------------------------------------------------------------------------------------
 
-SECCOMP = {"x86_64": (0xC000003E, {"pidfd_open": 434, "renameat2": 316, "close_range": 436, "getrandom": 318})}
+# How the kernel tells what is called, by machine: numbers of system calls.
+SECCOMP = {
+    "x86_64": {"pidfd_open": 434, "renameat2": 316, "close_range": 436, "getrandom": 318, "fcntl": 72, "openat": 257},
+}
+OFD_LOCKS = ("fcntl", 1, 0x20)  # F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW: 36 to 38; no other command that genie uses has it
+UNNAMED_FILES = ("openat", 2, 0o20000000)  # O_TMPFILE
 
 
 class Filter(ctypes.Structure):
@@ -171,17 +176,19 @@ class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_uint16), ("filters", ctypes.POINTER(Filter))]
 
 
-def forbid(call, error):
-    """From now on this process and all that it starts gets `error` from a system call. Source: `seccomp(2)`."""
-    number = SECCOMP[os.uname().machine][1][call]
-    filters = (Filter * 4)(
-        Filter(0x20, 0, 0, 0),  # load the number
-        Filter(0x15, 0, 1, number),  # another one? go on
-        Filter(0x06, 0, 0, 0x00050000 | error),  # fail
-        Filter(0x06, 0, 0, 0x7FFF0000),  # allow
-    )
+def forbid(what, error):
+    """From now on this process and all that it starts gets `error` from a system call: where a position and bits are
+    given, only if that argument has one of the bits. Source: `seccomp(2)`; little-endian."""
+    call, position, bits = what if isinstance(what, tuple) else (what, None, 0)
+    load, equal, any_bit, answer = 0x20, 0x15, 0x45, 0x06
+    words = [(load, 0, 0, 0), (equal, 0, 1 if position is None else 3, SECCOMP[os.uname().machine][call])]
+    if position is not None:
+        words += [(load, 0, 0, 16 + 8 * position), (any_bit, 0, 1, bits)]
+    words += [(answer, 0, 0, 0x00050000 | error), (answer, 0, 0, 0x7FFF0000)]
+    filters = (Filter * len(words))(*(Filter(*word) for word in words))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.byref(Program(4, filters)), 0, 0) != 0:
+    program = Program(len(words), filters)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
@@ -223,12 +230,25 @@ class ForbiddenCallTest(ExpectingTest):
         self.assertEqual(self.dir.joinpath("serve.pid").read_text(), "1:1")
         self.expect(OK, "run", "--", "true")
 
+    def test_without_locks_of_open_files_nobody_owns_anything(self):
+        """Before Linux 3.15. A claim that nothing would end with its owner is none."""
+        done = self.without(OFD_LOCKS, "run", "--", "true", error=errno.EINVAL, expect=FAILURE)
+        self.assertIn("cannot lock", done.err)
+        self.assertIn(os.strerror(errno.EINVAL), done.err)
+        self.assertEqual(os.listdir(self.dir), ["serve.lock"])
+        self.expect(OK, "start", "--", *SLEEPER)
+        status = self.without(OFD_LOCKS, "status", "--json", error=errno.EINVAL, expect=UNKNOWN)
+        self.assertIn('"assurance": "none"', status.out)
+        self.without(OFD_LOCKS, "stop", error=errno.EINVAL, expect=FAILURE)
+        self.expect(RUNNING, "status")
+
     def test_without_the_newer_conveniences_everything_works(self):
-        for call in ("close_range", "getrandom"):
+        for call in ("close_range", "getrandom", UNNAMED_FILES):
             with self.subTest(call=call):
-                self.without(call, "start", "--", *SLEEPER)
-                self.without(call, "status")
-                self.without(call, "stop")
+                error = errno.EOPNOTSUPP if call == UNNAMED_FILES else errno.ENOSYS
+                self.without(call, "start", "--", *SLEEPER, error=error)
+                self.assertIn('"assurance": "kernel_lock"', self.without(call, "status", "--json", error=error).out)
+                self.without(call, "stop", error=error)
 
 
 if __name__ == "__main__":
