@@ -92,8 +92,12 @@ Json to_json(const FailureRecord& failure) {
   return json;
 }
 
+/// Of `status --json`; docs/interface.md says what may change without a new one.
+constexpr int interface_version = 1;
+
 Json to_json(const Place& place, const StatusReport& report, ServeGuard<>& guard) {
   Json json;
+  json["interface"] = interface_version;
   json["state"] = to_string(report.state);
   const bool is_here = report.evidence.whereabouts == Whereabouts::here;
   json["pid"] = is_here ? pid_or_null(report.owner) : Json(nullptr);
@@ -161,6 +165,7 @@ int print_status(const Place& place, const StatusStyle& style) {
   if (!report) {
     if (style.json) {
       Json json;
+      json["interface"] = interface_version;
       json["state"] = to_string(ServerState::unknown);
       for (const char* absent : {"pid", "start", "server_pid", "elsewhere", "port"}) json[absent] = nullptr;
       json["dir"] = place.directory;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -76,7 +77,7 @@ std::string found(const std::string& program) {
 /// A single-line value, taken as it is but for specifiers. Throws where that can't be said.
 std::string line_of(const std::string& path) {
   for (const char c : path) {
-    if (c >= 0 && c < ' ') throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
+    if (static_cast<unsigned char>(c) < ' ') throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
   }
   if (path.back() == '\\' || path.back() == ' ')
     throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
@@ -89,7 +90,7 @@ bool is_plain_name(std::string_view name) {
          std::string_view::npos;
 }
 
-long whole_seconds(std::chrono::milliseconds span) { return std::chrono::ceil<std::chrono::seconds>(span).count(); }
+std::int64_t whole_seconds(std::chrono::milliseconds span) { return std::chrono::ceil<std::chrono::seconds>(span).count(); }
 
 }  // namespace
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Builds and runs a small consumer for each way to get genie: find_package, add_subdirectory, FetchContent, pkg-config,
-# the one header copied into an empty folder, and the Conan package where there is Conan.
+# Builds and runs a small consumer for each way to get genie: find_package, add_subdirectory, FetchContent of an archive,
+# pkg-config, the one header copied into an empty folder, the Debian package, the vcpkg port, and the Conan package.
+#
+# What is not installed here is said, and not checked. vcpkg itself is never run: its registry and its tool come from
+# GitHub. The portfile is run by tests/package/vcpkg.cmake, which does what vcpkg's documentation says of the functions used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -20,13 +23,17 @@ run() { # PROGRAM: in a fresh state directory
   rm -rf "$state"
 }
 
-cmake_consumer() { # NAME ARGUMENT...: configures, builds and runs tests/package/NAME
-  local name=$1
-  shift
-  quietly cmake -G Ninja -S "tests/package/$name" -B "$work/$name" "$@"
-  quietly cmake --build "$work/$name"
-  run "$work/$name/consumer"
-  echo "$name: built and ran"
+consumer() { # FOLDER NAME ARGUMENT...: configures tests/package/NAME in FOLDER, builds and runs it
+  local folder=$1 name=$2
+  shift 2
+  quietly cmake -G Ninja -S "tests/package/$name" -B "$folder" "$@"
+  quietly cmake --build "$folder"
+  run "$folder/consumer"
+}
+
+cmake_consumer() { # NAME ARGUMENT...
+  consumer "$work/$1" "$@"
+  echo "$1: built and ran"
 }
 
 quietly cmake --preset release
@@ -40,19 +47,61 @@ export PKG_CONFIG_PATH=$work/moved/share/pkgconfig
 cmake_consumer find_package -DCMAKE_PREFIX_PATH="$work/moved" -DGENIE_VERSION="$(pkg-config --modversion genie)"
 run "$work/find_package/fmt_consumer"
 cmake_consumer add_subdirectory -DGENIE_SOURCE="$root"
-cmake_consumer fetch_content -DGENIE_SOURCE="$root"
+tar -C "$root" --exclude=./build --exclude=./.git --transform 's,^\.,genie,' -czf "$work/genie.tar.gz" .
+cmake_consumer fetch_content -DGENIE_ARCHIVE="$work/genie.tar.gz" -DGENIE_SHA256="$(sha256sum "$work/genie.tar.gz" | cut -c-64)"
 
 read -ra flags < <(pkg-config --cflags genie)
 "$cxx" -std=c++20 "${flags[@]}" tests/package/main.cpp -o "$work/pkg_config"
 run "$work/pkg_config"
 echo "pkg_config: built and ran"
 
-mkdir -p "$work/single_header/genie"
-cp single_include/genie/serve_guard.hpp "$work/single_header/genie/"
-cp tests/package/main.cpp "$work/single_header/"
-(cd "$work/single_header" && "$cxx" -std=c++20 -I. main.cpp)
-run "$work/single_header/a.out"
-echo "single_header: built and ran"
+# Two files in a folder, and no option but the language. Compilers whose default is older say what they need.
+mkdir "$work/single_header"
+cp single_include/genie/serve_guard.hpp "$work/single_header/"
+sed 's/<genie\/serve_guard.hpp>/"serve_guard.hpp"/' tests/package/main.cpp >"$work/single_header/main.cpp"
+(
+  cd "$work/single_header"
+  "$cxx" -std=c++20 main.cpp
+  run ./a.out
+  rm a.out
+  if "$cxx" main.cpp 2>said; then
+    run ./a.out
+    echo "single_header: built and ran, also without -std=c++20"
+  else
+    sed '/error/!d;q' said | grep -F 'genie needs C++20: compile with -std=c++20'
+    echo "single_header: built and ran; without -std=c++20, the first error says that it is missing"
+  fi
+)
+
+# --- packages that state the version once more -----------------------------------------------------------------------
+version=$(pkg-config --modversion genie)
+states() { # FILE VERSION
+  [ "$2" = "$version" ] || { echo "$1 is of version $2, genie of $version" >&2; return 1; }
+}
+
+port=packaging/vcpkg/genie
+states $port/vcpkg.json "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["version"])' $port/vcpkg.json)"
+quietly cmake -DPORT_DIR="$root/$port" -DWORK="$work/vcpkg" -P tests/package/vcpkg.cmake
+consumer "$work/vcpkg/consumer" find_package -DCMAKE_PREFIX_PATH="$work/vcpkg/installed" -DGENIE_VERSION="$version"
+PKG_CONFIG_PATH=$work/vcpkg/installed/share/pkgconfig pkg-config --cflags genie | grep -qF "$work/vcpkg/installed"
+echo "vcpkg: the portfile's steps ran, and what they installed was used; vcpkg itself was not run"
+
+states packaging/debian/changelog "$(sed -n '1s/.*(\(.*\)-[0-9]*).*/\1/p' packaging/debian/changelog)"
+if command -v dpkg-buildpackage >/dev/null && command -v dh >/dev/null && command -v lintian >/dev/null; then
+  mkdir "$work/debian"
+  tar -C "$work/debian" -xzf "$work/genie.tar.gz"
+  mv "$work/debian/genie" "$work/debian/genie-$version"
+  mv "$work/debian/genie-$version/packaging/debian" "$work/debian/"
+  tar -C "$work/debian" -czf "$work/debian/genie_$version.orig.tar.gz" "genie-$version"
+  mv "$work/debian/debian" "$work/debian/genie-$version/"
+  (cd "$work/debian/genie-$version" && quietly dpkg-buildpackage -us -uc)
+  quietly lintian --fail-on error,warning "$work/debian/genie_$version"-*.changes
+  dpkg-deb -x "$work"/debian/libgenie-dev_*.deb "$work/debian/installed"
+  consumer "$work/debian/consumer" find_package -DCMAKE_PREFIX_PATH="$work/debian/installed/usr" -DGENIE_VERSION="$version"
+  echo "debian: libgenie-dev built, accepted by lintian, and used"
+else
+  echo "debian: not checked, there is no debhelper or no lintian here"
+fi
 
 if command -v conan >/dev/null; then
   # With nothing but what is on this machine: no remote, and the system's fmt.

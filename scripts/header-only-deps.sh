@@ -20,10 +20,11 @@ ln -s /usr/include/{fmt,catch2,CLI,nlohmann} "$prefix/include/"
 config() { # PACKAGE NAMESPACE VERSION TARGET...
   local package=$1 namespace=$2 version=$3 target
   shift 3
+  echo 'include_guard()' > "$prefix/lib/cmake/$package/$package-config.cmake"
   for target in "$@"; do
     echo "add_library(${namespace}::$target INTERFACE IMPORTED)"
     echo "target_include_directories(${namespace}::$target SYSTEM INTERFACE $prefix/include)"
-  done >"$prefix/lib/cmake/$package/$package-config.cmake"
+  done >>"$prefix/lib/cmake/$package/$package-config.cmake"
   printf 'set(PACKAGE_VERSION %s)\nset(PACKAGE_VERSION_COMPATIBLE TRUE)\n' "$version" \
     >"$prefix/lib/cmake/$package/$package-config-version.cmake"
 }

@@ -5,19 +5,24 @@
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
-#   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
-#             what scripts/test.sh uses beyond `build`
+#   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, what builds
+#             Debian packages, a file system in user space for the tests, and Conan from PyPI in build/venv: what
+#             scripts/test.sh uses beyond `build`
 #   compilers clang 16, and the tool that unpacks a newer Debian: what scripts/check-compilers.sh nightly uses beyond both
 #   site      what scripts/site.sh uses: Node.js and a browser; its generator from PyPI in build/venv, and from the npm
 #             registry, in build/site/npm, what the site's search and the browser's check need
 #   cross     zig, from PyPI in build/venv: a compiler with the headers of macOS and FreeBSD
+#   platforms cross compilers, qemu, and zig from PyPI in build/venv: what scripts/check-platforms.sh uses beyond `build`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
-check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache)
+check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache
+       debhelper dpkg-dev lintian python3-fusepy)
 compilers=(clang-16 mmdebstrap)
+platforms=(g++-i686-linux-gnu g++-arm-linux-gnueabihf g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-s390x-linux-gnu
+           qemu-user python3-venv)
 site=(git nodejs chromium python3-venv fonts-dejavu-core)
 command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
 optional=" npm chromium clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
@@ -35,7 +40,8 @@ for group in "${@:-build}"; do
     compilers) wanted+=("${compilers[@]}") ;;
     site) wanted+=("${site[@]}") ;;
     cross) wanted+=(python3-venv) ;;
-    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, site or cross" >&2; exit 2 ;;
+    platforms) wanted+=("${platforms[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, site, cross or platforms" >&2; exit 2 ;;
   esac
 done
 
@@ -100,7 +106,12 @@ if [[ " $* " == *" site "* ]]; then
   cp site/package.json build/site/npm/
   npm install --prefix build/site/npm --no-audit --no-fund --ignore-scripts --silent </dev/null
 fi
-if [[ " $* " == *" cross "* ]] && ! build/venv/bin/python -m ziglang version >/dev/null 2>&1; then
+if [[ " $* " == *" cross "* || " $* " == *" platforms "* ]] && ! build/venv/bin/python -m ziglang version >/dev/null 2>&1; then
   say "pip install ziglang into build/venv"
   into_venv 'ziglang>=0.17,<0.18' || say "zig cannot be had here; its checks will be skipped"
+fi
+if [[ " $* " == *" check "* ]] && ! PATH=$PWD/build/bin:$PATH command -v actionlint >/dev/null && command -v go >/dev/null; then
+  say "go install actionlint into build/bin"
+  GOBIN=$PWD/build/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7 >/dev/null 2>&1 ||
+    say "actionlint cannot be had here; its check will be skipped"
 fi

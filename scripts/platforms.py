@@ -76,7 +76,12 @@ def read_page():
 
 def update():
     before, rows, after = read_page()
-    merged = {(row[0], row[1]): row for row in rows + recorded()}
+    merged = {}
+    for row in rows + recorded():
+        before_it = merged.get((row[0], row[1]))
+        # What ran nothing does not replace a run of tests.
+        if before_it is None or row[3] or not before_it[3]:
+            merged[(row[0], row[1])] = row
     order = sorted(merged.values(), key=lambda row: (HOWS.index(row[2].split(":")[0]), row[0], row[1]))
     table = "".join("| " + " | ".join(row) + " |\n" for row in order)
     with open(PAGE, "w", encoding="utf-8") as stream:

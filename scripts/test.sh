@@ -51,6 +51,14 @@ suite() { # PRESET ARGUMENT...: builds a preset and runs its tests
   ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" "$@"
 }
 
+dev() {
+  local status=0
+  suite dev || status=$?
+  scripts/platforms.py record --platform "Linux $(uname -m)" --compiler "GCC $("${CXX:-g++}" -dumpversion), libstdc++, C++20" \
+    --how "run natively" --junit "$logs/dev.xml"
+  return $status
+}
+
 # The same, where each start of a program takes long: the unit tests all in one, beside the others. `asan` tests the
 # amalgamated header, all others the tree.
 sanitized_suite() { # PRESET
@@ -192,7 +200,7 @@ if [ -z "${CXX:-}" ] && [ "$(g++ -dumpversion | cut -d. -f1)" -lt 12 ] && comman
   export CXX=g++-12
 fi
 
-section dev suite dev
+section dev dev
 if [ -z "$quick" ]; then
   section release release
   section explore explore
@@ -206,6 +214,8 @@ if [ -z "$quick" ]; then
   section tidy tidy
   section macos_freebsd macos_freebsd
   section packages scripts/check-packages.sh
+  section workflows scripts/check-workflows.sh
+  [ -z "$nightly" ] || section platforms scripts/check-platforms.sh nightly
   section coverage coverage
   section asan asan
   section tsan tsan

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <future>
 #include <iterator>
@@ -21,6 +23,43 @@
 namespace tests {
 
 inline constexpr int any_argument = -1;
+
+// Calls that newer machines never had, or that 32-bit machines make by another number.
+#if defined(SYS_poll)
+inline constexpr long poll_call = SYS_poll;
+#else
+inline constexpr long poll_call = SYS_ppoll;
+#endif
+#if defined(SYS_ppoll_time64)
+inline constexpr long ppoll_call = SYS_ppoll_time64;
+#else
+inline constexpr long ppoll_call = SYS_ppoll;
+#endif
+#if defined(SYS_readlink)
+inline constexpr long readlink_call = SYS_readlink;
+#else
+inline constexpr long readlink_call = SYS_readlinkat;
+#endif
+#if defined(SYS_fcntl64)
+inline constexpr long fcntl_call = SYS_fcntl64;
+#else
+inline constexpr long fcntl_call = SYS_fcntl;
+#endif
+#if defined(SYS_fstatfs64)
+inline constexpr long fstatfs_call = SYS_fstatfs64;
+#else
+inline constexpr long fstatfs_call = SYS_fstatfs;
+#endif
+#if defined(SYS_newfstatat)
+inline constexpr long fstatat_call = SYS_newfstatat;
+#else
+inline constexpr long fstatat_call = SYS_statx;
+#endif
+#if defined(__s390__)
+inline constexpr int clone_flags_argument = 1;
+#else
+inline constexpr int clone_flags_argument = 0;
+#endif
 
 /// A system call that fails. Where an argument is given, only if it has one of the bits, or has none of them.
 struct Refusal {
@@ -33,12 +72,16 @@ struct Refusal {
 
 namespace detail {
 
+/// Where an argument's lower 32 bits are.
+inline constexpr std::size_t low_half = std::endian::native == std::endian::little ? 0 : sizeof(std::uint32_t);
+
 /// Returns: what `seccomp(2)` does, with a filter that has `action` happen to such a call.
 [[nodiscard]] inline long install(const Refusal& refusal, std::uint32_t action, unsigned flags) {
   const auto offset = static_cast<std::uint32_t>(
       refusal.argument == any_argument
           ? offsetof(seccomp_data, nr)
-          : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument));
+          : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument) +
+                low_half);
   const bool always = refusal.argument == any_argument;
   const auto skip_if_set = static_cast<std::uint8_t>(refusal.where_clear ? 1 : 0);
   const auto skip_if_clear = static_cast<std::uint8_t>(1 - skip_if_set);

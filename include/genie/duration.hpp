@@ -6,6 +6,8 @@
 #include <concepts>
 #include <cstdint>
 
+#include "genie/language.hpp"
+
 namespace genie::inline v0 {
 
 /// Anything shaped like `std::chrono::duration`: a count, and a period as a ratio of seconds.

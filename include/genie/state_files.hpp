@@ -56,7 +56,7 @@ class StateFiles {
   [[nodiscard]] static bool is_usable_name(Text text) noexcept {
     if (text.empty() || text.size() > name_capacity || text[0] == '.') return false;
     for (const char c : text) {
-      if (c == '/' || c == '\\' || (c >= 0 && c < ' ')) return false;
+      if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < ' ') return false;
     }
     return true;
   }

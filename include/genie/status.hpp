@@ -156,7 +156,9 @@ template <typename H>
       report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
         report.looked_at = host.clock.monotonic();
-        report.uptime = report.looked_at - found.lock.record.claimed_monotonic;
+        // Later than now is another scale: the owner is in another time namespace, `time_namespaces(7)`.
+        const Milliseconds claimed = found.lock.record.claimed_monotonic;
+        if (claimed < report.looked_at) report.uptime = report.looked_at - claimed;
       }
     }
   } else {

@@ -486,8 +486,8 @@ class LaunchedProcess {
   void open_log(const char* path) noexcept {
     ::umask(0077);
     const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-    struct ::stat info{};
-    check(::fstat(log, &info));
+    FileStatus info{};
+    check(get_status(log, info));
     // As the kernel says it of a FIFO that nobody reads, and of a socket.
     require(S_ISREG(info.st_mode), ENXIO);
     check(::fcntl(log, F_SETFL, O_APPEND));
@@ -1063,8 +1063,8 @@ class LaunchedProcess {
   void open_log(const char* path) noexcept {
     ::umask(0077);
     const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-    struct ::stat info{};
-    check(::fstat(log, &info));
+    FileStatus info{};
+    check(get_status(log, info));
     // As the kernel says it of a FIFO that nobody reads, and of a socket.
     require(S_ISREG(info.st_mode), ENXIO);
     check(::fcntl(log, F_SETFL, O_APPEND));
@@ -1603,8 +1603,8 @@ class LaunchedProcess {
   void open_log(const char* path) noexcept {
     ::umask(0077);
     const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-    struct ::stat info{};
-    check(::fstat(log, &info));
+    FileStatus info{};
+    check(get_status(log, info));
     // As the kernel says it of a FIFO that nobody reads, and of a socket.
     require(S_ISREG(info.st_mode), ENXIO);
     check(::fcntl(log, F_SETFL, O_APPEND));

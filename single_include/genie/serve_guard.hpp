@@ -43,6 +43,16 @@
 
 #include <compare>
 
+// Says in one line what an older language standard would otherwise say in two hundred.
+#ifndef GENIE_LANGUAGE_HPP
+#define GENIE_LANGUAGE_HPP
+
+#if !defined(__cpp_concepts)
+#error "genie needs C++20: compile with -std=c++20 (MSVC: /std:c++20)"
+#endif
+
+#endif  // GENIE_LANGUAGE_HPP
+
 namespace genie::inline v0 {
 
 /// Anything shaped like `std::chrono::duration`: a count, and a period as a ratio of seconds.
@@ -1397,7 +1407,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 /// Whether `text` has no control characters, which would end our line or deceive whoever prints it.
 [[nodiscard]] constexpr bool is_printable(Text text) noexcept {
   for (const char c : text) {
-    if ((c >= 0 && c < ' ') || c == '\x7f') return false;
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') return false;
   }
   return true;
 }
@@ -1567,7 +1577,7 @@ class StateFiles {
   [[nodiscard]] static bool is_usable_name(Text text) noexcept {
     if (text.empty() || text.size() > name_capacity || text[0] == '.') return false;
     for (const char c : text) {
-      if (c == '/' || c == '\\' || (c >= 0 && c < ' ')) return false;
+      if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < ' ') return false;
     }
     return true;
   }
@@ -5417,7 +5427,9 @@ template <typename H>
       report.version = found.lock.record.version;
       if (found.lock.record.origin.boot == BootId{host.process.origin().boot}) {
         report.looked_at = host.clock.monotonic();
-        report.uptime = report.looked_at - found.lock.record.claimed_monotonic;
+        // Later than now is another scale: the owner is in another time namespace, `time_namespaces(7)`.
+        const Milliseconds claimed = found.lock.record.claimed_monotonic;
+        if (claimed < report.looked_at) report.uptime = report.looked_at - claimed;
       }
     }
   } else {
@@ -6507,6 +6519,35 @@ template <typename Visit>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
+
 namespace genie::inline v0::posix_detail {
 
 /// Files by descriptor, names looked up relative to a pinned directory. Stateless.
@@ -6553,13 +6594,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -6603,7 +6644,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular
@@ -7235,8 +7276,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (!descriptors.is_open()) return false;
     bool holds = false;
     (void)linux_detail::for_each_entry(descriptors.get(), [&](Text name) noexcept {
-      struct ::stat info{};
-      if (holds || ::fstatat(descriptors.get(), name.data(), &info, 0) != 0) return;
+      posix_detail::FileStatus info{};
+      if (holds || posix_detail::get_status(descriptors.get(), name.data(), info, 0) != 0) return;
       const FileIdentity seen{static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
       if (seen != file) return;
       FixedText<64> details{"/proc/"};
@@ -7653,6 +7694,34 @@ template <std::size_t Count, typename Close>
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_DESCRIPTOR_HPP
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
 
 namespace genie::inline v0::posix_detail {
 
@@ -7700,13 +7769,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -7750,7 +7819,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular
@@ -8767,6 +8836,34 @@ template <std::size_t Count, typename Close>
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_DESCRIPTOR_HPP
+// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
+// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
+#ifndef GENIE_POSIX_FILE_STATUS_HPP
+#define GENIE_POSIX_FILE_STATUS_HPP
+
+namespace genie::inline v0::posix_detail {
+
+// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
+// larger.
+#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
+using FileStatus = struct ::stat64;
+/// Source: `fstat(2)`.
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
+/// Source: `fstatat(2)`.
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat64(directory, name, &out, flags);
+}
+#else
+using FileStatus = struct ::stat;
+[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
+[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
+  return ::fstatat(directory, name, &out, flags);
+}
+#endif
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_FILE_STATUS_HPP
 
 namespace genie::inline v0::posix_detail {
 
@@ -8814,13 +8911,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -8864,7 +8961,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular

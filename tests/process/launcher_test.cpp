@@ -293,7 +293,7 @@ constexpr std::uint32_t buffer_size = 8192;
 const Refusal no_close_range{SYS_close_range, ENOSYS};
 const Refusal no_listing{SYS_getdents64, ENOENT, 2, buffer_size};
 /// As emulators of system calls know only what `fork` asks for.
-const Refusal no_silent_fork{SYS_clone, EINVAL, 0, SIGCHLD, true};
+const Refusal no_silent_fork{SYS_clone, EINVAL, tests::clone_flags_argument, SIGCHLD, true};
 
 struct World {
   const char* name;
@@ -1025,7 +1025,7 @@ TEST_CASE("a wait that a signal interrupts says so", "[process][launcher]") {
   in_child([&] {
     LinuxFilesystem::Watch none;
     Launched launched{Plan{{"exit", "0"}}, stage.lock};
-    refuse({{SYS_poll, EINTR}, {SYS_ppoll, EINTR}});
+    refuse({{tests::poll_call, EINTR}, {tests::ppoll_call, EINTR}});
     REQUIRE(launched.launcher.wait(launched.child, none, seconds(1)).error == EINTR);
   });
 }
@@ -1047,13 +1047,13 @@ TEST_CASE("what a kernel or a limit refuses is told, and leaves nothing", "[proc
   };
   const auto close_input = [] { ::close(STDIN_FILENO); };
   CHECK(error({{SYS_socketpair, ENFILE}}) == ENFILE);
-  CHECK(error({{SYS_fcntl, EMFILE, 1, F_DUPFD_CLOEXEC & 0x400}}, close_input) == EMFILE);
+  CHECK(error({{tests::fcntl_call, EMFILE, 1, F_DUPFD_CLOEXEC & 0x400}}, close_input) == EMFILE);
   CHECK(error({{SYS_clone, EAGAIN}}) == EAGAIN);
   CHECK(error({{SYS_pidfd_open, ENOSYS}}) == ENOSYS);
   CHECK(error({{SYS_pipe2, ENFILE}}) == ENFILE);
   CHECK(error({{SYS_setsid, EPERM}}) == EPERM);
   // Nobody can wait for another then; which of them notices first is open.
-  CHECK(error({{SYS_poll, ENOMEM}, {SYS_ppoll, ENOMEM}}) != 0);
+  CHECK(error({{tests::poll_call, ENOMEM}, {tests::ppoll_call, ENOMEM}}) != 0);
   CHECK_FALSE(stage.has("ran"));
 }
 

@@ -106,6 +106,19 @@ TEST_CASE("status names every state, with its reason, and changes nothing", "[st
   CHECK(machine.disk.open_count(asking.index()) == 0);
 }
 
+TEST_CASE("an owner whose clock is ahead of ours, in another time namespace, has no uptime rather than a negative one",
+          "[status]") {
+  Machine machine;
+  Guard guard = guard_of(machine.spawn());
+  machine.time.monotonic = genie::seconds(5000);
+  REQUIRE(guard.claim()->owned());
+  machine.time.monotonic = genie::seconds(1000);
+  const auto report = status_by(machine.spawn());
+  REQUIRE(report);
+  CHECK(report->state == ServerState::running);
+  CHECK(report->uptime == genie::Milliseconds{});
+}
+
 TEST_CASE("with a live owner, 'is it running?' costs three calls", "[status][calls]") {
   Machine machine;
   const Contender owner = machine.spawn();

@@ -118,7 +118,7 @@ TEST_CASE("whatever fails while a file is withdrawn is reported", "[withdraw][F1
     withdrawal.actor.calls().fail(Call::any, EIO, at);
     const auto result = withdrawal.run();
     if (result) break;
-    failed.push_back(withdrawal.actor.calls().log()[before + at - 1]);
+    failed.push_back(withdrawal.actor.calls().log()[static_cast<std::size_t>(before + at - 1)]);
     CAPTURE(failed.back());
     CHECK(result.error().code == EIO);
     CHECK((withdrawal.record() == "ours" || withdrawal.left() == "ours"));

@@ -16,6 +16,7 @@
 #include "genie/linux/cgroup.hpp"
 #include "genie/linux/descriptor.hpp"
 #include "genie/linux/process_stat.hpp"
+#include "genie/posix/file_status.hpp"
 #include "genie/posix/processes.hpp"
 
 namespace genie::inline v0 {
@@ -246,8 +247,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (!descriptors.is_open()) return false;
     bool holds = false;
     (void)linux_detail::for_each_entry(descriptors.get(), [&](Text name) noexcept {
-      struct ::stat info{};
-      if (holds || ::fstatat(descriptors.get(), name.data(), &info, 0) != 0) return;
+      posix_detail::FileStatus info{};
+      if (holds || posix_detail::get_status(descriptors.get(), name.data(), info, 0) != 0) return;
       const FileIdentity seen{static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
       if (seen != file) return;
       FixedText<64> details{"/proc/"};

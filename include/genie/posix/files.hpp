@@ -13,6 +13,7 @@
 
 #include "genie/policy/filesystem.hpp"
 #include "genie/posix/descriptor.hpp"
+#include "genie/posix/file_status.hpp"
 
 namespace genie::inline v0::posix_detail {
 
@@ -60,13 +61,13 @@ class Files {
 
   /// Source: `stat(2)`.
   [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    struct ::stat info{};
-    if (::fstat(open_file.descriptor, &info) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    struct ::stat info{};
-    if (::fstatat(at(directory), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
+    FileStatus info{};
+    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
     return {translated(info), 0};
   }
 
@@ -110,7 +111,7 @@ class Files {
     return range;
   }
 
-  static FileInfo translated(const struct ::stat& info) noexcept {
+  static FileInfo translated(const FileStatus& info) noexcept {
     FileInfo result;
     result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
     result.type = S_ISREG(info.st_mode)    ? FileType::regular

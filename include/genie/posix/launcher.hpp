@@ -29,6 +29,7 @@
 
 #include "genie/policy/launcher.hpp"
 #include "genie/posix/descriptor.hpp"
+#include "genie/posix/file_status.hpp"
 #include "genie/posix/files.hpp"
 
 namespace genie::inline v0::posix_detail {
@@ -155,8 +156,8 @@ class LaunchedProcess {
   void open_log(const char* path) noexcept {
     ::umask(0077);
     const int log = check(open_uninterrupted(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK));
-    struct ::stat info{};
-    check(::fstat(log, &info));
+    FileStatus info{};
+    check(get_status(log, info));
     // As the kernel says it of a FIFO that nobody reads, and of a socket.
     require(S_ISREG(info.st_mode), ENXIO);
     check(::fcntl(log, F_SETFL, O_APPEND));

@@ -90,7 +90,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 /// Whether `text` has no control characters, which would end our line or deceive whoever prints it.
 [[nodiscard]] constexpr bool is_printable(Text text) noexcept {
   for (const char c : text) {
-    if ((c >= 0 && c < ' ') || c == '\x7f') return false;
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') return false;
   }
   return true;
 }

@@ -221,7 +221,7 @@ class DecisionTree {
   };
   struct ChildHash {
     [[nodiscard]] std::size_t operator()(const ChildKey& key) const noexcept {
-      return spread(std::uint64_t{key.node} << 32U | key.response);
+      return static_cast<std::size_t>(spread(std::uint64_t{key.node} << 32U | key.response));
     }
   };
   [[nodiscard]] std::uint32_t child(const Program& program, std::uint32_t parent, std::uint32_t response) const {
@@ -320,7 +320,8 @@ class MachineStore {
   };
   struct KeyHash {
     [[nodiscard]] std::size_t operator()(const Key& key) const noexcept {
-      return spread((std::uint64_t{key.machine} << 32U | key.request) ^ key.process * 0xBF58476D1CE4E5B9U);
+      return static_cast<std::size_t>(
+          spread((std::uint64_t{key.machine} << 32U | key.request) ^ key.process * 0xBF58476D1CE4E5B9U));
     }
   };
 
@@ -346,7 +347,7 @@ class VisitedStates {
   /// Returns: its number, and whether it is new.
   std::pair<std::uint32_t, bool> insert(const Fingerprint& print, std::uint32_t parent, const Step& step) {
     if ((entries_.size() + 1) * 2 > slots_.size()) grow();
-    std::size_t at = print.low & (slots_.size() - 1);
+    std::size_t at = static_cast<std::size_t>(print.low) & (slots_.size() - 1);
     while (slots_[at] != empty) {
       if (entries_[slots_[at]].print == print) return {slots_[at], false};
       at = (at + 1) & (slots_.size() - 1);
@@ -377,7 +378,7 @@ class VisitedStates {
   void grow() {
     slots_.assign(slots_.empty() ? 1024 : slots_.size() * 2, empty);
     for (std::uint32_t number = 0; number < entries_.size(); ++number) {
-      std::size_t at = entries_[number].print.low & (slots_.size() - 1);
+      std::size_t at = static_cast<std::size_t>(entries_[number].print.low) & (slots_.size() - 1);
       while (slots_[at] != empty) at = (at + 1) & (slots_.size() - 1);
       slots_[at] = number;
     }

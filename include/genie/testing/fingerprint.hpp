@@ -24,7 +24,9 @@ struct Fingerprint {
 
 /// For standard containers.
 struct FingerprintHash {
-  [[nodiscard]] std::size_t operator()(const Fingerprint& print) const noexcept { return print.low; }
+  [[nodiscard]] std::size_t operator()(const Fingerprint& print) const noexcept {
+    return static_cast<std::size_t>(print.low);
+  }
 };
 
 /// Takes values one after another; order matters.

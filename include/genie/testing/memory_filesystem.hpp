@@ -260,7 +260,8 @@ class MemoryFilesystem : public detail::View {
     if (source.type == FileType::other) return SysResult<std::size_t>::failure(ESPIPE);
     if (source.type == FileType::directory) return SysResult<std::size_t>::failure(EISDIR);
     if (offset >= source.content.size()) return {};
-    return {source.content.copy(static_cast<char*>(to), count < gate.limit ? count : gate.limit, offset), 0};
+    const auto start = static_cast<std::size_t>(offset);  // inside the content
+    return {source.content.copy(static_cast<char*>(to), count < gate.limit ? count : gate.limit, start), 0};
   }
   [[nodiscard]] SysResult<std::size_t> write_at(File file, const void* from, std::size_t count,
                                                 std::uint64_t offset) noexcept {
@@ -280,11 +281,12 @@ class MemoryFilesystem : public detail::View {
     const std::size_t room = target.content.size() + (disk_->capacity > used ? disk_->capacity - used : 0);
     if (offset + count > target.content.size() && offset + count > room) {
       if (offset >= room) return SysResult<std::size_t>::failure(ENOSPC);
-      count = room - offset;
+      count = room - static_cast<std::size_t>(offset);
     }
     disk_->note_content(target);
-    if (target.content.size() < offset + count) target.content.resize(offset + count);
-    target.content.replace(offset, count, static_cast<const char*>(from), count);
+    const auto start = static_cast<std::size_t>(offset);  // no file is larger than `largest_file`
+    if (target.content.size() < start + count) target.content.resize(start + count);
+    target.content.replace(start, count, static_cast<const char*>(from), count);
     target.changed_ns = disk_->now.ns;
     disk_->note_event(*found);
     return {count, 0};

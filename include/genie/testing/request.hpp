@@ -161,8 +161,8 @@ inline void perform_on_files(MemoryFilesystem& files, const Request& request, Re
     case Call::stat: told(files.stat(file)); break;
     case Call::stat_at: told(files.stat_at(directory, one)); break;
     case Call::read_at: {
-      response.bytes.resize(request.second);
-      const auto result = files.read_at(file, response.bytes.data(), request.second, request.first);
+      response.bytes.resize(static_cast<std::size_t>(request.second));
+      const auto result = files.read_at(file, response.bytes.data(), response.bytes.size(), request.first);
       response.error = result.error;
       response.bytes.resize(result.ok() ? result.value : 0);
       break;
@@ -222,7 +222,7 @@ inline void perform_on_processes(FakeProcesses& processes, FileIdentity locked, 
   const FakeProcesses::Cgroup cgroup{static_cast<std::uint32_t>(request.file)};
   // `named(out, count)` fills in whom it names, and returns how many.
   const auto told = [&](auto&& named) {
-    response.holders.resize(request.third);
+    response.holders.resize(static_cast<std::size_t>(request.third));
     response.holders.resize(named(response.holders.data(), response.holders.size()));
   };
   switch (request.call) {

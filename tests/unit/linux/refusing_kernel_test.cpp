@@ -222,7 +222,7 @@ TEST_CASE("without /proc a group lives while its leader is not reaped, and nobod
   std::size_t holders = 7;
   genie::LockHolder out[1];
   genie::ProcessOrigin origin;
-  refusing({{SYS_openat, EMFILE}, {SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}, [&] {
+  refusing({{SYS_openat, EMFILE}, {tests::readlink_call, ENOENT}, {SYS_readlinkat, ENOENT}}, [&] {
     never_seen = probe.group_lives(handle.value, child.pid());
     seen_before = learned.group_lives(handle.value, child.pid());
     holders = probe.lock_holders({}, 0, out, 1) + learned.lock_holders({}, 0, out, 1);
@@ -240,7 +240,7 @@ TEST_CASE("an origin that cannot be looked up is unknown, not another", "[proces
   LinuxProcessProbe probe;
   const auto known = probe.origin();
   genie::ProcessOrigin origin;
-  refusing({{SYS_newfstatat, EACCES}}, [&] { origin = probe.origin(); });
+  refusing({{tests::fstatat_call, EACCES}}, [&] { origin = probe.origin(); });
   CHECK(known.pid_namespace != 0);
   CHECK(origin.pid_namespace == 0);
   CHECK(origin.boot == known.boot);
@@ -257,7 +257,7 @@ TEST_CASE("a process whose start cannot be read is alive all the same, and says 
     CHECK_FALSE(seen.start.known);
     return seen.error;
   };
-  CHECK(seen_where({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}) == ENOENT);
+  CHECK(seen_where({{tests::readlink_call, ENOENT}, {SYS_readlinkat, ENOENT}}) == ENOENT);
   CHECK(seen_where({{SYS_openat, EACCES, 2, O_NOCTTY}}) == EACCES);
   CHECK(seen_where({{SYS_read, 0}}) == EBADMSG);  // an empty file
   CHECK(seen_where({{SYS_read, EIO}}) == EIO);
@@ -269,7 +269,7 @@ TEST_CASE("what cannot be asked at all is unknown, and holds nothing that can be
   LinuxProcessProbe probe;
   genie::Observation seen;
   bool holds = true;
-  refusing({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}, {SYS_kill, EINVAL}}, [&] {
+  refusing({{tests::readlink_call, ENOENT}, {SYS_readlinkat, ENOENT}, {SYS_kill, EINVAL}}, [&] {
     seen = probe.look(::getpid());
     holds = probe.holds_lock(::getpid(), {}, 0);
   });
@@ -282,7 +282,7 @@ TEST_CASE("a cgroup is not opened where /proc does not tell of it, or tells that
           "[process_probe]") {
   const Child child;
   int unseen = 0;
-  refusing({{SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}},
+  refusing({{tests::readlink_call, ENOENT}, {SYS_readlinkat, ENOENT}},
            [&] { unseen = LinuxProcessProbe{}.open_cgroup(child.pid()).error; });
   CHECK(unseen == EOPNOTSUPP);
   LinuxProcessProbe learned;
@@ -303,7 +303,7 @@ TEST_CASE("where the root of all cgroups cannot be looked at, none is found", "[
   };
   CHECK(error_where({SYS_openat, EACCES, 2, O_NOFOLLOW}) == EACCES);
   CHECK(error_where({SYS_openat, ENOENT, 2, O_NOFOLLOW}) == EOPNOTSUPP);
-  CHECK(error_where({SYS_fstatfs, EIO}) == EOPNOTSUPP);
+  CHECK(error_where({tests::fstatfs_call, EIO}) == EOPNOTSUPP);
 }
 
 TEST_CASE("a cgroup that is removed while it is listed has no members, and one that cannot be listed is an error",
@@ -491,7 +491,7 @@ TEST_CASE("a file that would take a standard stream's place, and cannot be moved
   int error = 0;
   bool is_free = false;
   ::close(0);
-  refusing({{SYS_fcntl, EMFILE}}, [&] {
+  refusing({{tests::fcntl_call, EMFILE}}, [&] {
     error = files.open({}, "/dev/null", OpenMode::read, 0).error;
     is_free = ::lseek(0, 0, SEEK_CUR) < 0 && errno == EBADF;
   });
@@ -526,7 +526,7 @@ TEST_CASE("a group of which a member's state cannot be read may still live", "[p
   CHECK(probe.group_members(handle.value, child.pid(), members, 0) == 0);
   CHECK(members[0].pid == child.pid());
   // Nor where the kernel says that there are some whom we may not signal, or where nobody can be listed.
-  CHECK(asked_where({{SYS_pidfd_send_signal, EPERM}, {SYS_readlink, ENOENT}, {SYS_readlinkat, ENOENT}}));
+  CHECK(asked_where({{SYS_pidfd_send_signal, EPERM}, {tests::readlink_call, ENOENT}, {SYS_readlinkat, ENOENT}}));
   child.end();
   CHECK_FALSE(probe.group_lives(handle.value, child.pid()));
   CHECK(asked_where({no_states}));
@@ -549,7 +549,8 @@ TEST_CASE("a wait that the kernel refuses is an error, and one that is too long 
   const auto handle = probe.open(child.pid());
   REQUIRE(handle.ok());
   int error = 0;
-  refusing({{SYS_poll, EINTR}, {SYS_ppoll, EINTR}}, [&] { error = probe.wait(handle.value, seconds(1)).error; });
+  refusing({{tests::poll_call, EINTR}, {tests::ppoll_call, EINTR}},
+           [&] { error = probe.wait(handle.value, seconds(1)).error; });
   CHECK(error == EINTR);
   child.end();
   const auto ended = probe.wait(handle.value, genie::Milliseconds{INT64_MAX});
@@ -599,7 +600,10 @@ TEST_CASE("what a file system or a limit refuses has the errno that the protocol
   REQUIRE(watch.ok());
   constexpr std::uint32_t tmpfile_bit =
       static_cast<std::uint32_t>(O_TMPFILE) & ~static_cast<std::uint32_t>(O_DIRECTORY);
-  refusing({{SYS_openat, EISDIR, 2, tmpfile_bit}, {SYS_inotify_init1, EMFILE}, {SYS_fcntl, EACCES}, {SYS_poll, EINTR}},
+  refusing({{SYS_openat, EISDIR, 2, tmpfile_bit},
+            {SYS_inotify_init1, EMFILE},
+            {tests::fcntl_call, EACCES},
+            {tests::poll_call, EINTR}},
            [&] {
              unnamed = files.create_unnamed(directory.value, 0600).error;
              locked = files.try_lock(file.value, 0, 1).error;
