@@ -350,7 +350,7 @@ class Reference:
         descriptions = {title: text for title, text, _ in GROUPS}
         for title in ORDER:
             out += [f"## {title}", "", descriptions[title], ""]
-            for header in sorted(by_group[title], key=lambda h: (h.name not in ENTRY_POINTS, h.name)):
+            for header in sorted(by_group[title], key=lambda h: (ENTRY_POINTS.index(h.name) if h.name in ENTRY_POINTS else len(ENTRY_POINTS), h.name)):
                 own = list(dict.fromkeys(entity.qualified for entity in header.entities))
                 if not own:
                     continue
