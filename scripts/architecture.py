@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Draws the house that genie is, from the includes of its headers, and sees that they lead downwards only.
+
+    scripts/architecture.py            writes docs/images/architecture.svg
+    scripts/architecture.py --check    says which include leads upwards, which header has no floor, and whether the picture
+                                       is stale; exits 1 then
+"""
+
+import argparse
+import html
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs/images/architecture.svg"
+
+
+@dataclass
+class Part:
+    name: str
+    about: str
+    headers: str  # a pattern of the names, without `genie/` and `.hpp`
+    may_include: tuple = ()  # what else than itself and the floors below
+
+
+# From the top. Whoever stands on a floor may include what stands on it, and on all floors below.
+FLOORS = [
+    Part("command", "the genie command", r"cli/.*"),
+    Part("adapters", "opt-in: what costs more, or speaks to others", r"fmt|system_error|systemd"),
+    Part("guard", "what programs include", r"serve_guard|ensure", ("system",)),
+    Part("lifecycle", "ready, found, started, stopped", r"boot|failure|endpoints|port_file|status|stop|standby|role|log_file|handover"),
+    Part("claim", "one owner, and what it leaves", r"claim|owner|judge|evidence|sentinel|state_files|host|change_wait|endpoint_file|withdraw|leftovers|leavings|publish"),
+    Part("records", "what stands in the files", r"record/.*"),
+    Part("policies", "what may be replaced", r"policy/.*"),
+    Part("values", "no header of genie below", r"text|result|duration|identity|version|version_order"),
+]
+# Beside the house. Nobody in it includes them, except through the doors that are named in `may_include`.
+WINGS = [
+    Part("testing", "fakes, faults and exploration, for your tests", r"testing/.*", ("platform", "policies", "values")),
+    Part("system", "the doors: System… is this platform's", r"system|system_launcher", ("platform", "policies", "values")),
+    Part("platform", "one folder for each system", r"(linux|macos|freebsd|bsd|posix|windows)/.*", ("policies", "values")),
+]
+# The command may look behind the doors: it supervises, which is no policy's matter.
+EXTRA = {"command": ("system", "platform"), "adapters": ("system",)}
+
+
+def read_includes(tree=ROOT):
+    """Header or source -> what of genie it includes; names without `genie/` and `.hpp`."""
+    found = {}
+    for folder, pattern in [("include/genie", "**/*.hpp"), ("cli", "*.[ch]pp")]:
+        for path in sorted((tree / folder).glob(pattern)):
+            name = str(path.relative_to(tree / "include/genie" if folder != "cli" else tree).with_suffix(""))
+            included = re.findall(r'^\s*#\s*include\s*[<"](?:genie/(\S+)\.hpp)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+            found.setdefault(name, set()).update(included)
+    return found
+
+
+def part_of(name):
+    for part in FLOORS + WINGS:
+        if re.fullmatch(part.headers, name):
+            return part
+    return None
+
+
+def allowed(part):
+    """Names of the parts that a part may include."""
+    names = [floor.name for floor in FLOORS]
+    below = names[names.index(part.name) :] if part.name in names else [part.name]
+    return {*below, *part.may_include, *EXTRA.get(part.name, ())}
+
+
+def problems(includes):
+    found = []
+    for name, targets in includes.items():
+        part = part_of(name)
+        if part is None:
+            found.append(f"{name}: has no floor yet: say in scripts/architecture.py on which one it stands")
+            continue
+        for target in sorted(targets):
+            other = part_of(target)
+            if other is not None and other.name not in allowed(part):
+                found.append(f"{name} ({part.name}) includes {target} ({other.name}): that leads upwards")
+    return found + cycles(includes)
+
+
+def cycles(includes):
+    """Headers that include each other in a ring; none can say which of them is below."""
+    found, state = [], {}
+
+    def visit(name, path):
+        if state.get(name) == "done" or name not in includes:
+            return
+        if state.get(name) == "open":
+            found.append(" includes ".join(path[path.index(name) :] + [name]) + ": that is a ring")
+            return
+        state[name] = "open"
+        for target in sorted(includes[name]):
+            visit(target, path + [name])
+        state[name] = "done"
+
+    for name in includes:
+        visit(name, [])
+    return found
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+WIDTH, LABEL, GAP, CHIP = 1020, 172, 10, 22
+HOUSE, WING = 690, 300
+ADVANCE = 6.65  # of a character in a chip
+COLOURS = {"command": "#7a4a1d", "adapters": "#8a6d1f", "guard": "#1f5e73", "lifecycle": "#2b6a55", "claim": "#3c5f96",
+           "records": "#5b4a8a", "policies": "#8a3f5d", "values": "#4d5560", "testing": "#56702a", "system": "#6b4a3a", "platform": "#6b4a3a"}
+
+
+def ordered(names, includes):
+    """The names of one part, so that each includes only those before it."""
+    rest, result = sorted(names), []
+    while rest:
+        ready = [name for name in rest if not (includes[name] & set(rest) - {name})] or rest[:1]
+        result.append(ready[0])
+        rest.remove(ready[0])
+    return result
+
+
+def inclusions(part, includes):
+    """How many includes lead from a part to which other one."""
+    counts = {}
+    for name, targets in includes.items():
+        if part_of(name) is part:
+            for target in targets:
+                other = part_of(target)
+                if other is not None and other is not part:
+                    counts[other.name] = counts.get(other.name, 0) + 1
+    order = [each.name for each in FLOORS + WINGS]
+    return sorted(counts.items(), key=lambda item: order.index(item[0]))
+
+
+def band(part, names, includes, x, y, width, label):
+    """One floor or wing. Returns its SVG and its height."""
+    left = x + (label or GAP)
+    chips, at_x, at_y = [], left, y + (GAP if label else 44)
+    for name in names:
+        text = name.split("/", 1)[1] if "/" in name and not name.startswith("cli/") and part.name != "platform" else name
+        wide = len(text) * ADVANCE + 14
+        if at_x + wide > x + width - GAP:
+            at_x, at_y = left, at_y + CHIP + 6
+        chips.append(
+            f'<rect x="{at_x:.1f}" y="{at_y}" width="{wide:.1f}" height="{CHIP}" rx="4" class="chip"/>'
+            f'<text x="{at_x + 7:.1f}" y="{at_y + 15}" class="name" textLength="{len(text) * ADVANCE:.1f}">{html.escape(text)}</text>'
+        )
+        at_x += wide + 6
+    at_y += CHIP + 19
+    below = ", ".join(f"{name} {count}" for name, count in inclusions(part, includes))
+    height = max(at_y + 8 - y, 62 if label else 0)
+    says = f"includes: {below}" if below else "includes nothing of genie"
+    chips.append(f'<text x="{left}" y="{y + height - 8}" class="below">{says}</text>')
+    words = part.about.split(" ")
+    lines = [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > (24 if label else 46):
+            lines.append("")
+        lines[-1] += word + " "
+    about = "".join(f'<text x="{x + 14}" y="{y + (40 if label else 38) + 14 * at}" class="about">{html.escape(line.strip())}</text>' for at, line in enumerate(lines))
+    return (
+        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" class="floor"/>'
+        f'<rect x="{x}" y="{y}" width="6" height="{height}" rx="3" fill="{COLOURS[part.name]}"/>'
+        f'<text x="{x + 14}" y="{y + 22}" class="title" fill="{COLOURS[part.name]}">{part.name}</text>{about}\n' + "\n".join(chips)
+    ), height
+
+
+def draw(includes):
+    members = {part.name: ordered([name for name in includes if part_of(name) is part], includes) for part in FLOORS + WINGS}
+    pieces, y = [], 92
+    roof = FLOORS[0]
+    pieces.append(
+        f'<path d="M{20 + HOUSE / 2} 14 L{HOUSE + 32} 82 L8 82 Z" fill="{COLOURS["command"]}"/>'
+        f'<text x="{20 + HOUSE / 2}" y="56" class="roof">{roof.about}</text>'
+        f'<text x="{20 + HOUSE / 2}" y="73" class="roof small">includes: {", ".join(f"{name} {count}" for name, count in inclusions(roof, includes))}</text>'
+    )
+    tops = {}
+    for part in FLOORS[1:]:
+        piece, height = band(part, members[part.name], includes, 20, y, HOUSE, LABEL)
+        pieces.append(piece)
+        tops[part.name] = y
+        y += height + 16
+        if part is not FLOORS[-1]:
+            middle = 20 + HOUSE / 2
+            pieces.append(f'<path d="M{middle} {y - 15} v9 m-4 -4 l4 5 l4 -5" class="arrow"/>')
+    bottom = y - 16
+    heights = {}
+    for part in WINGS:
+        heights[part.name] = band(part, members[part.name], includes, 0, 0, WING, 0)[1]
+    at = {"platform": bottom - heights["platform"]}
+    at["system"] = at["platform"] - 16 - heights["system"]
+    at["testing"] = min(92, at["system"] - 16 - heights["testing"])
+    for part in WINGS:
+        pieces.append(band(part, members[part.name], includes, HOUSE + 20 + GAP * 2, at[part.name], WING, 0)[0])
+    left = HOUSE + 20
+    door = tops["guard"] + 30
+    middle_of_system = at["system"] + heights["system"] / 2
+    pieces.append(f'<path d="M{left} {door} h{GAP} V{middle_of_system:.0f} h{GAP - 3} m-5 -4 l5 4 l-5 4" class="arrow"/>')
+    pieces.append(f'<path d="M{HOUSE + 40 + WING / 2} {at["platform"] - 15} v9 m-4 -4 l4 5 l4 -5" class="arrow"/>')
+    policies = tops["policies"] + 30
+    pieces.append(f'<path d="M{left + 2 * GAP} {policies} h{3 - 2 * GAP} m5 -4 l-5 4 l5 4" class="arrow"/>')
+    height = bottom + 44
+    style = (
+        "text{font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif}"
+        ".title{font-size:15px;font-weight:600}.about{font-size:11.5px;fill:#5a6470}.below{font-size:11px;font-style:italic;fill:#5a6470}"
+        ".name{font:11px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f2933}.chip{fill:#fff;stroke:#c9d1da}"
+        ".floor{fill:#eef1f5;stroke:#d5dbe2}.roof{fill:#fff;font-size:15px;font-weight:600;text-anchor:middle}.small{font-size:11px;font-weight:400}"
+        ".arrow{fill:none;stroke:#5a6470;stroke-width:1.5}"
+    )
+    note = "An arrow means “includes”. On a floor, a header includes only those before it. The numbers count includes."
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 20} {height}" width="{WIDTH + 20}" height="{height}" role="img" '
+        f'aria-label="The headers of genie on floors; each includes only what is below">\n<style>{style}</style>\n'
+        f'<rect width="{WIDTH + 20}" height="{height}" rx="8" fill="#fbfcfd"/>\n' + "\n".join(pieces) +
+        f'\n<text x="20" y="{height - 16}" class="about">{note}</text>\n</svg>\n'
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare only")
+    options = parser.parse_args()
+    includes = read_includes()
+    found = problems(includes)
+    picture = draw({name: targets for name, targets in includes.items() if part_of(name)})
+    if options.check and not (PICTURE.exists() and PICTURE.read_text(encoding="utf-8") == picture):
+        found.append("docs/images/architecture.svg is stale; draw it anew with scripts/architecture.py, and look at it")
+    if not options.check:
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        PICTURE.write_text(picture, encoding="utf-8")
+    print("\n".join(found), end="\n" if found else "")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
