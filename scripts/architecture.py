@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Draws the house that genie is, from the includes of its headers, and sees that they lead downwards only.
+"""Draws the house that genie is, from the includes of its headers, and sees that they lead downwards only. Draws the
+states of a state directory, too.
 
-    scripts/architecture.py            writes docs/images/architecture.svg
-    scripts/architecture.py --check    says which include leads upwards, which header has no floor, and whether the picture
+    scripts/architecture.py            writes docs/images/architecture.svg and docs/images/states.svg
+    scripts/architecture.py --check    says which include leads upwards, which header has no floor, and whether a picture
                                        is stale; exits 1 then
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "docs/images/architecture.svg"
+IMAGES = ROOT / "docs/images"
 
 
 @dataclass
@@ -221,18 +222,92 @@ def draw(includes):
     )
 
 
+# The states of a directory, as `status` tells them: centre, and what it means.
+STATES = {
+    "stopped": (110, 130, "nobody, nothing left"),
+    "starting": (430, 130, "claimed, not ready"),
+    "running": (790, 130, "claimed and ready"),
+    "stopping": (790, 270, "a stop is at work"),
+    "stale": (430, 430, "a dead owner's record"),
+    "orphaned": (790, 430, "owner dead, lock held"),
+    "unknown": (160, 430, "nothing can be proved"),
+}
+OWNED = (300, 70, 640, 250)  # around those in which somebody owns the directory
+# Path, and where its label stands, centred; lines of the label.
+ARROWS = [
+    ("M190 118 H350", 270, 92, ["claim: the lock is won,", "a record is published"]),
+    ("M350 146 H190", 268, 166, ["release; or the start failed,", "which all who wait are told"]),
+    ("M510 130 H710", 615, 106, ["ready"]),
+    ("M790 162 V238", 866, 196, ["stop: sentinel, SIGTERM", "(also while it starts)"]),
+    ("M710 280 C540 300 240 290 150 162", 560, 258, ["ended; record and port removed", "under the lock"]),
+    ("M790 98 C790 20 110 20 110 98", 450, 32, ["release"]),
+    ("M395 398 V162", 330, 350, ["claim: takeover,", "by exchange"]),
+    ("M480 320 V398", 570, 352, ["killed: the kernel", "frees the lock"]),
+    ("M790 320 V398", 870, 352, ["killed, and a child", "has the lock"]),
+    ("M700 430 H520", 610, 420, ["the child ends"]),
+    ("M360 412 C280 390 190 280 130 162", 222, 330, ["stop: cleaned"]),
+    ("M790 462 C790 505 700 505 600 505 H110 C55 505 50 480 50 430 V162", 450, 509, ["stop (--orphans): ended, and cleaned"]),
+]
+
+
+def draw_states():
+    pieces = []
+    x, y, width, height = OWNED
+    pieces.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="12" class="owned"/>')
+    pieces.append(f'<text x="{x + 14}" y="{y + height - 12}" class="about">somebody owns it: the lock is held</text>')
+    for path, _, _, _ in ARROWS:
+        pieces.append(f'<path d="{path}" class="edge" marker-end="url(#head)"/>')
+    for name, (at_x, at_y, about) in STATES.items():
+        pieces.append(
+            f'<rect x="{at_x - 80}" y="{at_y - 32}" width="160" height="64" rx="10" class="state {name}"/>'
+            f'<text x="{at_x}" y="{at_y - 4}" class="title">{name}</text><text x="{at_x}" y="{at_y + 16}" class="about middle">{html.escape(about)}</text>'
+        )
+    for _, at_x, at_y, lines in ARROWS:
+        for at, line in enumerate(lines):
+            inside = " inside" if x < at_x < x + width and y < at_y < y + height else ""
+            pieces.append(f'<text x="{at_x}" y="{at_y + 14 * at}" class="label{inside}">{html.escape(line)}</text>')
+    style = (
+        "text{font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif}"
+        ".title{font-size:16px;font-weight:600;text-anchor:middle;fill:#1f2933}.about{font-size:11.5px;fill:#5a6470}.middle{text-anchor:middle}"
+        ".label{font-size:12px;fill:#1f2933;text-anchor:middle;paint-order:stroke;stroke:#fbfcfd;stroke-width:5px;stroke-linejoin:round}.inside{stroke:#e8f1f4}"
+        ".edge{fill:none;stroke:#5a6470;stroke-width:1.5}.owned{fill:#e8f1f4;stroke:#9dbcc8;stroke-dasharray:6 5}"
+        ".state{fill:#fff;stroke:#5a6470;stroke-width:1.5}.running{stroke:#2b6a55;stroke-width:2.5}.stale,.orphaned{stroke:#b06a1c}.unknown{stroke:#8a3f5d}"
+    )
+    head = '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 1 L9 5 L0 9" fill="none" stroke="#5a6470" stroke-width="1.6"/></marker></defs>'
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 980 540" width="980" height="540" role="img" '
+        f'aria-label="The states of a state directory and what leads from one to another">\n<style>{style}</style>\n{head}\n'
+        '<rect width="980" height="540" rx="8" fill="#fbfcfd"/>\n' + "\n".join(pieces) + "\n</svg>\n"
+    )
+
+
+def pictures(includes):
+    return {
+        "architecture.svg": draw({name: targets for name, targets in includes.items() if part_of(name)}),
+        "states.svg": draw_states(),
+    }
+
+
+def stale(includes):
+    """Names of pictures that are not what would be drawn now."""
+    return [
+        name for name, text in pictures(includes).items()
+        if not (IMAGES / name).exists() or (IMAGES / name).read_text(encoding="utf-8") != text
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare only")
     options = parser.parse_args()
     includes = read_includes()
     found = problems(includes)
-    picture = draw({name: targets for name, targets in includes.items() if part_of(name)})
-    if options.check and not (PICTURE.exists() and PICTURE.read_text(encoding="utf-8") == picture):
-        found.append("docs/images/architecture.svg is stale; draw it anew with scripts/architecture.py, and look at it")
-    if not options.check:
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_text(picture, encoding="utf-8")
+    if options.check:
+        found += [f"docs/images/{name} is stale; draw it anew with scripts/architecture.py, and look at it" for name in stale(includes)]
+    else:
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        for name, text in pictures(includes).items():
+            (IMAGES / name).write_text(text, encoding="utf-8")
     print("\n".join(found), end="\n" if found else "")
     sys.exit(1 if found else 0)
 
