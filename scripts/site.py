@@ -133,7 +133,7 @@ class Site:
             found = [name for name in documents if name.startswith(folder)]
             return sorted(found, key=lambda name: (os.path.basename(name) not in PEOPLE, name))
 
-        known = {"README.md", *MAINTAINERS, *INSIDE}
+        known = {"README.md", "docs/command.md", *MAINTAINERS, *INSIDE}
         rest = [name for name in documents if name not in known and not name.startswith(("docs/guide/", "docs/recipes/"))]
         policies = sorted(path.name for path in (self.pages / "reference").glob("*Policy.md") if path.stem != "UpgradePolicy")
         by_header = sorted(str(path.relative_to(self.pages)) for path in (self.pages / "reference/headers").glob("*.md"))
@@ -141,7 +141,7 @@ class Site:
             ("Home", ["index.md"]),
             ("Guide", under("docs/guide/")),
             ("Recipes", under("docs/recipes/")),
-            ("Reference", ["reference/index.md", ("Named requirements", [f"reference/{name}" for name in policies]), ("Headers", by_header)]),
+            ("Reference", ["reference/index.md", *[name for name in documents if name == "docs/command.md"], ("Named requirements", [f"reference/{name}" for name in policies]), ("Headers", by_header)]),
             ("How it works", [name for name in INSIDE if name in documents] + rest),
             ("For maintainers", [name for name in MAINTAINERS if name in documents]),
         ]
