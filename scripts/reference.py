@@ -208,7 +208,7 @@ class Reference:
         for header in dict.fromkeys(entity.header for entity in entities):
             line = next(entity.line for entity in entities if entity.header == header)
             places.append(f"[`<{header}>`]({relative(header_path(header), here)}), [line {line}]({source_link(header, line, here)})")
-        out += [f"*{kind}* {'`' + name + '`' if first.scope else ''} · {'; '.join(places)}", ""]
+        out += [f"[Reference]({relative('index.md', here)}) › *{kind}* {'`' + name + '`' if first.scope else ''} · {'; '.join(places)}", ""]
         undocumented = []
         for entity in entities:
             if entity.kind in ("function", "alias", "variable", "macro", "concept", "declared"):
