@@ -35,13 +35,13 @@ FLOORS = [
     Part("claim", "one owner, and what it leaves", r"claim|owner|judge|evidence|sentinel|state_files|host|change_wait|endpoint_file|withdraw|leftovers|leavings|publish"),
     Part("records", "what stands in the files", r"record/.*"),
     Part("policies", "what may be replaced", r"policy/.*"),
-    Part("values", "no header of genie below", r"text|result|duration|identity|version|version_order"),
+    Part("values", "no header of genie below", r"text|result|duration|identity|version|version_order|lock_bytes"),
 ]
 # Beside the house. Nobody in it includes them, except through the doors that are named in `may_include`.
 WINGS = [
     Part("testing", "fakes, faults and exploration, for your tests", r"testing/.*", ("platform", "policies", "values")),
     Part("system", "the doors: System… is this platform's", r"system|system_launcher", ("platform", "policies", "values")),
-    Part("platform", "one folder for each system", r"(linux|macos|freebsd|bsd|posix|windows)/.*", ("policies", "values")),
+    Part("platform", "beside the house, too: a folder for each system, and for what several share", r"(linux|macos|freebsd|bsd|posix|windows)/.*", ("policies", "values")),
 ]
 # The command may look behind the doors: it supervises, which is no policy's matter.
 EXTRA = {"command": ("system", "platform"), "adapters": ("system",)}
@@ -143,7 +143,7 @@ def band(part, names, includes, x, y, width, label):
     left = x + (label or GAP)
     chips, at_x, at_y = [], left, y + (GAP if label else 44)
     for name in names:
-        text = name.split("/", 1)[1] if "/" in name and not name.startswith("cli/") and part.name != "platform" else name
+        text = name.split("/", 1)[1] if "/" in name else name
         wide = len(text) * ADVANCE + 14
         if at_x + wide > x + width - GAP:
             at_x, at_y = left, at_y + CHIP + 6
@@ -171,6 +171,34 @@ def band(part, names, includes, x, y, width, label):
     ), height
 
 
+def folders(part, names, includes, x, y, width):
+    """A part that consists of folders, side by side. Returns its SVG and its height."""
+    by_folder = {}
+    for name in sorted(names):
+        by_folder.setdefault(name.split("/")[0], []).append(name.split("/", 1)[1])
+    column = (width - 2 * GAP) / max(1, len(by_folder))
+    pieces, deepest = [], 0
+    for at, (folder, stems) in enumerate(by_folder.items()):
+        left = x + GAP + 4 + at * column
+        pieces.append(f'<text x="{left:.1f}" y="{y + 62}" class="folder">{html.escape(folder)}/</text>')
+        for row, stem in enumerate(stems):
+            top = y + 70 + row * (CHIP + 5)
+            pieces.append(
+                f'<rect x="{left:.1f}" y="{top}" width="{len(stem) * ADVANCE + 14:.1f}" height="{CHIP}" rx="4" class="chip"/>'
+                f'<text x="{left + 7:.1f}" y="{top + 15}" class="name" textLength="{len(stem) * ADVANCE:.1f}">{html.escape(stem)}</text>'
+            )
+        deepest = max(deepest, len(stems))
+    height = 70 + deepest * (CHIP + 5) + 28
+    says = ", ".join(f"{name} {count}" for name, count in inclusions(part, includes))
+    return (
+        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" class="floor"/>'
+        f'<rect x="{x}" y="{y}" width="6" height="{height}" rx="3" fill="{COLOURS[part.name]}"/>'
+        f'<text x="{x + 14}" y="{y + 22}" class="title" fill="{COLOURS[part.name]}">{part.name}</text>'
+        f'<text x="{x + 14}" y="{y + 39}" class="about">{html.escape(part.about)}</text>\n' + "\n".join(pieces) +
+        f'<text x="{x + 14}" y="{y + height - 9}" class="below">includes: {says}</text>'
+    ), height
+
+
 def draw(includes):
     members = {part.name: ordered([name for name in includes if part_of(name) is part], includes) for part in FLOORS + WINGS}
     pieces, y = [], 92
@@ -190,30 +218,28 @@ def draw(includes):
             middle = 20 + HOUSE / 2
             pieces.append(f'<path d="M{middle} {y - 15} v9 m-4 -4 l4 5 l4 -5" class="arrow"/>')
     bottom = y - 16
-    heights = {}
-    for part in WINGS:
-        heights[part.name] = band(part, members[part.name], includes, 0, 0, WING, 0)[1]
-    at = {"platform": bottom - heights["platform"]}
-    at["system"] = at["platform"] - 16 - heights["system"]
-    at["testing"] = min(92, at["system"] - 16 - heights["testing"])
-    for part in WINGS:
-        pieces.append(band(part, members[part.name], includes, HOUSE + 20 + GAP * 2, at[part.name], WING, 0)[0])
-    left = HOUSE + 20
+    left = HOUSE + 40
+    testing, system, platform = WINGS
+    piece, height = band(testing, members["testing"], includes, left, 92, WING, 0)
+    pieces.append(piece)
+    system_height = band(system, members["system"], includes, 0, 0, WING, 0)[1]
+    system_at = max(92 + height + 16, bottom - system_height)
+    pieces.append(band(system, members["system"], includes, left, system_at, WING, 0)[0])
     door = tops["guard"] + 30
-    middle_of_system = at["system"] + heights["system"] / 2
-    pieces.append(f'<path d="M{left} {door} h{GAP} V{middle_of_system:.0f} h{GAP - 3} m-5 -4 l5 4 l-5 4" class="arrow"/>')
-    pieces.append(f'<path d="M{HOUSE + 40 + WING / 2} {at["platform"] - 15} v9 m-4 -4 l4 5 l4 -5" class="arrow"/>')
-    policies = tops["policies"] + 30
-    pieces.append(f'<path d="M{left + 2 * GAP} {policies} h{3 - 2 * GAP} m5 -4 l-5 4 l5 4" class="arrow"/>')
-    height = bottom + 44
+    pieces.append(f'<path d="M{HOUSE + 20} {door} h{GAP} V{system_at + system_height / 2:.0f} h{GAP - 3} m-5 -4 l5 4 l-5 4" class="arrow"/>')
+    below = max(bottom, system_at + system_height) + 30
+    pieces.append(f'<path d="M{left + WING / 2} {system_at + system_height + 3} V{below - 4} m-4 -5 l4 5 l4 -5" class="arrow"/>')
+    piece, height = folders(platform, members["platform"], includes, 20, below, HOUSE + 20 + WING)
+    pieces.append(piece)
+    height += below + 44
     style = (
         "text{font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif}"
         ".title{font-size:15px;font-weight:600}.about{font-size:11.5px;fill:#5a6470}.below{font-size:11px;font-style:italic;fill:#5a6470}"
         ".name{font:11px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f2933}.chip{fill:#fff;stroke:#c9d1da}"
         ".floor{fill:#eef1f5;stroke:#d5dbe2}.roof{fill:#fff;font-size:15px;font-weight:600;text-anchor:middle}.small{font-size:11px;font-weight:400}"
-        ".arrow{fill:none;stroke:#5a6470;stroke-width:1.5}"
+        ".folder{font:600 12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#6b4a3a}.arrow{fill:none;stroke:#5a6470;stroke-width:1.5}"
     )
-    note = "An arrow means “includes”. On a floor, a header includes only those before it. The numbers count includes."
+    note = "An arrow means “includes”. On a floor, a header includes only those before it. The numbers count includes; the platform is reached through the doors only."
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 20} {height}" width="{WIDTH + 20}" height="{height}" role="img" '
         f'aria-label="The headers of genie on floors; each includes only what is below">\n<style>{style}</style>\n'

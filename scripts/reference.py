@@ -41,6 +41,11 @@ ORDER = ["The library", "Policies", "Adapters", "For tests", "The platform", "Re
 class Reference:
     def __init__(self, parsed):
         self.headers = parsed
+        self.classes = defaultdict(list)  # short name -> classes, internal ones too, from which others may inherit
+        for header in parsed:
+            for entity in [*header.entities, *header.internal]:
+                if entity.kind in ("class", "struct"):
+                    self.classes[entity.name].append(entity)
         self.names = defaultdict(list)  # qualified name -> its declarations
         for header in parsed:
             for entity in header.entities:
@@ -75,6 +80,23 @@ class Reference:
             paths[name] = stem + ".md"
         return paths
 
+    @functools.cache
+    def inherited(self, header, line):
+        """Names of the public members that the class at that place has from its bases."""
+        entity = next(each for found in self.classes.values() for each in found if (each.header, each.line) == (header, line))
+        names = set()
+        clause = re.search(r"\b(?:class|struct)\s+\w+(?:<[^{]*?>)?\s*:(?!:)(.*)", entity.text, re.DOTALL)
+        # An argument of a base may be its base: what they have is this class's, too.
+        for scope, name in re.findall(r"(?:(\w+)::)?\b(\w+)", clause[1] if clause else ""):
+            for base in self.classes.get(name, ()):
+                if base is not entity and (base.scope.split("::")[-1] == scope if scope else base.scope == entity.scope):
+                    names |= {member.name for member in base.members if member.kind != "constructor"}
+                    names |= self.inherited(base.header, base.line)
+        return frozenset(names)
+
+    def names_in(self, entity):
+        return {member.name for member in entity.members} | self.inherited(entity.header, entity.line)
+
     # --- what is missing ---
 
     def models_of(self, concept):
@@ -82,14 +104,14 @@ class Reference:
         wanted = required_members(concept)
         found = []
         for name, entities in self.names.items():
-            if any(entity.kind in ("class", "struct") and wanted and wanted <= names_in(entity) for entity in entities):
+            if any(entity.kind in ("class", "struct") and wanted and wanted <= self.names_in(entity) for entity in entities):
                 found.append(name)
         return found
 
     def required_of(self, entity):
         """Members that a requirements table speaks for: name -> (concept, row)."""
         rows = {}
-        have = names_in(entity) if entity.kind in ("class", "struct") else set()
+        have = self.names_in(entity) if entity.kind in ("class", "struct") else set()
         for name, concept in self.concepts.items():
             wanted = required_members(concept)
             if wanted and wanted <= have:
@@ -277,6 +299,18 @@ class Reference:
                     says = "" if told else f": {self.cell(row, here, entity)}"
                     out += [f"As {self.link(concept, here)} requires{says}.", ""]
             group = []
+        return out + self.inherited_part(entity, here)
+
+    def inherited_part(self, entity, here):
+        """What it has of a base, and a requirements table speaks for."""
+        by_concept = defaultdict(list)
+        own = {member.name for member in entity.members}
+        for name, (concept, _) in self.required_of(entity).items():
+            if name not in own:
+                by_concept[concept].append(f"`{name}`")
+        out = []
+        for concept, names in sorted(by_concept.items()):
+            out += [f"**Inherited**, as {self.link(concept, here)} requires: {', '.join(sorted(names))}.", ""]
         return out
 
     def cell(self, doc, here, entity):
@@ -365,10 +399,6 @@ def without_declarations(entities):
     """Without forward declarations, unless one is documented: then it is the primary template of specialisations."""
     defined = [entity for entity in entities if entity.kind != "declared" or entity.doc]
     return defined or entities[:1]
-
-
-def names_in(entity):
-    return {member.name for member in entity.members}
 
 
 def table_rows(doc):
