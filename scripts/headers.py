@@ -79,6 +79,7 @@ class Header:
     includes: list  # all of them, as spelled between the brackets or quotes
     entities: list  # public ones
     internal: list  # classes of internal namespaces: public ones may inherit from them
+    formatters: list  # types that fmt can print where this header is included
 
 
 def tokens_of(source):
@@ -543,7 +544,8 @@ def read_header(path, name):
     includes = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', source, re.MULTILINE)
     public = [entity for entity in parser.entities if entity.scope in ("genie", "genie::testing")]
     internal = [entity for entity in parser.entities if entity.kind in ("class", "struct") and entity not in public]
-    return Header(name, unmark(first.splitlines()), includes, public + macros(name, source), internal)
+    formatters = re.findall(r"^struct fmt::formatter<(genie::[\w:]+)>", source, re.MULTILINE)
+    return Header(name, unmark(first.splitlines()), includes, public + macros(name, source), internal, formatters)
 
 
 def read_headers(tree=ROOT / "include"):

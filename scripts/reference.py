@@ -341,6 +341,9 @@ class Reference:
                     if any(pattern.search(text) for each in declarations for text in (each.text, *(m.text for m in each.members))):
                         mentioned_by.add(other)
         out = []
+        for header in self.headers:
+            if name in header.formatters:
+                out += ["", f"**Printed** by fmt, with [`<{header.name}>`]({relative(header_path(header.name), here)}).", ""]
         if mentions:
             out += ["", "**Uses:** " + ", ".join(self.link(each, here) for each in sorted(mentions)), ""]
         if mentioned_by:
@@ -355,6 +358,8 @@ class Reference:
         if own:
             out += ["| name | what it is |", "|---|---|"]
             out += [self.summary_row(name, here) for name in own]
+        if header.formatters:
+            out += ["", "**Printed by fmt:** " + ", ".join(self.link(name, here) for name in header.formatters) + ".", ""]
         genie = [name for name in header.includes if name.startswith("genie/")]
         if genie:
             out += ["", "**Includes:** " + ", ".join(f"[`{name}`]({relative(header_path(name), here)})" for name in genie)]

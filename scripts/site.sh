@@ -18,7 +18,7 @@ case ${1:-} in
   *) echo "usage: $0 [--check [PATTERN]]" >&2; exit 2 ;;
 esac
 
-scripts/install-deps.sh site
+scripts/install-deps.sh site || { echo "site: its tools cannot be installed here"; exit 77; }
 out=$PWD/build/site
 rm -rf "$out/html"
 mkdir -p "$out"
@@ -32,6 +32,7 @@ echo "site: $(find "$out/html" -name '*.html' | wc -l) pages, $(du -sh "$out/htm
 if [ "$check" ]; then
   browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
   if [ -z "$browser" ]; then echo "site: no browser"; exit 77; fi
+  if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 18 ]; then echo "site: Node.js is older than 18"; exit 77; fi
   cp site/check.mjs build/site/npm/
   node build/site/npm/check.mjs "$out/html" "$browser" "$out/screenshots" "${2:-}"
 fi
