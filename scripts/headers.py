@@ -77,8 +77,9 @@ class Header:
     name: str  # genie/claim.hpp
     doc: str  # the first lines, which say what it is for
     includes: list  # all of them, as spelled between the brackets or quotes
-    entities: list
-    models: list  # (concept, type), from static_assert
+    entities: list  # public ones
+    internal: list  # classes of internal namespaces: public ones may inherit from them
+    formatters: list  # types that fmt can print where this header is included
 
 
 def tokens_of(source):
@@ -111,7 +112,6 @@ class Parser:
         self.tokens = tokens_of(source)
         self.at = 0
         self.entities = []
-        self.models = []
         self.last = None  # what a trailing comment belongs to
 
     # --- tokens ---
@@ -252,9 +252,6 @@ class Parser:
             elif token.text != "::":
                 self.fail("not a namespace")
             self.at += 1
-        if any(is_internal(name) for name in inner):
-            self.skip_pair()
-            return
         self.at += 1
         self.scope(inner, "}")
 
@@ -278,7 +275,7 @@ class Parser:
         add = self.adder(names, doc, members, start, is_specialisation)
 
         if word == "static_assert":
-            self.static_assertion()
+            self.skip_to_semicolon()
         elif word == ";":
             self.at += 1
         elif word == "friend":
@@ -327,14 +324,6 @@ class Parser:
         end = self.peek().end
         self.at += 1
         return end
-
-    def static_assertion(self):
-        begin = self.at
-        self.skip_to_semicolon()
-        text = "".join(token.text for token in self.tokens[begin : self.at])
-        found = re.match(r"static_assert\((\w+)<(\w+)[,>]", text)
-        if found:
-            self.models.append((found[1], found[2]))
 
     def using(self, add):
         start = self.peek().start
@@ -554,7 +543,9 @@ def read_header(path, name):
     first = re.match(r"(?://(?!/)[^\n]*\n)*", source)[0]
     includes = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', source, re.MULTILINE)
     public = [entity for entity in parser.entities if entity.scope in ("genie", "genie::testing")]
-    return Header(name, unmark(first.splitlines()), includes, public + macros(name, source), parser.models)
+    internal = [entity for entity in parser.entities if entity.kind in ("class", "struct") and entity not in public]
+    formatters = re.findall(r"^struct fmt::formatter<(genie::[\w:]+)>", source, re.MULTILINE)
+    return Header(name, unmark(first.splitlines()), includes, public + macros(name, source), internal, formatters)
 
 
 def read_headers(tree=ROOT / "include"):

@@ -41,6 +41,11 @@ ORDER = ["The library", "Policies", "Adapters", "For tests", "The platform", "Re
 class Reference:
     def __init__(self, parsed):
         self.headers = parsed
+        self.classes = defaultdict(list)  # short name -> classes, internal ones too, from which others may inherit
+        for header in parsed:
+            for entity in [*header.entities, *header.internal]:
+                if entity.kind in ("class", "struct"):
+                    self.classes[entity.name].append(entity)
         self.names = defaultdict(list)  # qualified name -> its declarations
         for header in parsed:
             for entity in header.entities:
@@ -75,6 +80,23 @@ class Reference:
             paths[name] = stem + ".md"
         return paths
 
+    @functools.cache
+    def inherited(self, header, line):
+        """Names of the public members that the class at that place has from its bases."""
+        entity = next(each for found in self.classes.values() for each in found if (each.header, each.line) == (header, line))
+        names = set()
+        clause = re.search(r"\b(?:class|struct)\s+\w+(?:<[^{]*?>)?\s*:(?!:)(.*)", entity.text, re.DOTALL)
+        # An argument of a base may be its base: what they have is this class's, too.
+        for scope, name in re.findall(r"(?:(\w+)::)?\b(\w+)", clause[1] if clause else ""):
+            for base in self.classes.get(name, ()):
+                if base is not entity and (base.scope.split("::")[-1] == scope if scope else base.scope == entity.scope):
+                    names |= {member.name for member in base.members if member.kind != "constructor"}
+                    names |= self.inherited(base.header, base.line)
+        return frozenset(names)
+
+    def names_in(self, entity):
+        return {member.name for member in entity.members} | self.inherited(entity.header, entity.line)
+
     # --- what is missing ---
 
     def models_of(self, concept):
@@ -82,14 +104,14 @@ class Reference:
         wanted = required_members(concept)
         found = []
         for name, entities in self.names.items():
-            if any(entity.kind in ("class", "struct") and wanted and wanted <= names_in(entity) for entity in entities):
+            if any(entity.kind in ("class", "struct") and wanted and wanted <= self.names_in(entity) for entity in entities):
                 found.append(name)
         return found
 
     def required_of(self, entity):
         """Members that a requirements table speaks for: name -> (concept, row)."""
         rows = {}
-        have = names_in(entity) if entity.kind in ("class", "struct") else set()
+        have = self.names_in(entity) if entity.kind in ("class", "struct") else set()
         for name, concept in self.concepts.items():
             wanted = required_members(concept)
             if wanted and wanted <= have:
@@ -208,7 +230,7 @@ class Reference:
         for header in dict.fromkeys(entity.header for entity in entities):
             line = next(entity.line for entity in entities if entity.header == header)
             places.append(f"[`<{header}>`]({relative(header_path(header), here)}), [line {line}]({source_link(header, line, here)})")
-        out += [f"*{kind}* {'`' + name + '`' if first.scope else ''} · {'; '.join(places)}", ""]
+        out += [f"[Reference]({relative('index.md', here)}) › *{kind}* {'`' + name + '`' if first.scope else ''} · {'; '.join(places)}", ""]
         undocumented = []
         for entity in entities:
             if entity.kind in ("function", "alias", "variable", "macro", "concept", "declared"):
@@ -277,6 +299,18 @@ class Reference:
                     says = "" if told else f": {self.cell(row, here, entity)}"
                     out += [f"As {self.link(concept, here)} requires{says}.", ""]
             group = []
+        return out + self.inherited_part(entity, here)
+
+    def inherited_part(self, entity, here):
+        """What it has of a base, and a requirements table speaks for."""
+        by_concept = defaultdict(list)
+        own = {member.name for member in entity.members}
+        for name, (concept, _) in self.required_of(entity).items():
+            if name not in own:
+                by_concept[concept].append(f"`{name}`")
+        out = []
+        for concept, names in sorted(by_concept.items()):
+            out += [f"**Inherited**, as {self.link(concept, here)} requires: {', '.join(sorted(names))}.", ""]
         return out
 
     def cell(self, doc, here, entity):
@@ -307,6 +341,9 @@ class Reference:
                     if any(pattern.search(text) for each in declarations for text in (each.text, *(m.text for m in each.members))):
                         mentioned_by.add(other)
         out = []
+        for header in self.headers:
+            if name in header.formatters:
+                out += ["", f"**Printed** by fmt, with [`<{header.name}>`]({relative(header_path(header.name), here)}).", ""]
         if mentions:
             out += ["", "**Uses:** " + ", ".join(self.link(each, here) for each in sorted(mentions)), ""]
         if mentioned_by:
@@ -321,6 +358,8 @@ class Reference:
         if own:
             out += ["| name | what it is |", "|---|---|"]
             out += [self.summary_row(name, here) for name in own]
+        if header.formatters:
+            out += ["", "**Printed by fmt:** " + ", ".join(self.link(name, here) for name in header.formatters) + ".", ""]
         genie = [name for name in header.includes if name.startswith("genie/")]
         if genie:
             out += ["", "**Includes:** " + ", ".join(f"[`{name}`]({relative(header_path(name), here)})" for name in genie)]
@@ -350,7 +389,7 @@ class Reference:
         descriptions = {title: text for title, text, _ in GROUPS}
         for title in ORDER:
             out += [f"## {title}", "", descriptions[title], ""]
-            for header in sorted(by_group[title], key=lambda h: (h.name not in ENTRY_POINTS, h.name)):
+            for header in sorted(by_group[title], key=lambda h: (ENTRY_POINTS.index(h.name) if h.name in ENTRY_POINTS else len(ENTRY_POINTS), h.name)):
                 own = list(dict.fromkeys(entity.qualified for entity in header.entities))
                 if not own:
                     continue
@@ -365,10 +404,6 @@ def without_declarations(entities):
     """Without forward declarations, unless one is documented: then it is the primary template of specialisations."""
     defined = [entity for entity in entities if entity.kind != "declared" or entity.doc]
     return defined or entities[:1]
-
-
-def names_in(entity):
-    return {member.name for member in entity.members}
 
 
 def table_rows(doc):

@@ -22,7 +22,6 @@ import reference
 
 ROOT = headers.ROOT
 LANGUAGES = {".hpp": "cpp", ".cpp": "cpp", ".h": "cpp", ".py": "python", ".sh": "bash", ".txt": "text", ".json": "json", ".cmake": "cmake"}
-PEOPLE = ["README.md", "index.md"]  # what a directory of pages begins with
 # Which page belongs to which part of the site; what is in none of them stands with those about how it works.
 MAINTAINERS = ["docs/architecture.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
 INSIDE = ["docs/protocol.md", "docs/start-on-demand.md", "docs/supervisors.md", "docs/verification.md", "docs/measurements.md"]
@@ -45,9 +44,17 @@ class Site:
         shutil.rmtree(self.pages, ignore_errors=True)
         documents = [name for name in links.sources() if not name.startswith(ELSEWHERE)]
         for name in documents:
-            self.write("index.md" if name == "README.md" else name, self.document(name, documents))
-        for name, text in reference.Reference(headers.read_headers()).pages().items():
-            self.write(f"reference/{name}", text)
+            text = self.document(name, documents)
+            if name == "README.md":
+                self.write("index.md", "---\nhide:\n  - navigation\n---\n\n" + text)  # it has nobody beside it
+            else:
+                self.write(name, text)
+        whole = reference.Reference(headers.read_headers())
+        policies = self.policies = sorted(whole.paths[name] for name in whole.concepts)
+        for name, text in whole.pages().items():
+            is_listed = name == "index.md" or name.startswith("headers/") or name in policies
+            front = "" if is_listed else "---\nhide:\n  - navigation\n---\n\n"  # the lists on its left would be others'
+            self.write(f"reference/{name}", front + stacked(text))
         self.sources |= {f"include/{header}" for header in self.header_names()}
         done = set()
         while self.sources - done:  # a list of a directory leads to its files
@@ -130,18 +137,23 @@ class Site:
 
     def configuration(self, documents):
         def under(folder):
-            found = [name for name in documents if name.startswith(folder)]
-            return sorted(found, key=lambda name: (os.path.basename(name) not in PEOPLE, name))
+            found = sorted(name for name in documents if name.startswith(folder))
+            first = folder + "README.md"
+            if first not in found:
+                return found
+            # Its first page tells in which order the others are read.
+            text = (ROOT / first).read_text(encoding="utf-8")
+            told = [os.path.normpath(folder + target.partition("#")[0]) for target, _, _ in sorted(links.links(text), key=lambda link: link[1])]
+            return sorted(found, key=lambda name: (name != first, told.index(name) if name in told else len(told)))
 
-        known = {"README.md", *MAINTAINERS, *INSIDE}
+        known = {"README.md", "docs/command.md", *MAINTAINERS, *INSIDE}
         rest = [name for name in documents if name not in known and not name.startswith(("docs/guide/", "docs/recipes/"))]
-        policies = sorted(path.name for path in (self.pages / "reference").glob("*Policy.md") if path.stem != "UpgradePolicy")
         by_header = sorted(str(path.relative_to(self.pages)) for path in (self.pages / "reference/headers").glob("*.md"))
         parts = [
             ("Home", ["index.md"]),
             ("Guide", under("docs/guide/")),
             ("Recipes", under("docs/recipes/")),
-            ("Reference", ["reference/index.md", ("Named requirements", [f"reference/{name}" for name in policies]), ("Headers", by_header)]),
+            ("Reference", ["reference/index.md", *[name for name in documents if name == "docs/command.md"], ("Named requirements", [f"reference/{name}" for name in self.policies]), ("Headers", by_header)]),
             ("How it works", [name for name in INSIDE if name in documents] + rest),
             ("For maintainers", [name for name in MAINTAINERS if name in documents]),
         ]
@@ -162,6 +174,11 @@ def navigation(title, pages, indent):
 
 def source_page(name, is_directory):
     return f"source/{name}/index.md" if is_directory else f"source/{name}.md"
+
+
+def stacked(text):
+    """Marks the tables of a page as lists of entries, which a phone shows one below the other."""
+    return re.sub(r"(?:^\|.*\n)+", lambda table: f'<div class="stacked" markdown>\n\n{table[0]}\n</div>\n', text, flags=re.MULTILINE)
 
 
 def with_loose_lists(text):

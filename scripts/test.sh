@@ -4,7 +4,8 @@
 #   scripts/test.sh            all sections
 #   scripts/test.sh --quick    only the dev preset
 #   scripts/test.sh nightly    all sections with longer loops, for a night: each test repeats its rounds
-#                              GENIE_TEST_ROUNDS times, exploration, torture, crashes and fuzzing go on for hours
+#                              GENIE_TEST_ROUNDS times, exploration, torture, crashes and fuzzing go on for hours; the
+#                              site is built, and each page of it looked at in a browser
 #
 # The last line is "N passed, N failed": the test cases of every section, a section without test cases counting as one.
 # Each section's whole output is kept in build/logs/.
@@ -141,6 +142,8 @@ tidy() {
 
 macos_freebsd() { scripts/check-macos-freebsd.sh ${nightly:+nightly}; }
 
+site() { scripts/site.sh --check; }
+
 # --- running them ----------------------------------------------------------------------------------------------------
 
 passed=0
@@ -220,6 +223,7 @@ if [ -z "$quick" ]; then
   section asan asan
   section tsan tsan
 fi
+if [ "$nightly" ]; then section site site; fi
 
 [ -z "$first_failure" ] || echo "first failing section: $first_failure, $logs/$first_failure.log"
 [ "$skipped" = 0 ] || echo "$skipped skipped"

@@ -1,6 +1,6 @@
 // Looks at every page of the built site in a headless browser.
 //
-//   node check.mjs HTML-DIRECTORY BROWSER SCREENSHOT-DIRECTORY
+//   node check.mjs HTML-DIRECTORY BROWSER SCREENSHOT-DIRECTORY [PATTERN]      opens only pages whose path has PATTERN
 //
 // A page fails by a message or an error on its console, by a request that fails or leaves the site, by a link that leads
 // nowhere, and by being wider than a phone. Search must find what people look for, from a server and from the disk.
@@ -10,7 +10,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const [root, executablePath, pictures] = process.argv.slice(2);
+const [root, executablePath, pictures, pattern = ''] = process.argv.slice(2);
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.json': 'application/json', '.svg': 'image/svg+xml', '.png': 'image/png' };
 const desktop = { width: 1280, height: 900 };
 const phone = { width: 360, height: 740 };
@@ -66,7 +66,7 @@ const is_source = (name) => name.startsWith('source/');
 for (const name of pages.filter(is_source)) {
   ids.set(name, new Set([...fs.readFileSync(path.join(root, name), 'utf8').matchAll(/\b(?:id|name)="([^"]+)"/g)].map((match) => match[1])));
 }
-const opened = pages.filter((name) => !is_source(name) || name === pages.find(is_source));
+const opened = pages.filter((name) => new RegExp(pattern).test(name) && (!is_source(name) || name === pages.find(is_source)));
 for (const name of opened) {
   await page.goto(`${origin}/${name}`, { waitUntil: 'load' });
   const seen = await page.evaluate(() => ({

@@ -8523,6 +8523,7 @@ struct Processes {
 
 }  // namespace macos_detail
 
+/// Processes as the kernel of macOS tells of them, and kqueue to wait for their end; see `bsd/process_probe.hpp`.
 class MacosProcessProbe : public bsd_detail::ProcessProbe<macos_detail::Processes> {};
 
 }  // namespace genie::inline v0
@@ -9739,6 +9740,7 @@ struct Processes {
 
 }  // namespace freebsd_detail
 
+/// Processes as the kernel of FreeBSD tells of them, and kqueue to wait for their end; see `bsd/process_probe.hpp`.
 class FreebsdProcessProbe : public bsd_detail::ProcessProbe<freebsd_detail::Processes> {};
 
 }  // namespace genie::inline v0

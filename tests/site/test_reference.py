@@ -148,6 +148,10 @@ class ThePages(unittest.TestCase):
             self.assertRegex(page, r"\| expression +\| returns")
             self.assertIn(f"[`{model}`]", page)
 
+    def test_say_what_can_be_printed(self):
+        self.assertIn("**Printed** by fmt", PAGES["StopReceipt.md"])
+        self.assertIn("[`StopReceipt`]", PAGES["headers/fmt.md"])
+
     def test_differ_by_more_than_case(self):
         self.assertEqual(len({path.lower() for path in PAGES}), len(PAGES))
 

@@ -145,6 +145,7 @@ struct Processes {
 
 }  // namespace freebsd_detail
 
+/// Processes as the kernel of FreeBSD tells of them, and kqueue to wait for their end; see `bsd/process_probe.hpp`.
 class FreebsdProcessProbe : public bsd_detail::ProcessProbe<freebsd_detail::Processes> {};
 
 }  // namespace genie::inline v0

@@ -124,6 +124,7 @@ struct Processes {
 
 }  // namespace macos_detail
 
+/// Processes as the kernel of macOS tells of them, and kqueue to wait for their end; see `bsd/process_probe.hpp`.
 class MacosProcessProbe : public bsd_detail::ProcessProbe<macos_detail::Processes> {};
 
 }  // namespace genie::inline v0
