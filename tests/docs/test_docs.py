@@ -128,7 +128,11 @@ class Docs(GenieTest):
         with open(self.root / "here/data/postgresql.conf", "a") as conf:
             conf.write("unix_socket_directories = '%s'\nfsync = off\n" % self.root)
 
-    SETUPS = {"postgres": with_postgres}
+    def with_checkout(self):
+        """A checkout of this repository in `genie`."""
+        os.symlink(_blocks.ROOT, self.root / "here/genie")
+
+    SETUPS = {"postgres": with_postgres, "checkout": with_checkout}
 
     def place_of(self, program):
         """A program with a path of its own is there; others are found by their names."""
