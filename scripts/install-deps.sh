@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test genie on Debian or Ubuntu.
 #
-#   scripts/install-deps.sh [build] [postgres] [check]      default: build
+#   scripts/install-deps.sh [build] [postgres] [check] [windows]      default: build
 #
 #   build     compiler, CMake, Ninja, Python, and the libraries of the command and the tests
 #   postgres  a real server for the end-to-end tests (installed, not started)
 #   check     clang, libc++, the tools of clang 19, strace, systemd-analyze, and Conan from PyPI in build/venv:
 #             what scripts/test.sh uses beyond `build`
+#   windows   mingw-w64 and wine, for scripts/check-windows.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv)
+windows=(g++-mingw-w64-x86-64-posix lld wine64)
 optional=" clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
@@ -25,7 +27,8 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     postgres) wanted+=("${postgres[@]}") ;;
     check) wanted+=("${check[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres or check" >&2; exit 2 ;;
+    windows) wanted+=("${windows[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check or windows" >&2; exit 2 ;;
   esac
 done
 

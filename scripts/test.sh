@@ -101,6 +101,8 @@ crash() {
 
 fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
 
+windows() { scripts/check-windows.sh ${nightly:+nightly}; }
+
 # The tests by clang 19, measured; by whatever clang there is where that one is missing.
 coverage() {
   local status=0
@@ -123,7 +125,7 @@ format() {
 tidy() {
   command -v clang-tidy-19 || { echo "no clang-tidy-19"; return 77; }
   mkdir -p build/tidy
-  (cd include && find genie -name '*.hpp' | LC_ALL=C sort | sed 's/.*/#include <&>/') >build/tidy/all_headers.cpp
+  (cd include && find genie -name '*.hpp' -not -path 'genie/windows/*' | LC_ALL=C sort | sed 's/.*/#include <&>/') >build/tidy/all_headers.cpp
   printf '%s\n' build/tidy/all_headers.cpp cli/*.cpp |
     xargs -P "$jobs" -I{} clang-tidy-19 --quiet {} -- -std=c++20 -Iinclude -DFMT_HEADER_ONLY
 }
@@ -198,6 +200,7 @@ if [ -z "$quick" ]; then
   section format format
   section tidy tidy
   section packages scripts/check-packages.sh
+  section windows windows
   section coverage coverage
   section asan asan
   section tsan tsan

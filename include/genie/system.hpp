@@ -10,8 +10,14 @@
 #include "genie/linux/clock.hpp"
 #include "genie/linux/filesystem.hpp"
 #include "genie/linux/process_probe.hpp"
+#elif defined(_WIN32)
+#include "genie/windows/clock.hpp"
+#include "genie/windows/filesystem.hpp"
+#include "genie/windows/job.hpp"
+#include "genie/windows/process_probe.hpp"
+#include "genie/windows/stop_event.hpp"
 #else
-#error "genie has system policies for Linux only, so far"
+#error "genie has system policies for Linux and Windows only, so far"
 #endif
 
 namespace genie::inline v0 {
@@ -20,6 +26,10 @@ namespace genie::inline v0 {
 using SystemClock = LinuxClock;
 using SystemFilesystem = LinuxFilesystem;
 using SystemProcessProbe = LinuxProcessProbe;
+#elif defined(_WIN32)
+using SystemClock = WindowsClock;
+using SystemFilesystem = WindowsFilesystem;
+using SystemProcessProbe = WindowsProcessProbe;
 #endif
 
 static_assert(ClockPolicy<SystemClock>);
