@@ -13,6 +13,7 @@
 #             registry, in build/site/npm, what the site's search and the browser's check need
 #   cross     zig, from PyPI in build/venv: a compiler with the headers of macOS and FreeBSD
 #   platforms cross compilers, qemu, and zig from PyPI in build/venv: what scripts/check-platforms.sh uses beyond `build`
+#   windows   mingw-w64 and wine, for scripts/check-windows.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,7 @@ check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-
 compilers=(clang-16 mmdebstrap)
 platforms=(g++-i686-linux-gnu g++-arm-linux-gnueabihf g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-s390x-linux-gnu
            qemu-user python3-venv)
+windows=(g++-mingw-w64-x86-64-posix lld wine64)
 site=(git nodejs chromium python3-venv fonts-dejavu-core)
 command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
 optional=" npm chromium clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
@@ -41,7 +43,8 @@ for group in "${@:-build}"; do
     site) wanted+=("${site[@]}") ;;
     cross) wanted+=(python3-venv) ;;
     platforms) wanted+=("${platforms[@]}") ;;
-    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, site, cross or platforms" >&2; exit 2 ;;
+    windows) wanted+=("${windows[@]}") ;;
+    *) echo "install-deps: unknown group '$group': build, postgres, check, compilers, site, cross, platforms or windows" >&2; exit 2 ;;
   esac
 done
 

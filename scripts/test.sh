@@ -112,6 +112,8 @@ fuzz() { scripts/fuzz.sh ${nightly:+nightly}; }
 
 compilers() { scripts/check-compilers.sh ${nightly:+nightly}; }
 
+windows() { scripts/check-windows.sh ${nightly:+nightly}; }
+
 # The tests by clang 19, measured; by whatever clang there is where that one is missing.
 coverage() {
   local status=0
@@ -135,7 +137,7 @@ format() {
 tidy() {
   command -v clang-tidy-19 || { echo "no clang-tidy-19"; return 77; }
   mkdir -p build/tidy
-  (cd include && find genie -name '*.hpp' | LC_ALL=C sort | sed 's/.*/#include <&>/') >build/tidy/all_headers.cpp
+  (cd include && find genie -name '*.hpp' -not -path 'genie/windows/*' | LC_ALL=C sort | sed 's/.*/#include <&>/') >build/tidy/all_headers.cpp
   printf '%s\n' build/tidy/all_headers.cpp cli/*.cpp |
     xargs -P "$jobs" -I{} clang-tidy-19 --quiet {} -- -std=c++20 -Iinclude -DFMT_HEADER_ONLY
 }
@@ -219,6 +221,7 @@ if [ -z "$quick" ]; then
   section packages scripts/check-packages.sh
   section workflows scripts/check-workflows.sh
   [ -z "$nightly" ] || section platforms scripts/check-platforms.sh nightly
+  section windows windows
   section coverage coverage
   section asan asan
   section tsan tsan

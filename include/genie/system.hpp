@@ -18,6 +18,12 @@
 #include "genie/freebsd/clock.hpp"
 #include "genie/freebsd/filesystem.hpp"
 #include "genie/freebsd/process_probe.hpp"
+#elif defined(_WIN32)
+#include "genie/windows/clock.hpp"
+#include "genie/windows/filesystem.hpp"
+#include "genie/windows/job.hpp"
+#include "genie/windows/process_probe.hpp"
+#include "genie/windows/stop_event.hpp"
 #else
 #error "genie has no system policies for this platform"
 #endif
@@ -39,6 +45,10 @@ using SystemProcessProbe = MacosProcessProbe;
 using SystemClock = FreebsdClock;
 using SystemFilesystem = FreebsdFilesystem;
 using SystemProcessProbe = FreebsdProcessProbe;
+#elif defined(_WIN32)
+using SystemClock = WindowsClock;
+using SystemFilesystem = WindowsFilesystem;
+using SystemProcessProbe = WindowsProcessProbe;
 #endif
 
 static_assert(ClockPolicy<SystemClock>);

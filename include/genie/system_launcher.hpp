@@ -1,4 +1,5 @@
 // The launcher of the system that we are compiled for. Apart from <genie/system.hpp>, because most programs start none.
+// Windows has none so far: a lock can't be handed to another process there.
 #ifndef GENIE_SYSTEM_LAUNCHER_HPP
 #define GENIE_SYSTEM_LAUNCHER_HPP
 
@@ -24,7 +25,9 @@ using SystemLauncher = MacosLauncher;
 using SystemLauncher = FreebsdLauncher;
 #endif
 
+#if !defined(_WIN32)
 static_assert(LauncherPolicy<SystemLauncher, SystemFilesystem>);
+#endif
 
 }  // namespace genie::inline v0
 

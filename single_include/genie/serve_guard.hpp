@@ -625,14 +625,14 @@ struct LockQuery {
 /// | `files.link_unnamed(file, dir, name)`   | `SysResult<void>`    | gives it its name; EEXIST if the name is taken     |
 /// | `files.rename(dir, from, to)`           | `SysResult<void>`    | atomic; replaces `to`                              |
 /// | `files.rename_new(dir, from, to)`       | `SysResult<void>`    | atomic; EEXIST if `to` is taken                    |
-/// | `files.exchange(dir, a, b)`             | `SysResult<void>`    | atomic; both names must exist (ENOENT)             |
+/// | `files.exchange(dir, a, b)`             | `SysResult<void>`    | atomic; both names must exist (ENOENT); EOPNOTSUPP, EINVAL or ENOSYS where there is no such thing |
 /// | `files.unlink(dir, name)`               | `SysResult<void>`    | removes a name, never a directory (EISDIR, EPERM)  |
 /// | `files.stat(file)`                      | `SysResult<FileInfo>`|                                                    |
 /// | `files.stat_at(dir, name)`              | `SysResult<FileInfo>`| of the name itself, not of what a link points to   |
 /// | `files.read_at(file, to, n, offset)`    | `SysResult<size_t>`  | may return less; 0 at the end                      |
 /// | `files.write_at(file, from, n, offset)` | `SysResult<size_t>`  | may write less                                     |
 /// | `files.sync(file)`                      | `SysResult<void>`    | on stable storage when it returns                  |
-/// | `files.try_lock(file, offset, n)`       | `SysResult<void>`    | exclusive; belongs to the open file, not the process; ends when its last descriptor is closed; EAGAIN if another open file has one there |
+/// | `files.try_lock(file, offset, n)`       | `SysResult<void>`    | exclusive; belongs to the open file, and may belong to the process, too; ends when its last descriptor is closed, or that process ends; EAGAIN if another open file has one there |
 /// | `files.unlock(file, offset, n)`         | `SysResult<void>`    |                                                    |
 /// | `files.query_lock(file, offset, n)`     | `SysResult<LockQuery>` | a lock of another open file in that range; takes nothing, disturbs nobody |
 /// | `files.for_each_name(dir, visit)`       | `SysResult<void>`    | calls `visit(Text)` for each entry but `.` and `..`|
@@ -730,7 +730,7 @@ using LockHolder = NamedProcess;
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
-/// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone      |
+/// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone, or where there is no way to ask it |
 /// | `process.leads_group(pid)`          | `bool`                | whether `pid` leads its process group, and the caller is not in it |
 /// | `process.signal_group(handle, pid, s)` | `SysResult<void>`  | signals the group that the pinned process `pid` leads; ESRCH if empty; ENOSYS where it can't be told from another |
 /// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group may still run; zombies do not, whoever cannot be looked at may |
@@ -9748,6 +9748,1704 @@ class FreebsdProcessProbe : public bsd_detail::ProcessProbe<freebsd_detail::Proc
 #endif
 
 #endif  // GENIE_FREEBSD_PROCESS_PROBE_HPP
+#elif defined(_WIN32)
+// The clock policy on Windows.
+#ifndef GENIE_WINDOWS_CLOCK_HPP
+#define GENIE_WINDOWS_CLOCK_HPP
+
+// The few functions of Windows that genie calls, declared here: <windows.h> costs more than all of genie, and defines
+// macros that no header may force on its users. It may be included before or after this one.
+#ifndef GENIE_WINDOWS_WIN32_HPP
+#define GENIE_WINDOWS_WIN32_HPP
+
+#include <stddef.h>
+
+#if defined(_MSC_VER)
+#pragma comment(lib, "advapi32")
+#endif
+
+// The system's own names, so that these are the same types and functions as those of <windows.h>.
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,google-runtime-int)
+struct _FILETIME;
+struct _OVERLAPPED;
+union _LARGE_INTEGER;
+#if defined(NO_STRICT)
+using GenieModule = void*;
+using GenieKey = void*;
+#else
+struct HINSTANCE__;
+struct HKEY__;
+using GenieModule = HINSTANCE__*;
+using GenieKey = HKEY__*;
+#endif
+#if defined(_WIN64)
+using GenieProcedure = long long(__stdcall*)();
+#else
+using GenieProcedure = int(__stdcall*)();
+#endif
+
+extern "C" {
+__declspec(dllimport) int __stdcall CloseHandle(void*);
+__declspec(dllimport) void* __stdcall CreateEventW(struct _SECURITY_ATTRIBUTES*, int, int, const wchar_t*);
+__declspec(dllimport) void* __stdcall CreateJobObjectW(struct _SECURITY_ATTRIBUTES*, const wchar_t*);
+__declspec(dllimport) int __stdcall AssignProcessToJobObject(void*, void*);
+__declspec(dllimport) int __stdcall FindCloseChangeNotification(void*);
+__declspec(dllimport) void* __stdcall FindFirstChangeNotificationW(const wchar_t*, int, unsigned long);
+__declspec(dllimport) int __stdcall FindNextChangeNotification(void*);
+__declspec(dllimport) int __stdcall FlushFileBuffers(void*);
+__declspec(dllimport) int __stdcall GetComputerNameW(wchar_t*, unsigned long*);
+__declspec(dllimport) unsigned long __stdcall GetCurrentProcessId();
+__declspec(dllimport) unsigned long __stdcall GetFullPathNameW(const wchar_t*, unsigned long, wchar_t*, wchar_t**);
+__declspec(dllimport) unsigned long __stdcall GetLastError();
+__declspec(dllimport) GenieModule __stdcall GetModuleHandleW(const wchar_t*);
+__declspec(dllimport) GenieProcedure __stdcall GetProcAddress(GenieModule, const char*);
+__declspec(dllimport) unsigned long __stdcall GetProcessId(void*);
+__declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
+__declspec(dllimport) void __stdcall GetSystemTimePreciseAsFileTime(_FILETIME*);
+__declspec(dllimport) unsigned long long __stdcall GetTickCount64();
+__declspec(dllimport) int __stdcall LockFileEx(void*, unsigned long, unsigned long, unsigned long, unsigned long,
+                                               _OVERLAPPED*);
+__declspec(dllimport) int __stdcall MultiByteToWideChar(unsigned, unsigned long, const char*, int, wchar_t*, int);
+__declspec(dllimport) void* __stdcall OpenEventW(unsigned long, int, const wchar_t*);
+__declspec(dllimport) void* __stdcall OpenJobObjectW(unsigned long, int, const wchar_t*);
+__declspec(dllimport) void* __stdcall OpenProcess(unsigned long, int, unsigned long);
+__declspec(dllimport) int __stdcall QueryPerformanceCounter(_LARGE_INTEGER*);
+__declspec(dllimport) int __stdcall QueryPerformanceFrequency(_LARGE_INTEGER*);
+__declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned long, wchar_t*, unsigned long*);
+__declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, _OVERLAPPED*);
+__declspec(dllimport) long __stdcall RegGetValueW(GenieKey, const wchar_t*, const wchar_t*, unsigned long,
+                                                  unsigned long*, void*, unsigned long*);
+__declspec(dllimport) int __stdcall SetEvent(void*);
+__declspec(dllimport) void __stdcall Sleep(unsigned long);
+__declspec(dllimport) unsigned char __stdcall SystemFunction036(void*, unsigned long);
+__declspec(dllimport) int __stdcall TerminateJobObject(void*, unsigned);
+__declspec(dllimport) int __stdcall TerminateProcess(void*, unsigned);
+__declspec(dllimport) int __stdcall UnlockFileEx(void*, unsigned long, unsigned long, unsigned long, _OVERLAPPED*);
+__declspec(dllimport) unsigned long __stdcall WaitForSingleObject(void*, unsigned long);
+__declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
+                                                        const char*, int*);
+__declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, _OVERLAPPED*);
+}
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,google-runtime-int)
+
+namespace genie::inline v0::windows_detail {
+
+using Ulong = unsigned long;  // NOLINT(google-runtime-int): 32 bits, as everywhere on Windows
+using Status = std::int32_t;  ///< NTSTATUS
+
+// --- structures, each as the platform's own headers lay it out -------------------------------------------------------
+
+/// FILETIME: 100 ns since 1601.
+struct FileTime {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+
+  [[nodiscard]] constexpr std::uint64_t value() const noexcept { return std::uint64_t{high} << 32U | low; }
+};
+/// OVERLAPPED: from where to read, write or lock.
+struct Position {
+  std::uintptr_t internal = 0;
+  std::uintptr_t internal_high = 0;
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  void* event = nullptr;
+};
+static_assert(sizeof(FileTime) == 8 && offsetof(Position, low) == 2 * sizeof(void*));
+
+[[nodiscard]] constexpr Position position(std::uint64_t offset) noexcept {
+  return {0, 0, static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(offset >> 32U), nullptr};
+}
+
+struct IoStatus {
+  std::uintptr_t status = 0;
+  std::uintptr_t information = 0;
+};
+struct UnicodeString {
+  std::uint16_t length = 0;    ///< in bytes
+  std::uint16_t capacity = 0;  ///< in bytes
+  wchar_t* text = nullptr;
+};
+struct ObjectAttributes {
+  std::uint32_t size = sizeof(ObjectAttributes);
+  void* root = nullptr;
+  UnicodeString* name = nullptr;
+  std::uint32_t attributes = 0;
+  void* security = nullptr;
+  void* quality = nullptr;
+};
+
+/// What to call where there is no import library that everybody links. Source: <winternl.h>, <ntifs.h>.
+using NtCreateFile = Status(__stdcall*)(void**, std::uint32_t, ObjectAttributes*, IoStatus*, std::int64_t*,
+                                        std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, void*,
+                                        std::uint32_t);
+using NtSetInformationFile = Status(__stdcall*)(void*, IoStatus*, void*, std::uint32_t, std::int32_t);
+using NtQueryInformationFile = Status(__stdcall*)(void*, IoStatus*, void*, std::uint32_t, std::int32_t);
+using NtQueryVolumeInformationFile = Status(__stdcall*)(void*, IoStatus*, void*, std::uint32_t, std::int32_t);
+using NtQueryDirectoryFile = Status(__stdcall*)(void*, void*, void*, void*, IoStatus*, void*, std::uint32_t,
+                                                std::int32_t, unsigned char, UnicodeString*, unsigned char);
+using NtQuerySecurityObject = Status(__stdcall*)(void*, std::uint32_t, void*, std::uint32_t, std::uint32_t*);
+using NtOpenProcessToken = Status(__stdcall*)(void*, std::uint32_t, void**);
+using NtQueryInformationToken = Status(__stdcall*)(void*, std::int32_t, void*, std::uint32_t, std::uint32_t*);
+using NtQueryInformationJobObject = Status(__stdcall*)(void*, std::int32_t, void*, std::uint32_t, std::uint32_t*);
+using NtQueryInformationProcess = Status(__stdcall*)(void*, std::int32_t, void*, std::uint32_t, std::uint32_t*);
+
+/// Returns: the function of ntdll, which every process has; null where it has none of that name. Some of these are in
+/// no import library that a program links by itself, and others are declared differently by different vendors' headers.
+template <typename Function>
+[[nodiscard]] Function native(const char* name) noexcept {
+  return reinterpret_cast<Function>(reinterpret_cast<void*>(::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), name)));
+}
+
+// --- errors ----------------------------------------------------------------------------------------------------------
+
+/// What genie's policies answer where Windows answers `status`. Source: [MS-ERREF] 2.3.
+[[nodiscard]] constexpr int errno_of_status(Status status) noexcept {
+  if (status >= 0) return 0;
+  switch (static_cast<std::uint32_t>(status)) {
+    case 0xC0000034U:                  // OBJECT_NAME_NOT_FOUND
+    case 0xC000003AU:                  // OBJECT_PATH_NOT_FOUND: what stands in the way of a path is not told
+    case 0xC000000FU:                  // NO_SUCH_FILE
+    case 0xC0000056U:                  // DELETE_PENDING: its name goes as soon as the last who has it open closes it
+    case 0xC0000123U:                  // FILE_DELETED
+    case 0xC00000BEU:                  // BAD_NETWORK_PATH
+    case 0xC00000CCU: return ENOENT;   // BAD_NETWORK_NAME
+    case 0xC0000035U: return EEXIST;   // OBJECT_NAME_COLLISION
+    case 0xC00000BAU: return EISDIR;   // FILE_IS_A_DIRECTORY
+    case 0xC0000103U: return ENOTDIR;  // NOT_A_DIRECTORY
+    case 0xC0000022U:                  // ACCESS_DENIED
+    case 0xC0000061U: return EACCES;   // PRIVILEGE_NOT_HELD
+    case 0xC0000121U: return EPERM;    // CANNOT_DELETE
+    case 0xC0000043U: return EBUSY;    // SHARING_VIOLATION
+    case 0xC0000054U:                  // FILE_LOCK_CONFLICT
+    case 0xC0000055U: return EAGAIN;   // LOCK_NOT_GRANTED
+    case 0xC000050BU: return ELOOP;    // REPARSE_POINT_ENCOUNTERED
+    case 0xC000007FU: return ENOSPC;   // DISK_FULL
+    case 0xC0000044U: return ENOSPC;   // QUOTA_EXCEEDED
+    case 0xC00000A2U: return EROFS;    // MEDIA_WRITE_PROTECTED
+    case 0xC0000106U: return ENAMETOOLONG;
+    case 0xC0000033U:                 // OBJECT_NAME_INVALID
+    case 0xC000003BU:                 // OBJECT_PATH_SYNTAX_BAD
+    case 0xC000000DU: return EINVAL;  // INVALID_PARAMETER
+    case 0xC0000008U:                 // INVALID_HANDLE
+    case 0xC0000024U: return EBADF;   // OBJECT_TYPE_MISMATCH
+    case 0xC0000002U:                 // NOT_IMPLEMENTED
+    case 0xC0000003U:                 // INVALID_INFO_CLASS
+    case 0xC0000010U:                 // INVALID_DEVICE_REQUEST
+    case 0xC00000BBU: return EOPNOTSUPP;
+    case 0xC0000017U:                 // NO_MEMORY
+    case 0xC000009AU: return ENOMEM;  // INSUFFICIENT_RESOURCES
+    case 0xC000011FU: return EMFILE;  // TOO_MANY_OPENED_FILES
+    default: return EIO;
+  }
+}
+
+/// The same for what `GetLastError` answers. Source: [MS-ERREF] 2.2.
+[[nodiscard]] constexpr int errno_of(Ulong error) noexcept {
+  switch (error) {
+    case 0: return 0;
+    case 2:                       // FILE_NOT_FOUND
+    case 3: return ENOENT;        // PATH_NOT_FOUND
+    case 4: return EMFILE;        // TOO_MANY_OPEN_FILES
+    case 5: return EACCES;        // ACCESS_DENIED
+    case 6: return EBADF;         // INVALID_HANDLE
+    case 8:                       // NOT_ENOUGH_MEMORY
+    case 14:                      // OUTOFMEMORY
+    case 1450: return ENOMEM;     // NO_SYSTEM_RESOURCES
+    case 19: return EROFS;        // WRITE_PROTECT
+    case 32: return EBUSY;        // SHARING_VIOLATION
+    case 33: return EAGAIN;       // LOCK_VIOLATION
+    case 39:                      // HANDLE_DISK_FULL
+    case 112: return ENOSPC;      // DISK_FULL
+    case 1:                       // INVALID_FUNCTION
+    case 50:                      // NOT_SUPPORTED
+    case 120: return EOPNOTSUPP;  // CALL_NOT_IMPLEMENTED
+    case 80:                      // FILE_EXISTS
+    case 183: return EEXIST;      // ALREADY_EXISTS
+    case 87:                      // INVALID_PARAMETER
+    case 123: return EINVAL;      // INVALID_NAME
+    case 206: return ENAMETOOLONG;
+    case 267: return ENOTDIR;
+    case 1314: return EPERM;  // PRIVILEGE_NOT_HELD
+    default: return EIO;
+  }
+}
+
+[[nodiscard]] inline int last_error() noexcept { return errno_of(::GetLastError()); }
+
+// --- handles ---------------------------------------------------------------------------------------------------------
+
+/// Owns a handle; null means none.
+class ScopedHandle {
+ public:
+  explicit ScopedHandle(void* handle = nullptr) noexcept : handle_{handle} {}
+  ScopedHandle(const ScopedHandle&) = delete;
+  ScopedHandle& operator=(const ScopedHandle&) = delete;
+  ~ScopedHandle() { reset(); }
+
+  [[nodiscard]] void* get() const noexcept { return handle_; }
+  [[nodiscard]] bool is_open() const noexcept { return handle_ != nullptr; }
+  [[nodiscard]] void* release() noexcept {
+    void* const handle = handle_;
+    handle_ = nullptr;
+    return handle;
+  }
+  void reset(void* handle = nullptr) noexcept {
+    if (handle_ != nullptr) ::CloseHandle(handle_);
+    handle_ = handle;
+  }
+
+ private:
+  void* handle_;
+};
+
+/// Returns: `span` as `WaitForSingleObject` takes it; a negative one means at once, and none is infinite.
+[[nodiscard]] constexpr Ulong wait_span(Milliseconds span) noexcept {
+  constexpr std::int64_t longest = 1'000'000'000;
+  return static_cast<Ulong>(span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count()));
+}
+
+/// Waits until a process ends or an event or notification is signalled. Source: `WaitForSingleObject`.
+[[nodiscard]] inline SysResult<bool> wait_for(void* handle, Milliseconds span) noexcept {
+  constexpr Ulong timeout = 258;
+  const Ulong result = ::WaitForSingleObject(handle, wait_span(span));
+  if (result == 0 || result == timeout) return {result == 0, 0};
+  return SysResult<bool>::failure(last_error());
+}
+
+}  // namespace genie::inline v0::windows_detail
+
+#endif  // GENIE_WINDOWS_WIN32_HPP
+
+namespace genie::inline v0 {
+
+/// Wall clock: the system time. Monotonic: the performance counter, which counts sleep and hibernation and is shared by
+/// all processes of a boot. Source: `GetSystemTimePreciseAsFileTime` (Windows 8), "Acquiring high-resolution time
+/// stamps".
+class WindowsClock {
+ public:
+  [[nodiscard]] Milliseconds wall() noexcept {
+    constexpr std::uint64_t unix_epoch = 116'444'736'000'000'000;  // 1970 on a scale that begins with 1601
+    windows_detail::FileTime now;
+    ::GetSystemTimePreciseAsFileTime(reinterpret_cast<_FILETIME*>(&now));
+    const std::uint64_t value = now.value();
+    return Milliseconds{value < unix_epoch ? 0 : static_cast<std::int64_t>((value - unix_epoch) / 10'000)};
+  }
+  [[nodiscard]] Milliseconds monotonic() noexcept {
+    std::int64_t now = 0;
+    std::int64_t frequency = 0;
+    ::QueryPerformanceCounter(reinterpret_cast<_LARGE_INTEGER*>(&now));
+    ::QueryPerformanceFrequency(reinterpret_cast<_LARGE_INTEGER*>(&frequency));
+    if (frequency <= 0) return coarse();
+    return Milliseconds{now / frequency * 1000 + now % frequency * 1000 / frequency};
+  }
+  /// Reads no counter, only the time of the last tick. Source: `GetTickCount64`.
+  [[nodiscard]] Milliseconds coarse() noexcept { return Milliseconds{static_cast<std::int64_t>(::GetTickCount64())}; }
+  /// Ends with a tick of the system's timer, mostly every 15.6 ms. Source: `Sleep`.
+  void sleep(Milliseconds span) noexcept {
+    if (span.count() > 0) ::Sleep(windows_detail::wait_span(span));
+  }
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_CLOCK_HPP
+// The filesystem policy on Windows.
+#ifndef GENIE_WINDOWS_FILESYSTEM_HPP
+#define GENIE_WINDOWS_FILESYSTEM_HPP
+
+#include <string.h>
+
+// As whom the calling process acts on Windows.
+#ifndef GENIE_WINDOWS_OWN_USER_HPP
+#define GENIE_WINDOWS_OWN_USER_HPP
+
+// Who owns a file on Windows and who may write it, in the terms of the protocol: a user's number and permission bits.
+// Reads and writes security descriptors as bytes, so that all of it can be tried without Windows.
+#ifndef GENIE_WINDOWS_SECURITY_HPP
+#define GENIE_WINDOWS_SECURITY_HPP
+
+namespace genie::inline v0 {
+
+/// A security identifier as its bytes, which are borrowed. Source: [MS-DTYP] 2.4.2.2.
+struct WindowsSid {
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;  ///< 0: none
+};
+
+/// What a descriptor says of its file.
+struct WindowsAccess {
+  std::uint64_t user = UINT64_MAX;   ///< see `windows_user`; the default is nobody's
+  std::uint32_t permissions = 0777;  ///< as in `chmod(2)`; the default trusts nobody
+};
+
+namespace windows_detail {
+
+[[nodiscard]] constexpr std::uint32_t little_endian(const unsigned char* bytes, std::size_t count) noexcept {
+  std::uint32_t value = 0;
+  for (std::size_t at = count; at > 0; --at) value = value << 8U | bytes[at - 1];
+  return value;
+}
+
+/// Returns: the identifier that begins at `at`; of size 0 where there is no whole one.
+[[nodiscard]] constexpr WindowsSid sid_at(const unsigned char* bytes, std::size_t size, std::size_t at) noexcept {
+  constexpr std::size_t head = 8;
+  if (at > size || size - at < head || bytes[at] != 1) return {};
+  const std::size_t length = head + std::size_t{bytes[at + 1]} * 4;
+  return size - at < length ? WindowsSid{} : WindowsSid{bytes + at, length};
+}
+
+/// Whether the identifier is S-1-AUTHORITY-FIRST…, with so many numbers behind the authority.
+[[nodiscard]] constexpr bool is_well_known(const WindowsSid& sid, unsigned authority, unsigned count,
+                                           std::uint32_t first, std::uint32_t second = 0) noexcept {
+  if (sid.size == 0 || sid.bytes[1] < count || (count < 3 && sid.bytes[1] != count)) return false;
+  for (std::size_t at = 2; at < 7; ++at) {
+    if (sid.bytes[at] != 0) return false;
+  }
+  return sid.bytes[7] == authority && little_endian(sid.bytes + 8, 4) == first &&
+         (count < 2 || little_endian(sid.bytes + 12, 4) == second);
+}
+
+/// Those who can do as they like anyway: SYSTEM, Administrators, and the installer of Windows' own files.
+[[nodiscard]] constexpr bool is_system(const WindowsSid& sid) noexcept {
+  constexpr std::uint32_t trusted_installer = 956008885;
+  return is_well_known(sid, 5, 1, 18) || is_well_known(sid, 5, 2, 32, 544) ||
+         is_well_known(sid, 5, 3, 80, trusted_installer);
+}
+
+/// Those that stand for the owner: CREATOR OWNER, OWNER RIGHTS.
+[[nodiscard]] constexpr bool stands_for_owner(const WindowsSid& sid) noexcept {
+  return is_well_known(sid, 3, 1, 0) || is_well_known(sid, 3, 1, 4);
+}
+
+[[nodiscard]] constexpr bool is_same(const WindowsSid& one, const WindowsSid& other) noexcept {
+  if (one.size != other.size) return false;
+  for (std::size_t at = 0; at < one.size; ++at) {
+    if (one.bytes[at] != other.bytes[at]) return false;
+  }
+  return true;
+}
+
+}  // namespace windows_detail
+
+/// The number of a user: 0 for the system and its administrators, as root is elsewhere; else a hash of the identifier,
+/// by which two users are told apart.
+[[nodiscard]] constexpr std::uint64_t windows_user(const WindowsSid& sid) noexcept {
+  if (sid.size == 0) return UINT64_MAX;
+  if (windows_detail::is_system(sid)) return 0;
+  std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+  for (std::size_t at = 0; at < sid.size; ++at) hash = (hash ^ sid.bytes[at]) * 1099511628211U;
+  return hash;
+}
+
+/// Reads a self-relative security descriptor with its owner and its access list.
+/// Returns: what it grants to others than the owner and the system: 0022 where anybody of them may change the file, or
+/// take it away, 0044 where they may read it. Who is denied something is not asked: that only makes it less.
+/// Source: [MS-DTYP] 2.4.4, 2.4.5, 2.4.6.
+[[nodiscard]] constexpr WindowsAccess read_descriptor(const unsigned char* bytes, std::size_t size) noexcept {
+  using namespace windows_detail;
+  constexpr std::size_t head = 20;
+  constexpr std::uint32_t has_list = 0x0004;
+  constexpr std::uint32_t self_relative = 0x8000;
+  // Write, append, delete a child, delete, change the list or the owner, and both generic rights that include them.
+  constexpr std::uint32_t changing =
+      0x00000002U | 0x00000004U | 0x00000040U | 0x00010000U | 0x00040000U | 0x00080000U | 0x40000000U | 0x10000000U;
+  constexpr std::uint32_t reading = 0x00000001U | 0x80000000U | 0x10000000U;
+  WindowsAccess access;
+  if (size < head || bytes[0] != 1) return access;
+  const std::uint32_t control = little_endian(bytes + 2, 2);
+  const WindowsSid owner = sid_at(bytes, size, little_endian(bytes + 4, 4));
+  const std::size_t list = little_endian(bytes + 16, 4);
+  if ((control & self_relative) == 0 || owner.size == 0) return access;
+  access.user = windows_user(owner);
+  // Without a list, everybody may do everything.
+  if ((control & has_list) == 0 || list < head || list > size || size - list < 8) return access;
+  access.permissions = 0700;
+  const std::size_t count = little_endian(bytes + list + 4, 2);
+  std::size_t at = list + 8;
+  for (std::size_t entry = 0; entry < count; ++entry) {
+    if (size - at < 8) return WindowsAccess{access.user, 0777};
+    const std::size_t length = little_endian(bytes + at + 2, 2);
+    if (length < 8 || length > size - at) return WindowsAccess{access.user, 0777};
+    const unsigned type = bytes[at];
+    const bool is_inherited_only = (bytes[at + 1] & 0x08U) != 0;
+    constexpr unsigned allowed = 0;
+    constexpr unsigned allowed_callback = 9;
+    if ((type == allowed || type == allowed_callback) && !is_inherited_only) {
+      const std::uint32_t mask = little_endian(bytes + at + 4, 4);
+      const WindowsSid sid = sid_at(bytes, at + length, at + 8);
+      if (sid.size == 0 || !(is_same(sid, owner) || is_system(sid) || stands_for_owner(sid))) {
+        if ((mask & changing) != 0) access.permissions |= 0022U;
+        if ((mask & reading) != 0) access.permissions |= 0044U;
+      }
+    } else if (type == 5 || type == 11) {
+      access.permissions |= 0022U;  // entries for objects, which files don't have
+    }
+    at += length;
+  }
+  return access;
+}
+
+/// A security descriptor that gives a new file to one user, and to the system and its administrators.
+class PrivateDescriptor {
+ public:
+  /// `is_directory`: whatever is made in it later gets the same.
+  constexpr PrivateDescriptor(const WindowsSid& user, bool is_directory) noexcept {
+    constexpr unsigned char system[] = {1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0};
+    constexpr unsigned char administrators[] = {1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0};
+    if (user.size == 0 || user.size > longest_sid) return;
+    append(0x9004'0001, 4);  // revision 1; self-relative, with a list that inherits nothing
+    append(20, 4);           // the owner's place
+    append(0, 4);
+    append(0, 4);
+    const std::size_t list = 20 + user.size;
+    append(static_cast<std::uint32_t>(list), 4);
+    append(user);
+    append(2, 2);  // revision
+    append(static_cast<std::uint32_t>(8 + 3 * 8 + user.size + sizeof system + sizeof administrators), 2);
+    append(3, 4);
+    append_entry(user, is_directory);
+    append_entry({system, sizeof system}, is_directory);
+    append_entry({administrators, sizeof administrators}, is_directory);
+  }
+
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr const unsigned char* data() const noexcept { return bytes_; }
+  [[nodiscard]] constexpr unsigned char* data() noexcept { return bytes_; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+
+  /// The longest identifier that there can be.
+  static constexpr std::size_t longest_sid = 8 + 15 * 4;
+
+ private:
+  constexpr void append(std::uint32_t value, std::size_t count) noexcept {
+    for (std::size_t at = 0; at < count; ++at) bytes_[size_++] = static_cast<unsigned char>(value >> (8U * at));
+  }
+  constexpr void append(const WindowsSid& sid) noexcept {
+    for (std::size_t at = 0; at < sid.size; ++at) bytes_[size_++] = sid.bytes[at];
+  }
+  constexpr void append_entry(const WindowsSid& sid, bool is_directory) noexcept {
+    constexpr std::uint32_t all_of_a_file = 0x001F01FF;
+    append(0, 1);
+    append(is_directory ? 3 : 0, 1);
+    append(static_cast<std::uint32_t>(8 + sid.size), 2);
+    append(all_of_a_file, 4);
+    append(sid);
+  }
+
+  alignas(8) unsigned char bytes_[20 + 8 + 3 * 8 + 2 * longest_sid + 28]{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_SECURITY_HPP
+
+namespace genie::inline v0::windows_detail {
+
+/// The user of the calling process's token.
+class OwnSid {
+ public:
+  OwnSid() noexcept {
+    static const auto open_token = native<NtOpenProcessToken>("NtOpenProcessToken");
+    static const auto query_token = native<NtQueryInformationToken>("NtQueryInformationToken");
+    constexpr std::uint32_t token_query = 8;
+    constexpr std::int32_t token_user = 1;
+    void* token = nullptr;
+    if (open_token(reinterpret_cast<void*>(std::intptr_t{-1}), token_query, &token) < 0) return;
+    const ScopedHandle closes{token};
+    std::uint32_t needed = 0;
+    if (query_token(token, token_user, bytes_, sizeof bytes_, &needed) < 0) return;
+    const unsigned char* found = nullptr;
+    ::memcpy(&found, bytes_, sizeof found);
+    if (found < bytes_ || found > bytes_ + sizeof bytes_) return;
+    sid_ = sid_at(bytes_, sizeof bytes_, static_cast<std::size_t>(found - bytes_));
+  }
+  OwnSid(const OwnSid&) = delete;
+  OwnSid& operator=(const OwnSid&) = delete;
+
+  [[nodiscard]] const WindowsSid& get() const noexcept { return sid_; }
+
+ private:
+  alignas(8) unsigned char bytes_[128]{};
+  WindowsSid sid_;
+};
+
+/// A process's user does not change while it lives.
+[[nodiscard]] inline const OwnSid& own_sid() noexcept {
+  static const OwnSid sid;
+  return sid;
+}
+
+}  // namespace genie::inline v0::windows_detail
+
+#endif  // GENIE_WINDOWS_OWN_USER_HPP
+
+namespace genie::inline v0 {
+
+namespace windows_detail {
+
+inline constexpr int utf8 = 65001;
+
+// Access rights, share modes, dispositions and options. Source: `NtCreateFile`.
+inline constexpr std::uint32_t read_content = 0x00000001;
+inline constexpr std::uint32_t write_content = 0x00000002;
+inline constexpr std::uint32_t traverse = 0x00000020;
+inline constexpr std::uint32_t read_attributes = 0x00000080;
+inline constexpr std::uint32_t delete_access = 0x00010000;
+inline constexpr std::uint32_t read_control = 0x00020000;
+inline constexpr std::uint32_t synchronize = 0x00100000;
+inline constexpr std::uint32_t generic_read = 0x80000000;
+inline constexpr std::uint32_t generic_write = 0x40000000;
+inline constexpr std::uint32_t share_everything = 7;
+inline constexpr std::uint32_t open_existing = 1;
+inline constexpr std::uint32_t create_new = 2;
+inline constexpr std::uint32_t open_or_create = 3;
+inline constexpr std::uint32_t directories_only = 0x00000001;
+inline constexpr std::uint32_t synchronous = 0x00000020;
+inline constexpr std::uint32_t no_directories = 0x00000040;
+inline constexpr std::uint32_t delete_on_close = 0x00001000;
+inline constexpr std::uint32_t no_following = 0x00200000;
+
+/// A path as the kernel takes it, in UTF-16. Longer than what any file system takes as a name.
+class WidePath {
+ public:
+  static constexpr std::size_t capacity = 4352;
+
+  /// A name below an open directory. Errors: EINVAL, ENAMETOOLONG.
+  [[nodiscard]] int set_relative(const char* name) noexcept {
+    if (Text{name} == Text{"."}) return 0;
+    if (const int error = convert(name, text_); error != 0) return error;
+    for (std::size_t at = 0; at < size_; ++at) {
+      if (text_[at] == L':') return EINVAL;  // another stream of some file
+      if (text_[at] == L'/') text_[at] = L'\\';
+    }
+    return 0;
+  }
+
+  /// A path for which the current directory counts where it is not absolute. Errors: EINVAL, ENAMETOOLONG, ENOENT.
+  [[nodiscard]] int set_absolute(const char* path) noexcept {
+    wchar_t given[capacity];
+    if (const int error = convert(path, given); error != 0) return error;
+    if (size_ == 0) return ENOENT;
+    for (std::size_t at = 2; at < size_; ++at) {
+      if (given[at] == L':' && !(at == 5 && given[0] == L'\\')) return EINVAL;
+    }
+    // Room in front for what the kernel has before it.
+    constexpr std::size_t room = 8;
+    const std::size_t length = ::GetFullPathNameW(given, capacity - room, text_ + room, nullptr);
+    if (length == 0) return last_error();
+    if (length >= capacity - room) return ENAMETOOLONG;
+    const wchar_t* const full = text_ + room;
+    std::size_t skipped = 0;
+    const wchar_t* front = L"\\??\\";
+    if (full[0] == L'\\' && full[1] == L'\\') {
+      const bool is_device = (full[2] == L'?' || full[2] == L'.') && full[3] == L'\\';
+      skipped = is_device ? 4 : 2;
+      if (!is_device) front = L"\\??\\UNC\\";
+    }
+    size_ = 0;
+    while (*front != L'\0') text_[size_++] = *front++;
+    for (std::size_t at = skipped; at < length; ++at) text_[size_++] = full[at];
+    text_[size_] = L'\0';
+    return 0;
+  }
+
+  /// Cuts the last component off. Returns: whether there was one.
+  bool to_parent() noexcept {
+    std::size_t at = size_;
+    while (at > 0 && text_[at - 1] != L'\\') --at;
+    if (at < 4) return false;
+    size_ = at > 1 && text_[at - 2] == L':' ? at : at - 1;
+    text_[size_] = L'\0';
+    return true;
+  }
+  /// Turns the kernel's form into that of the other functions, which is as long.
+  [[nodiscard]] const wchar_t* as_win32() noexcept {
+    if (size_ > 1 && text_[0] == L'\\' && text_[1] == L'?') text_[1] = L'\\';
+    return text_;
+  }
+  [[nodiscard]] UnicodeString as_native() noexcept {
+    const auto bytes = static_cast<std::uint16_t>(size_ * sizeof(wchar_t));
+    return {bytes, bytes, text_};
+  }
+  [[nodiscard]] const wchar_t* data() const noexcept { return text_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Adds a dot and sixteen hexadecimal digits.
+  void append_token(std::uint64_t token) noexcept {
+    FixedText<20> digits{"."};
+    digits.append_hex(token);
+    for (const char c : Text{digits}) {
+      if (size_ + 1 < capacity) text_[size_++] = static_cast<wchar_t>(c);
+    }
+    text_[size_] = L'\0';
+  }
+
+ private:
+  int convert(const char* from, wchar_t* to) noexcept {
+    const Text text{from};
+    size_ = 0;
+    to[0] = L'\0';
+    if (text.empty()) return 0;
+    if (text.size() >= capacity) return ENAMETOOLONG;
+    constexpr Ulong invalid_is_an_error = 8;
+    const int count = ::MultiByteToWideChar(utf8, invalid_is_an_error, text.data(), static_cast<int>(text.size()), to,
+                                            static_cast<int>(capacity - 1));
+    if (count <= 0) return EINVAL;
+    size_ = static_cast<std::size_t>(count);
+    to[size_] = L'\0';
+    return 0;
+  }
+
+  wchar_t text_[capacity]{};
+  std::size_t size_ = 0;
+};
+
+/// Whether the system looks a name up by itself, wherever it is given.
+[[nodiscard]] constexpr bool is_absolute(Text name) noexcept {
+  const auto separates = [](char c) noexcept { return c == '/' || c == '\\'; };
+  if (name.empty()) return false;
+  return separates(name[0]) || (name.size() > 2 && name[1] == ':' && separates(name[2]));
+}
+
+}  // namespace windows_detail
+
+/// Files by handle, names looked up relative to a pinned directory by the kernel itself, byte-range locks, change
+/// notifications. Everything is opened so that others may read, write, rename and remove it meanwhile.
+///
+/// Names are UTF-8. What is looked up with a directory is one name, or several separated by `/`; `..` is not
+/// understood there.
+///
+/// Locks: Windows has no way to ask for a lock without taking one. So each byte of the protocol stands for several
+/// places far behind the content. One decides who has the lock; nobody but a `try_lock` ever touches it, so that no
+/// query can make one fail. Who has got it takes another, which is there to be seen: a query tries to take that, shared
+/// and without waiting, and gives it up at once. So a `try_lock` may have to wait for the microseconds
+/// of a query, and no longer than `longest_query`. A lock belongs to the open file *and* its process: a child that
+/// inherits the handle has no lock, so a lock never outlives its owner. Source: `LockFileEx`.
+///
+/// Stateless. Thread safety: each method is; the handles are the caller's to share.
+class WindowsFilesystem {
+ public:
+  struct File {
+    void* handle = nullptr;
+  };
+  struct Watch {
+    void* handle = nullptr;
+  };
+  /// Less the character that ends it. Source: <afunix.h>, UNIX_PATH_MAX.
+  static constexpr std::size_t socket_path_limit = 107;
+  /// A query that was suspended half-way keeps a claim from its lock for so long; then that ends with ETIMEDOUT.
+  static constexpr Milliseconds longest_query{2000};
+  /// For how long a program that reads a file without letting it be renamed or removed (a virus scanner, `fopen`) is
+  /// waited for; then the call ends with EBUSY.
+  static constexpr Milliseconds longest_reader{1000};
+
+  /// Source: `NtCreateFile`, FILE_CREATE.
+  [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
+    using namespace windows_detail;
+    const auto made = open_at({}, path, read_attributes, create_new, directories_only, permissions);
+    if (made.ok()) close(made.value);
+    return {made.error};
+  }
+
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    using namespace windows_detail;
+    return open_at({}, path, read_content | traverse | read_attributes | read_control, open_existing, directories_only);
+  }
+
+  /// Source: `NtCreateFile`, FILE_OPEN_REPARSE_POINT. A Unix socket can't be opened: ENXIO, as elsewhere.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    using namespace windows_detail;
+    if (Text{name} == Text{"."}) return open_itself(directory);
+    std::uint32_t disposition = open_existing;
+    if (mode == OpenMode::ensure) disposition = open_or_create;
+    if (mode == OpenMode::create) disposition = create_new;
+    const std::uint32_t access = mode == OpenMode::read ? generic_read : generic_read | generic_write;
+    const auto opened = open_at(directory, name, access, disposition, no_directories, permissions);
+    if (!opened.ok()) return opened;
+    AttributeTag tag;
+    const int error = errno_of_status(query(opened.value, tag, attribute_tag_information));
+    const FileType type = type_of(tag);
+    int refused = error;
+    if (type == FileType::symbolic_link) refused = ELOOP;
+    if (type == FileType::socket) refused = ENXIO;
+    if (refused == 0) return opened;
+    close(opened.value);
+    return SysResult<File>::failure(refused);
+  }
+
+  /// Nobody can hand a lock over to another process here. Returns: EBADF.
+  [[nodiscard]] SysResult<File> inherited() noexcept { return SysResult<File>::failure(EBADF); }
+
+  /// Returns: EOPNOTSUPP. There is no such thing; the protocol takes a temporary name.
+  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
+    return SysResult<File>::failure(EOPNOTSUPP);
+  }
+  /// Returns: EOPNOTSUPP.
+  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
+
+  /// Atomic where the file system knows FILE_RENAME_POSIX_SEMANTICS (NTFS since Windows 10 1709). Elsewhere, where
+  /// somebody has `to` open, that name is missing for a moment. Source: [MS-FSCC] 2.4.42, FileRenameInformationEx.
+  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
+    using namespace windows_detail;
+    if (Text{from} == Text{to}) return {stat_at(directory, from).error};
+    return patiently([&]() noexcept {
+      const auto source = open_at(directory, from, delete_access, open_existing, 0);
+      if (!source.ok()) return SysResult<void>::failure(source.error);
+      const ScopedHandle closes{source.value.handle};
+      Target target;
+      if (const int error = target.set(directory, to); error != 0) return SysResult<void>::failure(error);
+      constexpr std::uint32_t replace = 1;
+      constexpr std::uint32_t even_if_open = 2;
+      auto renamed = set_name(source.value, target, replace | even_if_open, rename_information_ex);
+      if (renamed.error != EOPNOTSUPP && renamed.error != EINVAL) return renamed;
+      renamed = set_name(source.value, target, replace, rename_information);
+      if (renamed.error != EACCES) return renamed;
+      // Somebody has it open. Its name is free once it has been moved away.
+      if (const auto gone = unlink(directory, to); !gone.ok() && gone.error != ENOENT) return gone;
+      renamed = set_name(source.value, target, 0, rename_information);
+      if (renamed.error == EEXIST) renamed.error = EBUSY;  // taken again meanwhile: try anew
+      return renamed;
+    });
+  }
+
+  /// Source: [MS-FSCC] 2.4.42, FileRenameInformation.
+  [[nodiscard]] SysResult<void> rename_new(File directory, const char* from, const char* to) noexcept {
+    using namespace windows_detail;
+    return patiently([&]() noexcept {
+      const auto source = open_at(directory, from, delete_access, open_existing, 0);
+      if (!source.ok()) return SysResult<void>::failure(source.error);
+      const ScopedHandle closes{source.value.handle};
+      Target target;
+      if (const int error = target.set(directory, to); error != 0) return SysResult<void>::failure(error);
+      return set_name(source.value, target, 0, rename_information);
+    });
+  }
+
+  /// Returns: EOPNOTSUPP. Windows exchanges no names; the protocol moves the one away, and then publishes the other.
+  [[nodiscard]] SysResult<void> exchange(File, const char*, const char*) noexcept { return {EOPNOTSUPP}; }
+
+  /// The name is free at once, even while somebody has the file open: by FILE_DISPOSITION_POSIX_SEMANTICS, or else
+  /// by moving it to a name that goes with the file. Source: [MS-FSCC] 2.4.12, FileDispositionInformationEx.
+  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
+    using namespace windows_detail;
+    return patiently([&]() noexcept {
+      {
+        const auto opened = open_at(directory, name, delete_access, open_existing, no_directories);
+        if (!opened.ok()) return SysResult<void>::failure(opened.error);
+        const ScopedHandle closes{opened.value.handle};
+        constexpr std::uint32_t remove = 1;
+        constexpr std::uint32_t even_if_open = 2;
+        std::uint32_t flags = remove | even_if_open;
+        const int error = set(opened.value, &flags, sizeof flags, disposition_information_ex);
+        if (error != EOPNOTSUPP && error != EINVAL) return SysResult<void>{error};
+      }
+      // Whatever happens to us from here on, the file goes with the handle.
+      const auto opened = open_at(directory, name, delete_access, open_existing, no_directories | delete_on_close);
+      if (!opened.ok()) return SysResult<void>::failure(opened.error);
+      const ScopedHandle closes{opened.value.handle};
+      Target aside;
+      if (aside.set(directory, name) == 0) {
+        aside.path.append_token(random_token());
+        (void)set_name(opened.value, aside, 0, rename_information);
+      }
+      return SysResult<void>{};
+    });
+  }
+
+  /// Source: [MS-FSCC] 2.4, FileBasicInformation and its like; 2.5.9, FileFsVolumeInformation.
+  [[nodiscard]] SysResult<FileInfo> stat(File file) noexcept {
+    using namespace windows_detail;
+    BasicInformation basic;
+    StandardInformation standard;
+    InternalInformation internal;
+    AttributeTag tag;
+    VolumeInformation volume;
+    // Not all in one question: the answer to that would begin with the name, which may be another by now.
+    int error = errno_of_status(query(file, basic, basic_information));
+    if (error == 0) error = errno_of_status(query(file, standard, standard_information));
+    if (error == 0) error = errno_of_status(query(file, internal, internal_information));
+    if (error == 0) error = errno_of_status(query(file, tag, attribute_tag_information));
+    if (error == 0 && tells_volumes()) error = errno_of_status(query_volume(file, volume));
+    if (error != 0) return SysResult<FileInfo>::failure(error);
+    FileInfo info;
+    info.id = {volume.serial, internal.index};
+    info.type = type_of(tag);
+    const WindowsAccess access = access_of(file);
+    info.permissions = access.permissions;
+    info.user = access.user;
+    info.links = standard.is_delete_pending != 0 && standard.links <= 1 ? 0 : standard.links;
+    info.size = info.type == FileType::directory ? 0 : standard.size;
+    info.changed_ns = nanoseconds_since_epoch(basic.changed);
+    return {info, 0};
+  }
+  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
+    using namespace windows_detail;
+    auto opened = open_at(directory, name, read_attributes | read_control, open_existing, 0);
+    // Who may not see whose it is sees that it is there.
+    if (opened.error == EACCES) opened = open_at(directory, name, read_attributes, open_existing, 0);
+    if (!opened.ok()) return SysResult<FileInfo>::failure(opened.error);
+    const auto info = stat(opened.value);
+    close(opened.value);
+    return info;
+  }
+
+  /// Source: `ReadFile`.
+  [[nodiscard]] SysResult<std::size_t> read_at(File file, void* to, std::size_t count, std::uint64_t offset) noexcept {
+    using namespace windows_detail;
+    constexpr Ulong at_the_end = 38;
+    Position from = position(offset);
+    Ulong done = 0;
+    if (::ReadFile(file.handle, to, most_at_once(count), &done, overlapped(from)) != 0) return {done, 0};
+    const Ulong error = ::GetLastError();
+    return error == at_the_end ? SysResult<std::size_t>{} : SysResult<std::size_t>::failure(errno_of(error));
+  }
+  /// Source: `WriteFile`.
+  [[nodiscard]] SysResult<std::size_t> write_at(File file, const void* from, std::size_t count,
+                                                std::uint64_t offset) noexcept {
+    using namespace windows_detail;
+    Position to = position(offset);
+    Ulong done = 0;
+    if (::WriteFile(file.handle, from, most_at_once(count), &done, overlapped(to)) != 0) return {done, 0};
+    return SysResult<std::size_t>::failure(last_error());
+  }
+  /// Source: `FlushFileBuffers`.
+  [[nodiscard]] SysResult<void> sync(File file) noexcept {
+    return {::FlushFileBuffers(file.handle) != 0 ? 0 : windows_detail::last_error()};
+  }
+
+  /// Up to 16 bytes, each for itself. Source: `LockFileEx`.
+  [[nodiscard]] SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
+    if (!is_lockable(offset, length)) return {EINVAL};
+    bool is_new[most_lockable]{};
+    int error = 0;
+    for (std::uint64_t at = 0; at < length && error == 0; ++at) {
+      if (is_ours(file, offset + at)) continue;
+      error = decide(file, offset + at);
+      is_new[at] = error == 0;
+    }
+    // The first byte is shown last, so that a query that sees it sees the others as well.
+    for (std::uint64_t at = length; at > 0 && error == 0; --at) {
+      if (is_new[at - 1]) error = patient_take(file, place(offset + at - 1, Place::shown));
+    }
+    for (std::uint64_t at = 0; at < length && error != 0; ++at) {
+      if (is_new[at]) give_up_all(file, offset + at);
+    }
+    return {error};
+  }
+  /// Source: `UnlockFileEx`. What is not locked is no error.
+  [[nodiscard]] SysResult<void> unlock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
+    if (!is_lockable(offset, length)) return {EINVAL};
+    for (std::uint64_t at = length; at > 0; --at) give_up_all(file, offset + at - 1);
+    return {};
+  }
+  /// Takes nothing that a `try_lock` needs. Our own locks are not reported.
+  [[nodiscard]] SysResult<LockQuery> query_lock(File file, std::uint64_t offset, std::uint64_t length) noexcept {
+    if (!is_lockable(offset, length)) return SysResult<LockQuery>::failure(EINVAL);
+    LockQuery found;
+    // From the first byte on, which is given up last.
+    for (std::uint64_t at = offset; at < offset + length; ++at) {
+      // Both bytes of it, so that giving it up can't be taken for giving up our own lock.
+      const int error = take(file, place(at, Place::shown), 2, shared);
+      if (error == 0) {
+        (void)give_up(file, place(at, Place::shown), 2);
+        if (found.held) break;
+      } else if (error != EAGAIN) {
+        return SysResult<LockQuery>::failure(error);
+      } else {
+        if (!found.held) found.offset = at;
+        found.held = true;
+        ++found.length;
+      }
+    }
+    return {found, 0};
+  }
+
+  /// Source: `NtQueryDirectoryFile`, FileNamesInformation. Entries that come or go meanwhile may be seen or not.
+  template <typename Visit>
+  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+    using namespace windows_detail;
+    static const auto list = native<NtQueryDirectoryFile>("NtQueryDirectoryFile");
+    constexpr std::int32_t names_information = 12;
+    constexpr Status no_more_files = static_cast<Status>(0x80000006);
+    const auto opened = open_at(directory, ".", read_content, open_existing, directories_only);
+    if (!opened.ok()) return SysResult<void>::failure(opened.error);
+    const ScopedHandle closes{opened.value.handle};
+    alignas(8) unsigned char buffer[8192];
+    for (unsigned char restarts = 1;; restarts = 0) {
+      IoStatus io;
+      const Status status = list(opened.value.handle, nullptr, nullptr, nullptr, &io, buffer, sizeof buffer,
+                                 names_information, 0, nullptr, restarts);
+      if (status == no_more_files) return {};
+      if (status < 0) return {errno_of_status(status)};
+      for (const unsigned char* entry = buffer;;) {
+        std::uint32_t head[3];  // where the next one begins, an index, the name's length in bytes
+        ::memcpy(head, entry, sizeof head);
+        char name[1024];
+        const int length =
+            ::WideCharToMultiByte(utf8, 0, reinterpret_cast<const wchar_t*>(entry + sizeof head),
+                                  static_cast<int>(head[2] / sizeof(wchar_t)), name, sizeof name - 1, nullptr, nullptr);
+        if (length > 0) {
+          name[length] = '\0';
+          const Text text{name};
+          if (text != Text{"."} && text != Text{".."}) visit(text);
+        }
+        if (head[0] == 0) break;
+        entry += head[0];
+      }
+    }
+  }
+
+  /// Of a file, its directory is watched. The system may tell of a change in place only when what was written leaves
+  /// its cache, so whoever waits looks again now and then. Source: `FindFirstChangeNotificationW`.
+  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
+    using namespace windows_detail;
+    constexpr Ulong names_attributes_sizes_writes_security = 0x1F | 0x100;
+    const auto info = stat_at({}, path);
+    if (!info.ok()) return SysResult<Watch>::failure(info.error);
+    WidePath wide;
+    if (const int error = wide.set_absolute(path); error != 0) return SysResult<Watch>::failure(error);
+    if (info.value.type != FileType::directory && !wide.to_parent()) return SysResult<Watch>::failure(ENOTDIR);
+    void* const handle = ::FindFirstChangeNotificationW(wide.as_win32(), 0, names_attributes_sizes_writes_security);
+    if (handle == reinterpret_cast<void*>(std::intptr_t{-1})) return SysResult<Watch>::failure(last_error());
+    return {Watch{handle}, 0};
+  }
+  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
+    const auto changed = windows_detail::wait_for(watch.handle, span);
+    if (!changed.ok() || !changed.value) return changed;
+    if (::FindNextChangeNotification(watch.handle) == 0) {
+      return SysResult<bool>::failure(windows_detail::last_error());
+    }
+    return changed;
+  }
+  void close_watch(Watch& watch) noexcept {
+    if (watch.handle != nullptr) ::FindCloseChangeNotification(watch.handle);
+    watch.handle = nullptr;
+  }
+
+  void close(File file) noexcept {
+    if (file.handle != nullptr) ::CloseHandle(file.handle);
+  }
+
+ private:
+  // Classes of information. Source: [MS-FSCC] 2.4.
+  static constexpr std::int32_t basic_information = 4;
+  static constexpr std::int32_t standard_information = 5;
+  static constexpr std::int32_t internal_information = 6;
+  static constexpr std::int32_t rename_information = 10;
+  static constexpr std::int32_t attribute_tag_information = 35;
+  static constexpr std::int32_t disposition_information_ex = 64;
+  static constexpr std::int32_t rename_information_ex = 65;
+
+  struct AttributeTag {
+    std::uint32_t attributes = 0;
+    std::uint32_t tag = 0;
+  };
+  struct BasicInformation {
+    std::int64_t created = 0;
+    std::int64_t accessed = 0;
+    std::int64_t written = 0;
+    std::int64_t changed = 0;
+    std::uint32_t attributes = 0;
+    std::uint32_t unused = 0;
+  };
+  struct StandardInformation {
+    std::int64_t allocated = 0;
+    std::int64_t size = 0;
+    std::uint32_t links = 0;
+    unsigned char is_delete_pending = 0;
+    unsigned char is_directory = 0;
+    std::uint16_t unused = 0;
+  };
+  struct InternalInformation {
+    std::uint64_t index = 0;
+  };
+  static_assert(sizeof(BasicInformation) == 40 && sizeof(StandardInformation) == 24);
+  /// FILE_FS_VOLUME_INFORMATION, with a label that may be cut short.
+  struct VolumeInformation {
+    std::int64_t created = 0;
+    std::uint32_t serial = 0;
+    unsigned char rest[76]{};
+  };
+
+  /// To where a file is renamed.
+  struct Target {
+    File root;
+    windows_detail::WidePath path;
+
+    [[nodiscard]] int set(File directory, const char* name) noexcept {
+      const bool is_relative = directory.handle != nullptr && !windows_detail::is_absolute(name);
+      root = is_relative ? directory : File{};
+      return is_relative ? path.set_relative(name) : path.set_absolute(name);
+    }
+  };
+
+  static _OVERLAPPED* overlapped(windows_detail::Position& place) noexcept {
+    return reinterpret_cast<_OVERLAPPED*>(&place);
+  }
+  static windows_detail::Ulong most_at_once(std::size_t count) noexcept {
+    constexpr std::size_t most = 1U << 30U;
+    return static_cast<windows_detail::Ulong>(count < most ? count : most);
+  }
+  static std::uint64_t random_token() noexcept {
+    std::uint64_t token = 0;
+    (void)::SystemFunction036(&token, sizeof token);
+    return token;
+  }
+
+  /// Repeats a call that fails only because somebody has the file open without sharing it.
+  template <typename Call>
+  static SysResult<void> patiently(Call&& call) noexcept {
+    for (Milliseconds waited{0};; waited = waited + milliseconds(1)) {
+      const SysResult<void> result = call();
+      if (result.error != EBUSY || waited >= longest_reader) return result;
+      ::Sleep(1);
+    }
+  }
+
+  static SysResult<File> open_at(File directory, const char* name, std::uint32_t access, std::uint32_t disposition,
+                                 std::uint32_t options, std::uint32_t permissions = 0) noexcept {
+    using namespace windows_detail;
+    static const auto create_file = native<NtCreateFile>("NtCreateFile");
+    constexpr std::uint32_t ignoring_case = 0x40;
+    constexpr std::uint32_t normal = 0x80;
+    Target target;
+    if (const int error = target.set(directory, name); error != 0) return SysResult<File>::failure(error);
+    UnicodeString path = target.path.as_native();
+    ObjectAttributes object;
+    object.root = target.root.handle;
+    object.name = &path;
+    object.attributes = ignoring_case;
+    const bool creates = disposition != open_existing;
+    const bool is_private = creates && (permissions & 0077U) == 0;
+    const OwnSid* const owner = is_private ? &own_sid() : nullptr;
+    PrivateDescriptor descriptor{is_private ? owner->get() : WindowsSid{}, (options & directories_only) != 0};
+    if (!descriptor.empty()) object.security = descriptor.data();
+    IoStatus io;
+    File file;
+    const Status status = create_file(&file.handle, access | synchronize, &object, &io, nullptr, normal,
+                                      share_everything, disposition, options | synchronous | no_following, nullptr, 0);
+    if (status >= 0) return {file, 0};
+    // Such a name can't be given to another file as long as somebody has the removed one open.
+    const bool is_being_deleted = static_cast<std::uint32_t>(status) == 0xC0000056U;
+    return SysResult<File>::failure(is_being_deleted && disposition == create_new ? EEXIST : errno_of_status(status));
+  }
+  /// A directory once more, so that it can be synced if we may do that.
+  static SysResult<File> open_itself(File directory) noexcept {
+    using namespace windows_detail;
+    const std::uint32_t needed = read_content | traverse | read_attributes | read_control;
+    const auto opened = open_at(directory, ".", needed | write_content, open_existing, directories_only);
+    return opened.error == EACCES ? open_at(directory, ".", needed, open_existing, directories_only) : opened;
+  }
+
+  template <typename Information>
+  static windows_detail::Status query(File file, Information& information, std::int32_t kind) noexcept {
+    using namespace windows_detail;
+    static const auto query_file = native<NtQueryInformationFile>("NtQueryInformationFile");
+    constexpr Status cut_short = static_cast<Status>(0x80000005);
+    IoStatus io;
+    const Status status = query_file(file.handle, &io, &information, sizeof information, kind);
+    return status == cut_short ? 0 : status;
+  }
+  /// Wine does not know any more on which volume a file is that was renamed while it was open. There, the file's index
+  /// must do.
+  static bool tells_volumes() noexcept {
+    static const bool is_windows = windows_detail::native<void*>("wine_get_version") == nullptr;
+    return is_windows;
+  }
+  static windows_detail::Status query_volume(File file, VolumeInformation& information) noexcept {
+    using namespace windows_detail;
+    static const auto query_file = native<NtQueryVolumeInformationFile>("NtQueryVolumeInformationFile");
+    constexpr Status cut_short = static_cast<Status>(0x80000005);
+    constexpr std::int32_t volume_information = 1;
+    IoStatus io;
+    const Status status = query_file(file.handle, &io, &information, sizeof information, volume_information);
+    return status == cut_short ? 0 : status;
+  }
+  static int set(File file, void* information, std::size_t size, std::int32_t kind) noexcept {
+    using namespace windows_detail;
+    static const auto set_file = native<NtSetInformationFile>("NtSetInformationFile");
+    IoStatus io;
+    return errno_of_status(set_file(file.handle, &io, information, static_cast<std::uint32_t>(size), kind));
+  }
+
+  /// FILE_RENAME_INFORMATION: flags, directory, length, name.
+  static SysResult<void> set_name(File file, const Target& target, std::uint32_t flags, std::int32_t kind) noexcept {
+    struct Head {
+      std::uint32_t flags = 0;
+      void* root = nullptr;
+      std::uint32_t length = 0;
+    };
+    constexpr std::size_t name_at = offsetof(Head, length) + sizeof(std::uint32_t);
+    alignas(Head) unsigned char bytes[name_at + windows_detail::WidePath::capacity * sizeof(wchar_t)]{};
+    Head head;
+    head.flags = flags;
+    head.root = target.root.handle;
+    const std::size_t length = target.path.size() * sizeof(wchar_t);
+    head.length = static_cast<std::uint32_t>(length);
+    ::memcpy(bytes, &head, name_at);
+    ::memcpy(bytes + name_at, target.path.data(), length);
+    // Even the shortest name takes as much as the whole structure.
+    constexpr std::size_t least = sizeof(Head) + sizeof(void*) - sizeof(std::uint32_t);
+    const std::size_t size = name_at + length;
+    return {set(file, bytes, size < least ? least : size, kind)};
+  }
+
+  static FileType type_of(const AttributeTag& tag) noexcept {
+    constexpr std::uint32_t directory = 0x10;
+    constexpr std::uint32_t reparse_point = 0x400;
+    if ((tag.attributes & reparse_point) != 0) {
+      switch (tag.tag) {
+        case 0xA000000CU:                                  // a symbolic link
+        case 0xA0000003U: return FileType::symbolic_link;  // a junction
+        case 0x80000023U: return FileType::socket;
+        case 0x80000013U: break;  // a file whose content is shared with others', which is of no concern here
+        default: return FileType::other;
+      }
+    }
+    return (tag.attributes & directory) != 0 ? FileType::directory : FileType::regular;
+  }
+
+  static WindowsAccess access_of(File file) noexcept {
+    using namespace windows_detail;
+    static const auto query_security = native<NtQuerySecurityObject>("NtQuerySecurityObject");
+    constexpr std::uint32_t owner_and_list = 1 | 4;
+    alignas(8) unsigned char bytes[4096];
+    std::uint32_t size = 0;
+    // A list that is longer than this can't be told, and is not trusted.
+    if (query_security(file.handle, owner_and_list, bytes, sizeof bytes, &size) < 0) return {};
+    return read_descriptor(bytes, size < sizeof bytes ? size : sizeof bytes);
+  }
+
+  static std::int64_t nanoseconds_since_epoch(std::int64_t time) noexcept {
+    constexpr std::int64_t unix_epoch = 116'444'736'000'000'000;
+    return time < unix_epoch ? 0 : (time - unix_epoch) * 100;
+  }
+
+  // --- locks ---------------------------------------------------------------------------------------------------------
+
+  /// What each byte of the protocol stands for.
+  enum class Place : std::uint64_t {
+    decided = 0,  ///< whoever has this has the lock
+    marked = 1,   ///< its owner's sign to itself: only who has locked something can unlock it
+    shown = 2,    ///< what queries look at, together with the place behind it
+  };
+  static constexpr windows_detail::Ulong shared = 1;     ///< without waiting
+  static constexpr windows_detail::Ulong exclusive = 3;  ///< without waiting
+  static constexpr std::size_t most_lockable = 16;
+
+  static bool is_lockable(std::uint64_t offset, std::uint64_t length) noexcept {
+    return length > 0 && length <= most_lockable && offset < (std::uint64_t{1} << 40U);
+  }
+  /// Far behind all content: what an exclusive lock covers can't be read.
+  static std::uint64_t place(std::uint64_t byte, Place which) noexcept {
+    return (std::uint64_t{1} << 44U) + 4 * byte + static_cast<std::uint64_t>(which);
+  }
+
+  static int take(File file, std::uint64_t where, windows_detail::Ulong count, windows_detail::Ulong how) noexcept {
+    windows_detail::Position at = windows_detail::position(where);
+    return ::LockFileEx(file.handle, how, 0, count, 0, overlapped(at)) != 0 ? 0 : windows_detail::last_error();
+  }
+  /// Returns: whether this open file had a lock on just these bytes.
+  static bool give_up(File file, std::uint64_t where, windows_detail::Ulong count) noexcept {
+    windows_detail::Position at = windows_detail::position(where);
+    return ::UnlockFileEx(file.handle, 0, count, 0, overlapped(at)) != 0;
+  }
+  static void give_up_all(File file, std::uint64_t byte) noexcept {
+    (void)give_up(file, place(byte, Place::shown), 1);
+    (void)give_up(file, place(byte, Place::marked), 1);
+    (void)give_up(file, place(byte, Place::decided), 1);
+  }
+
+  /// An exclusive lock can't be had twice, not even by who has it; the protocol may ask again for its own.
+  static bool is_ours(File file, std::uint64_t byte) noexcept {
+    if (!give_up(file, place(byte, Place::marked), 1)) return false;
+    return patient_take(file, place(byte, Place::marked)) == 0;
+  }
+  static int decide(File file, std::uint64_t byte) noexcept {
+    if (const int error = take(file, place(byte, Place::decided), 1, exclusive); error != 0) return error;
+    const int error = patient_take(file, place(byte, Place::marked));
+    if (error != 0) (void)give_up(file, place(byte, Place::decided), 1);
+    return error;
+  }
+  /// Takes what nobody else has for more than a moment: a query, or what is left of a process that has just ended.
+  static int patient_take(File file, std::uint64_t where) noexcept {
+    for (Milliseconds waited{0};; waited = waited + milliseconds(1)) {
+      for (int attempt = 0; attempt < 64; ++attempt) {
+        const int error = take(file, where, 1, exclusive);
+        if (error != EAGAIN) return error;
+        ::Sleep(0);
+      }
+      if (waited >= longest_query) return ETIMEDOUT;
+      ::Sleep(1);
+    }
+  }
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_FILESYSTEM_HPP
+// What a server on Windows starts, as one that can be ended: the part that a process group plays elsewhere.
+#ifndef GENIE_WINDOWS_JOB_HPP
+#define GENIE_WINDOWS_JOB_HPP
+
+// By which names Windows processes find each other's stop events and jobs.
+#ifndef GENIE_WINDOWS_NAMES_HPP
+#define GENIE_WINDOWS_NAMES_HPP
+
+namespace genie::inline v0::windows_detail {
+
+/// When the process started, 100 ns since 1601. It is written down once, so that setting the clock does not change it.
+/// Source: `GetProcessTimes`.
+[[nodiscard]] inline StartToken start_of(void* process) noexcept {
+  FileTime created;
+  FileTime others[3];
+  const auto as_system = [](FileTime& time) noexcept { return reinterpret_cast<_FILETIME*>(&time); };
+  if (::GetProcessTimes(process, as_system(created), as_system(others[0]), as_system(others[1]),
+                        as_system(others[2])) == 0) {
+    return {};
+  }
+  return created.value() == 0 ? StartToken{} : known_start(created.value());
+}
+
+/// `Global\genie-KIND-PID-START`: of one process and never its PID's next user; the same in every session.
+class ObjectName {
+ public:
+  ObjectName(Text kind, const ProcessIdentity& identity) noexcept {
+    FixedText<120> name{"Global\\genie-"};
+    name.append(kind).append('-').append_number(static_cast<std::uint64_t>(identity.pid));
+    name.append('-').append_number(identity.start.value);
+    std::size_t size = 0;
+    for (const char c : Text{name}) text_[size++] = static_cast<wchar_t>(c);
+  }
+
+  [[nodiscard]] const wchar_t* get() const noexcept { return text_; }
+
+ private:
+  wchar_t text_[128]{};
+};
+
+/// The calling process. Its handle needs no closing.
+[[nodiscard]] inline void* own_process() noexcept { return reinterpret_cast<void*>(std::intptr_t{-1}); }
+
+[[nodiscard]] inline ProcessIdentity own_process_identity() noexcept {
+  return {static_cast<Pid>(::GetCurrentProcessId()), start_of(own_process())};
+}
+
+}  // namespace genie::inline v0::windows_detail
+
+#endif  // GENIE_WINDOWS_NAMES_HPP
+
+namespace genie::inline v0 {
+
+/// A job of the calling process and of all that it starts from then on, unless that breaks away. A stop that kills
+/// ends those, too. The job's end does not end them. Jobs may be nested since Windows 8. Source: "Job Objects".
+class WindowsJob {
+ public:
+  WindowsJob() noexcept
+      : job_{::CreateJobObjectW(nullptr,
+                                windows_detail::ObjectName{"job", windows_detail::own_process_identity()}.get())} {
+    if (!job_.is_open() || ::AssignProcessToJobObject(job_.get(), windows_detail::own_process()) == 0) {
+      error_ = windows_detail::last_error();
+      job_.reset();
+    }
+  }
+
+  /// Returns: 0, or the errno for which there is none.
+  [[nodiscard]] int error() const noexcept { return error_; }
+  [[nodiscard]] void* handle() const noexcept { return job_.get(); }
+
+ private:
+  windows_detail::ScopedHandle job_;
+  int error_ = 0;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_JOB_HPP
+// The process-probe policy on Windows.
+#ifndef GENIE_WINDOWS_PROCESS_PROBE_HPP
+#define GENIE_WINDOWS_PROCESS_PROBE_HPP
+
+namespace genie::inline v0 {
+
+namespace windows_detail {
+
+/// Source: "Process Security and Access Rights", "Job Object Security and Access Rights".
+inline constexpr Ulong may_terminate = 0x0001;
+inline constexpr Ulong may_query = 0x1000;
+inline constexpr Ulong may_synchronize = 0x00100000;
+inline constexpr Ulong job_may_query = 0x0004;
+inline constexpr Ulong job_may_terminate = 0x0008;
+
+/// What can be said of a PID when it could not be opened. "No permission" means that there is somebody.
+[[nodiscard]] constexpr Observation seen_without_handle(Ulong error) noexcept {
+  constexpr Ulong access_denied = 5;
+  constexpr Ulong no_such_process = 87;
+  Observation seen;
+  if (error == no_such_process) {
+    seen.liveness = Liveness::gone;
+  } else {
+    seen.liveness = error == access_denied ? Liveness::alive : Liveness::unknown;
+    seen.error = errno_of(error);
+  }
+  return seen;
+}
+
+/// What an open process tells of itself. A start that cannot be read is unknown, and its process lives all the same.
+[[nodiscard]] constexpr Observation seen_by_handle(bool has_ended, const StartToken& start) noexcept {
+  Observation seen;
+  seen.liveness = has_ended ? Liveness::gone : Liveness::alive;
+  seen.zombie = has_ended;
+  seen.start = start;
+  if (!start.known) seen.error = EACCES;
+  return seen;
+}
+
+}  // namespace windows_detail
+
+/// Processes by handle and creation time. Nobody is told apart by a PID alone: Windows reuses them at once.
+///
+/// Groups: the job that a server made for itself (`WindowsJob`) is the group that it leads. Signals: `terminate` sets
+/// the server's `WindowsStopEvent`; whoever has none can't be asked, and gets ESRCH. (A console event would reach
+/// everybody who shares the console, unless the server leads a group there, which nobody can ask for.) `kill` is
+/// `TerminateProcess`. Cgroups: there are none. Who holds a lock can't be seen; it ends with its process.
+/// Thread safety: one thread at a time.
+class WindowsProcessProbe {
+ public:
+  /// PIDs are of type DWORD.
+  static constexpr Pid pid_limit = UINT32_MAX;
+  /// With which a process ends that was killed.
+  static constexpr unsigned killed_status = 137;
+
+  struct Handle {
+    void* process = nullptr;
+    void* job = nullptr;  ///< that it leads
+    Pid pid = 0;
+  };
+  struct Cgroup {};
+
+  /// Source: `GetCurrentProcessId`.
+  [[nodiscard]] Pid self() noexcept { return static_cast<Pid>(::GetCurrentProcessId()); }
+
+  /// A process that has ended and that somebody has open still is a zombie. Source: `OpenProcess`,
+  /// `WaitForSingleObject`, `GetProcessTimes`.
+  [[nodiscard]] Observation look(Pid pid) noexcept {
+    using namespace windows_detail;
+    Observation seen;
+    if (pid <= 0 || pid > pid_limit) {
+      seen.error = EINVAL;
+      return seen;
+    }
+    ScopedHandle process{open_process(pid, may_query | may_synchronize)};
+    if (!process.is_open()) {
+      seen = seen_without_handle(::GetLastError());
+      // Its times may be told nevertheless.
+      process.reset(seen.liveness == Liveness::alive ? open_process(pid, may_query) : nullptr);
+      if (process.is_open()) seen.start = start_of(process.get());
+      if (seen.start.known) seen.error = 0;
+      return seen;
+    }
+    // The system takes three numbers beside each PID for the same.
+    if (static_cast<Pid>(::GetProcessId(process.get())) != pid) {
+      seen.liveness = Liveness::gone;
+      return seen;
+    }
+    const auto ended = wait_for(process.get(), Milliseconds{});
+    seen = seen_by_handle(ended.ok() && ended.value, start_of(process.get()));
+    seen.parent = parent_of(process.get(), seen.start);
+    return seen;
+  }
+
+  /// START is an absolute time here, so that no boot is needed to tell two processes apart; where PIDs mean the same is
+  /// the machine, or the container: a hash of its number and name.
+  [[nodiscard]] ProcessOrigin origin() noexcept {
+    ProcessOrigin origin;
+    static const std::uint64_t machine = machine_number();
+    origin.pid_namespace = machine;
+    return origin;
+  }
+
+  /// Source: `NtQueryInformationToken`, TokenUser.
+  [[nodiscard]] std::uint64_t user() noexcept {
+    static const std::uint64_t own = windows_user(windows_detail::own_sid().get());
+    return own;
+  }
+
+  /// Source: `RtlGenRandom`.
+  [[nodiscard]] std::uint64_t random() noexcept {
+    std::uint64_t value = 0;
+    if (::SystemFunction036(&value, sizeof value) != 0) return value;
+    std::int64_t now = 0;
+    ::QueryPerformanceCounter(reinterpret_cast<_LARGE_INTEGER*>(&now));
+    return static_cast<std::uint64_t>(now) ^ static_cast<std::uint64_t>(self()) << 32U;
+  }
+
+  /// As long as a handle is open, its PID is nobody else's. Source: `OpenProcess`.
+  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
+    using namespace windows_detail;
+    constexpr Ulong access_denied = 5;
+    constexpr Ulong no_such_process = 87;
+    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
+    ScopedHandle process{open_process(pid, may_query | may_synchronize | may_terminate)};
+    // Whoever may not be killed may be waited for.
+    if (!process.is_open() && ::GetLastError() == access_denied) {
+      process.reset(open_process(pid, may_query | may_synchronize));
+    }
+    if (!process.is_open()) {
+      const Ulong error = ::GetLastError();
+      return SysResult<Handle>::failure(error == no_such_process ? ESRCH : errno_of(error));
+    }
+    const auto ended = wait_for(process.get(), Milliseconds{});
+    if (static_cast<Pid>(::GetProcessId(process.get())) != pid || (ended.ok() && ended.value)) {
+      return SysResult<Handle>::failure(ESRCH);
+    }
+    Handle handle;
+    handle.pid = pid;
+    handle.job = job_of(process.get(), pid);
+    handle.process = process.release();
+    return {handle, 0};
+  }
+
+  /// Source: `SetEvent`, `TerminateProcess`.
+  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
+    const auto ended = windows_detail::wait_for(handle.process, Milliseconds{});
+    if (ended.ok() && ended.value) return {ESRCH};
+    if (signal == Signal::terminate) return {ask(handle.process, handle.pid) ? 0 : ESRCH};
+    if (::TerminateProcess(handle.process, killed_status) != 0) return {};
+    const int error = windows_detail::last_error();
+    // One that is just ending can't be ended.
+    const auto ends = windows_detail::wait_for(handle.process, Milliseconds{});
+    return {ends.ok() && ends.value ? ESRCH : error};
+  }
+
+  /// Source: `OpenJobObjectW`.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    const auto opened = open(pid);
+    if (!opened.ok()) return false;
+    const bool leads = opened.value.job != nullptr;
+    close(opened.value);
+    return leads;
+  }
+
+  /// Source: `TerminateJobObject`.
+  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
+    if (handle.job == nullptr || handle.pid != pid) return {ESRCH};
+    if (!group_lives(handle, pid)) return {ESRCH};
+    if (signal == Signal::kill) {
+      return {::TerminateJobObject(handle.job, killed_status) != 0 ? 0 : windows_detail::last_error()};
+    }
+    // Who can't be asked is killed when the grace is over.
+    for_each_member(handle.job, [&](Pid member) noexcept {
+      const auto opened = open(member);
+      if (!opened.ok()) return;
+      if (member != self()) (void)ask(opened.value.process, member);
+      close(opened.value);
+    });
+    return {};
+  }
+
+  /// Source: `QueryInformationJobObject`, JobObjectBasicAccountingInformation.
+  [[nodiscard]] bool group_lives(const Handle& handle, Pid pid) noexcept {
+    using namespace windows_detail;
+    static const auto query_job = native<NtQueryInformationJobObject>("NtQueryInformationJobObject");
+    constexpr std::int32_t accounting = 1;
+    struct Accounting {
+      std::int64_t times[4];
+      std::uint32_t page_faults;
+      std::uint32_t processes;
+      std::uint32_t active;
+      std::uint32_t terminated;
+    } answer{};
+    if (handle.job == nullptr || handle.pid != pid) return false;
+    return query_job(handle.job, accounting, &answer, sizeof answer, nullptr) < 0 || answer.active > 0;
+  }
+
+  [[nodiscard]] std::size_t group_members(const Handle& handle, Pid pid, NamedProcess* out,
+                                          std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (handle.job == nullptr || handle.pid != pid) return 0;
+    for_each_member(handle.job, [&](Pid member) noexcept {
+      if (found < count) out[found++] = named_process(member);
+    });
+    return found;
+  }
+
+  /// Returns: EOPNOTSUPP.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
+  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return false; }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
+  void close_cgroup(const Cgroup&) noexcept {}
+
+  /// Source: `WaitForSingleObject`.
+  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
+    return windows_detail::wait_for(handle.process, span);
+  }
+  void close(const Handle& handle) noexcept {
+    if (handle.job != nullptr) ::CloseHandle(handle.job);
+    if (handle.process != nullptr) ::CloseHandle(handle.process);
+  }
+
+  /// Returns: false. Windows tells of no locks.
+  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
+  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
+
+ private:
+  static void* open_process(Pid pid, windows_detail::Ulong access) noexcept {
+    return ::OpenProcess(access, 0, static_cast<windows_detail::Ulong>(pid));
+  }
+
+  /// A PID that Windows gives as a parent's may have been reused since: then whoever has it is younger than the child.
+  static Pid parent_of(void* process, const StartToken& start) noexcept {
+    using namespace windows_detail;
+    static const auto query_process = native<NtQueryInformationProcess>("NtQueryInformationProcess");
+    constexpr std::int32_t basic = 0;
+    struct Basic {
+      std::intptr_t status;
+      void* environment;
+      std::uintptr_t affinity;
+      std::intptr_t priority;
+      std::uintptr_t pid;
+      std::uintptr_t parent;
+    } answer{};
+    if (!start.known || query_process(process, basic, &answer, sizeof answer, nullptr) < 0 || answer.parent == 0) {
+      return 0;
+    }
+    const auto parent = static_cast<Pid>(answer.parent);
+    const ScopedHandle opened{open_process(parent, may_query)};
+    if (!opened.is_open()) return 0;
+    const StartToken older = start_of(opened.get());
+    return older.known && older.value <= start.value ? parent : 0;
+  }
+
+  static std::uint64_t machine_number() noexcept {
+    using windows_detail::Ulong;
+    wchar_t text[160]{};
+    constexpr Ulong as_string = 0x00000002;
+    constexpr Ulong of_64_bits = 0x00010000;
+    constexpr std::size_t half = 80;
+    Ulong bytes = half * sizeof(wchar_t);
+    const auto local_machine =
+        reinterpret_cast<GenieKey>(static_cast<std::intptr_t>(static_cast<std::int32_t>(0x80000002)));
+    (void)::RegGetValueW(local_machine, L"SOFTWARE\\Microsoft\\Cryptography", L"MachineGuid", as_string | of_64_bits,
+                         nullptr, text, &bytes);
+    Ulong length = half;
+    (void)::GetComputerNameW(text + half, &length);
+    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+    for (const wchar_t c : text) hash = (hash ^ static_cast<std::uint64_t>(c)) * 1099511628211U;
+    return hash | 1U;
+  }
+
+  /// Asks one process to end. Returns: whether it could be asked.
+  static bool ask(void* process, Pid pid) noexcept {
+    using namespace windows_detail;
+    constexpr Ulong may_set = 0x0002;
+    const StartToken start = start_of(process);
+    if (!start.known) return false;
+    const ScopedHandle event{::OpenEventW(may_set, 0, ObjectName{"stop", {pid, start}}.get())};
+    return event.is_open() && ::SetEvent(event.get()) != 0;
+  }
+
+  /// Returns: the job that the process leads, and that we are not in, to be closed by the caller; null where there is
+  /// none.
+  static void* job_of(void* process, Pid pid) noexcept {
+    using namespace windows_detail;
+    const StartToken start = start_of(process);
+    if (!start.known) return nullptr;
+    ScopedHandle job{::OpenJobObjectW(job_may_query | job_may_terminate, 0, ObjectName{"job", {pid, start}}.get())};
+    if (!job.is_open()) return nullptr;
+    // Anybody can make a job of that name, but not put the process into it.
+    bool has_it = false;
+    bool has_us = false;
+    for_each_member(job.get(), [&](Pid member) noexcept {
+      has_it = has_it || member == pid;
+      has_us = has_us || member == static_cast<Pid>(::GetCurrentProcessId());
+    });
+    return has_it && !has_us ? job.release() : nullptr;
+  }
+
+  /// Of the first 512. Source: `QueryInformationJobObject`, JobObjectBasicProcessIdList.
+  template <typename Visit>
+  static void for_each_member(void* job, Visit&& visit) noexcept {
+    using namespace windows_detail;
+    static const auto query_job = native<NtQueryInformationJobObject>("NtQueryInformationJobObject");
+    constexpr std::int32_t process_list = 3;
+    constexpr Status more = static_cast<Status>(0x80000005);
+    struct List {
+      std::uint32_t assigned;
+      std::uint32_t listed;
+      std::uintptr_t pids[512];
+    } list{};
+    const Status status = query_job(job, process_list, &list, sizeof list, nullptr);
+    if (status < 0 && status != more) return;
+    for (std::uint32_t at = 0; at < list.listed && at < 512; ++at) visit(static_cast<Pid>(list.pids[at]));
+  }
+
+  NamedProcess named_process(Pid pid) noexcept {
+    using namespace windows_detail;
+    constexpr unsigned utf8 = 65001;
+    NamedProcess process;
+    process.pid = pid;
+    const ScopedHandle opened{open_process(pid, may_query)};
+    if (!opened.is_open()) return process;
+    process.start = start_of(opened.get());
+    wchar_t path[1024];
+    Ulong size = 1024;
+    if (::QueryFullProcessImageNameW(opened.get(), 0, path, &size) == 0) return process;
+    Ulong at = size;
+    while (at > 0 && path[at - 1] != L'\\') --at;
+    char name[1024];
+    const int length =
+        ::WideCharToMultiByte(utf8, 0, path + at, static_cast<int>(size - at), name, sizeof name, nullptr, nullptr);
+    if (length > 0) process.name.append(Text{name, static_cast<std::size_t>(length)}.first(31));
+    return process;
+  }
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_PROCESS_PROBE_HPP
+// How a server on Windows is told to end: Windows has no signals, so the server makes an event that a stop sets.
+#ifndef GENIE_WINDOWS_STOP_EVENT_HPP
+#define GENIE_WINDOWS_STOP_EVENT_HPP
+
+namespace genie::inline v0 {
+
+/// What SIGTERM is elsewhere. A server makes one before it claims, and waits for it where it waits anyway:
+///
+///   genie::WindowsStopEvent stop_event;
+///   …
+///   WaitForMultipleObjects(2, handles_with(stop_event.handle()), FALSE, INFINITE);
+///
+/// Without one, a server can only be killed, after the grace. Thread safety: each method is. Source: `CreateEventW`.
+class WindowsStopEvent {
+ public:
+  WindowsStopEvent() noexcept
+      : event_{::CreateEventW(nullptr, 1, 0,
+                              windows_detail::ObjectName{"stop", windows_detail::own_process_identity()}.get())} {
+    if (!event_.is_open()) error_ = windows_detail::last_error();
+  }
+
+  /// Returns: 0, or the errno for which there is none; then `handle()` is null, and nobody can be told.
+  [[nodiscard]] int error() const noexcept { return error_; }
+  /// To be waited for together with others. Signalled from the first request to end on.
+  [[nodiscard]] void* handle() const noexcept { return event_.get(); }
+  /// Waits until somebody asks this process to end (true) or `span` has passed (false).
+  [[nodiscard]] SysResult<bool> wait(Milliseconds span) noexcept {
+    if (!event_.is_open()) return SysResult<bool>::failure(error_);
+    return windows_detail::wait_for(event_.get(), span);
+  }
+
+ private:
+  windows_detail::ScopedHandle event_;
+  int error_ = 0;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_WINDOWS_STOP_EVENT_HPP
 #else
 #error "genie has no system policies for this platform"
 #endif
@@ -9769,6 +11467,10 @@ using SystemProcessProbe = MacosProcessProbe;
 using SystemClock = FreebsdClock;
 using SystemFilesystem = FreebsdFilesystem;
 using SystemProcessProbe = FreebsdProcessProbe;
+#elif defined(_WIN32)
+using SystemClock = WindowsClock;
+using SystemFilesystem = WindowsFilesystem;
+using SystemProcessProbe = WindowsProcessProbe;
 #endif
 
 static_assert(ClockPolicy<SystemClock>);

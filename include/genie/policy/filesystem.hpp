@@ -53,14 +53,14 @@ struct LockQuery {
 /// | `files.link_unnamed(file, dir, name)`   | `SysResult<void>`    | gives it its name; EEXIST if the name is taken     |
 /// | `files.rename(dir, from, to)`           | `SysResult<void>`    | atomic; replaces `to`                              |
 /// | `files.rename_new(dir, from, to)`       | `SysResult<void>`    | atomic; EEXIST if `to` is taken                    |
-/// | `files.exchange(dir, a, b)`             | `SysResult<void>`    | atomic; both names must exist (ENOENT)             |
+/// | `files.exchange(dir, a, b)`             | `SysResult<void>`    | atomic; both names must exist (ENOENT); EOPNOTSUPP, EINVAL or ENOSYS where there is no such thing |
 /// | `files.unlink(dir, name)`               | `SysResult<void>`    | removes a name, never a directory (EISDIR, EPERM)  |
 /// | `files.stat(file)`                      | `SysResult<FileInfo>`|                                                    |
 /// | `files.stat_at(dir, name)`              | `SysResult<FileInfo>`| of the name itself, not of what a link points to   |
 /// | `files.read_at(file, to, n, offset)`    | `SysResult<size_t>`  | may return less; 0 at the end                      |
 /// | `files.write_at(file, from, n, offset)` | `SysResult<size_t>`  | may write less                                     |
 /// | `files.sync(file)`                      | `SysResult<void>`    | on stable storage when it returns                  |
-/// | `files.try_lock(file, offset, n)`       | `SysResult<void>`    | exclusive; belongs to the open file, not the process; ends when its last descriptor is closed; EAGAIN if another open file has one there |
+/// | `files.try_lock(file, offset, n)`       | `SysResult<void>`    | exclusive; belongs to the open file, and may belong to the process, too; ends when its last descriptor is closed, or that process ends; EAGAIN if another open file has one there |
 /// | `files.unlock(file, offset, n)`         | `SysResult<void>`    |                                                    |
 /// | `files.query_lock(file, offset, n)`     | `SysResult<LockQuery>` | a lock of another open file in that range; takes nothing, disturbs nobody |
 /// | `files.for_each_name(dir, visit)`       | `SysResult<void>`    | calls `visit(Text)` for each entry but `.` and `..`|

@@ -50,7 +50,7 @@ using LockHolder = NamedProcess;
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
-/// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone      |
+/// | `process.signal(handle, s)`         | `SysResult<void>`     | signals that very process; ESRCH once it is gone, or where there is no way to ask it |
 /// | `process.leads_group(pid)`          | `bool`                | whether `pid` leads its process group, and the caller is not in it |
 /// | `process.signal_group(handle, pid, s)` | `SysResult<void>`  | signals the group that the pinned process `pid` leads; ESRCH if empty; ENOSYS where it can't be told from another |
 /// | `process.group_lives(handle, pid)`  | `bool`                | whether any member of that group may still run; zombies do not, whoever cannot be looked at may |

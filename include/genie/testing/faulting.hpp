@@ -34,6 +34,9 @@
 #include "genie/policy/process_probe.hpp"
 #include "genie/testing/calls.hpp"
 #include "genie/testing/manual_clock.hpp"
+#if defined(_WIN32)
+#include "genie/windows/process_probe.hpp"
+#endif
 
 namespace genie::inline v0::testing {
 
@@ -115,9 +118,17 @@ class FaultPlan {
     if (planned_ < capacity) faults_[planned_++] = fault;
   }
   void end() noexcept {
-    if (!on_death) (void)::raise(SIGKILL);
+    if (!on_death) end_process();
     is_dead_ = true;
     if (on_death) on_death();
+  }
+
+  static void end_process() noexcept {
+#if defined(_WIN32)
+    ::TerminateProcess(windows_detail::own_process(), WindowsProcessProbe::killed_status);
+#else
+    (void)::raise(SIGKILL);
+#endif
   }
 
   std::array<std::uint64_t, call_count> counts_{};
