@@ -8,7 +8,7 @@ namespace genie::inline v0::detail {
 
 /// Whether a system or a file system says that it has no such operation.
 [[nodiscard]] constexpr bool is_unsupported(int error) noexcept {
-  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ENOTSUP;
+  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP;
 }
 
 /// Gives a file another name, which nobody else may have (EEXIST). Where there is no such rename, a system may give a
