@@ -64,7 +64,7 @@ Ending report_boot_step(const BootStepWords& words) {
       "STATUS={}{}\nX_GENIE_STEP={}\nX_GENIE_DONE={}\nX_GENIE_TOTAL={}\nX_GENIE_STATE={}\nX_GENIE_ADVICE={}",
       one_line(words.step), count, one_line(words.step), words.done, words.total, state_of(words),
       one_line(words.refused));
-  const Descriptor socket{checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "cannot create a socket")};
+  const Descriptor socket{checked(open_socket(AF_UNIX, SOCK_DGRAM), "cannot create a socket")};
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
   if (::sendto(socket.get(), message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&name),
                size) < 0) {

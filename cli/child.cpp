@@ -2,17 +2,20 @@
 #include "child.hpp"
 
 #include <fcntl.h>
+#if defined(__linux__)
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#elif defined(__FreeBSD__)
+#include <sys/procctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 
-#include "genie/linux/launcher.hpp"
+#include "genie/system_launcher.hpp"
 
 namespace genie::cli {
 
@@ -24,8 +27,8 @@ struct Pipe {
 };
 
 Pipe make_pipe() {
-  std::array<int, 2> ends{};
-  checked(::pipe2(ends.data(), O_CLOEXEC), "cannot create a pipe");
+  int ends[2];
+  checked(SystemLauncher::System::open_pipe(ends), "cannot create a pipe");
   return {Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
@@ -35,6 +38,15 @@ void reset_signals() {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+/// Has the kernel send it to the calling process when its parent ends, where that can be had.
+void arrange_death_signal([[maybe_unused]] int signal) {
+#if defined(__linux__)
+  ::prctl(PR_SET_PDEATHSIG, signal);
+#elif defined(__FreeBSD__)
+  ::procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &signal);
+#endif
 }
 
 }  // namespace
@@ -56,7 +68,7 @@ Child::Child(const ChildSetup& setup) {
     };
     go.write.reset();
     failure.read.reset();
-    if (setup.parent_death_signal != 0) ::prctl(PR_SET_PDEATHSIG, setup.parent_death_signal);
+    if (setup.parent_death_signal != 0) arrange_death_signal(setup.parent_death_signal);
     // The parent may have died before that took effect.
     if (::getppid() != parent) ::_exit(127);
     char allowed = 0;
@@ -73,20 +85,21 @@ Child::Child(const ChildSetup& setup) {
     } else {
       ::setenv("NOTIFY_SOCKET", setup.notify_address.c_str(), 1);
     }
-    linux_detail::close_all_but({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, setup.lock, failure.write.get()});
+    SystemLauncher::System::close_all_but(
+        {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, setup.lock, failure.write.get()});
     if (setup.lock >= 0 && ::fcntl(setup.lock, F_SETFD, 0) != 0) give_up(errno);
     reset_signals();
     ::execvp(arguments[0], arguments.data());
     give_up(errno);
   }
-  pidfd_ = Descriptor{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0U))};
+  const auto handle = SystemProcessProbe{}.open(pid_);
+  if (handle.ok()) end_ = Descriptor{handle.value.descriptor};
   go_ = std::move(go.write);
   failure_ = std::move(failure.read);
-  if (!pidfd_.is_open()) {
-    const int error = errno;
+  if (!handle.ok()) {
     go_.reset();
     (void)reap();
-    throw std::system_error{error, std::generic_category(), "cannot watch the command (pidfd_open)"};
+    throw std::system_error{handle.error, std::generic_category(), "cannot watch the command"};
   }
 }
 
@@ -104,7 +117,12 @@ int Child::let_go() {
 }
 
 void Child::send(int signal) const noexcept {
-  (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0U);
+#if defined(__linux__)
+  (void)::syscall(SYS_pidfd_send_signal, end_.get(), signal, nullptr, 0U);
+#else
+  // Its PID is its own as long as we have not reaped it.
+  (void)::kill(pid_, signal);
+#endif
 }
 
 int Child::reap() noexcept {

@@ -27,7 +27,7 @@ class Child {
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// Readable once the child has ended.
-  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  [[nodiscard]] int end_descriptor() const noexcept { return end_.get(); }
   /// Executes the command. Returns: 0, or the errno with which that failed.
   [[nodiscard]] int let_go();
   void send(int signal) const noexcept;
@@ -36,7 +36,7 @@ class Child {
 
  private:
   pid_t pid_ = -1;
-  Descriptor pidfd_;
+  Descriptor end_;  ///< of its handle, as the process probe gives one
   Descriptor go_;
   Descriptor failure_;
 };

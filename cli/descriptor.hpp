@@ -2,6 +2,8 @@
 #ifndef GENIE_CLI_DESCRIPTOR_HPP
 #define GENIE_CLI_DESCRIPTOR_HPP
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,6 +39,19 @@ class Descriptor {
  private:
   int descriptor_ = -1;
 };
+
+/// A socket that is not inherited by exec. Returns: its descriptor, or -1 and errno.
+inline int open_socket(int family, int type, bool blocks = true) {
+#if defined(SOCK_CLOEXEC)
+  return ::socket(family, type | SOCK_CLOEXEC | (blocks ? 0 : SOCK_NONBLOCK), 0);
+#else
+  const int socket = ::socket(family, type, 0);
+  if (socket < 0) return socket;
+  ::fcntl(socket, F_SETFD, FD_CLOEXEC);
+  if (!blocks) ::fcntl(socket, F_SETFL, O_NONBLOCK);
+  return socket;
+#endif
+}
 
 /// Returns: `result`, unless it is negative: then throws errno with `what`.
 inline int checked(int result, const std::string& what) {

@@ -25,22 +25,38 @@ double seconds_of(const timespec& time) {
 
 /// Whether a process that has started at `start` was there before `written`. Where that can't be told, it was.
 bool was_there(const StartToken& start, const timespec& written) {
+  constexpr double slack = 1;  // of ticks, of time stamps, and of a clock that is being corrected
+#if defined(__APPLE__)
+  return !start.known || static_cast<double>(start.value) / 1e6 <= seconds_of(written) + slack;
+#else
   timespec wall{};
   timespec since_boot{};
+#if defined(__linux__)
   const long ticks = ::sysconf(_SC_CLK_TCK);
+#else
+  constexpr long ticks = 1'000'000;
+#endif
   if (!start.known || ticks <= 0 || ::clock_gettime(CLOCK_REALTIME, &wall) != 0 ||
       ::clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0) {
     return true;
   }
   const double started =
       seconds_of(wall) - seconds_of(since_boot) + static_cast<double>(start.value) / static_cast<double>(ticks);
-  constexpr double slack = 1;  // of ticks, of time stamps, and of a clock that is being corrected
   return started <= seconds_of(written) + slack;
+#endif
+}
+
+const timespec& time_of_change(const struct ::stat& info) {
+#if defined(__APPLE__)
+  return info.st_mtimespec;
+#else
+  return info.st_mtim;
+#endif
 }
 
 /// Throws where a living process has left the file there.
 void check_nobody_uses(const std::string& path) {
-  LinuxFilesystem files;
+  SystemFilesystem files;
   // A second opinion through O_RDONLY: whoever may not write the file gets the error from replacing it.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
   if (!file.is_open()) {
@@ -63,9 +79,9 @@ void check_nobody_uses(const std::string& path) {
     throw std::runtime_error{fmt::format("the PID file {} is in use by {}: use another path", path, who)};
   }
   if (!names_somebody || static_cast<pid_t>(pid) == ::getpid()) return;
-  LinuxProcessProbe probe;
+  SystemProcessProbe probe;
   const Observation seen = probe.look(static_cast<Pid>(pid));
-  if (seen.liveness == Liveness::gone || !was_there(seen.start, info.st_mtim)) return;
+  if (seen.liveness == Liveness::gone || !was_there(seen.start, time_of_change(info))) return;
   throw std::runtime_error{
       fmt::format("the PID file {} names {}, which is alive: use another path, or remove the file", path, who)};
 }
@@ -91,7 +107,7 @@ PidFile::PidFile(std::string path) {
     give_up();
   }
   // Where there are no locks, what it says has to do.
-  LinuxFilesystem files;
+  SystemFilesystem files;
   (void)files.try_lock({file.get()}, 0, 1);
   if (::rename(temporary.c_str(), path.c_str()) != 0) give_up();
   path_ = std::move(path);

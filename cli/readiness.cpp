@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 #include <string_view>
 
 namespace genie::cli {
@@ -22,7 +23,7 @@ const sockaddr* as_sockaddr(const Address& address) {
 }
 
 bool connects(int family, const sockaddr* address, socklen_t length) {
-  const Descriptor socket{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const Descriptor socket{open_socket(family, SOCK_STREAM)};
   return socket.is_open() && ::connect(socket.get(), address, length) == 0;
 }
 
@@ -34,8 +35,8 @@ ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readines
                             fmt::format("cannot use the socket {}", readiness.path)};
   }
   if (readiness.kind != Readiness::Kind::notify) return;
-  notify_ = Descriptor{
-      checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "cannot create a notify socket")};
+#if defined(__linux__)
+  notify_ = Descriptor{checked(open_socket(AF_UNIX, SOCK_DGRAM, false), "cannot create a notify socket")};
   // An abstract name, unix(7): leaves no file behind. Who may speak there is checked message by message.
   std::random_device random;
   const std::string name = fmt::format("genie-{}-{:08x}{:08x}", ::getpid(), random(), random());
@@ -47,6 +48,10 @@ ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readines
   const int on = 1;
   checked(::setsockopt(notify_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on), "cannot set up a notify socket");
   notify_address_ = "@" + name;
+#else
+  // Neither such a name nor the sender's user can be had for a datagram.
+  throw std::runtime_error{"--ready notify wants Linux"};
+#endif
 }
 
 bool ReadinessProbe::is_taken() const { return readiness_.kind != Readiness::Kind::notify && can_connect(); }
@@ -85,6 +90,7 @@ bool ReadinessProbe::can_connect() const {
 
 bool ReadinessProbe::receive_ready() {
   bool ready = false;
+#if defined(__linux__)
   for (;;) {
     char text[4096];
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
@@ -115,6 +121,9 @@ bool ReadinessProbe::receive_ready() {
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
   }
+#else
+  return ready;
+#endif
 }
 
 void ReadinessProbe::receive_step(std::string_view message) {

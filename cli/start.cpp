@@ -2,6 +2,14 @@
 // command.
 #include "start.hpp"
 
+#if defined(__APPLE__)
+#include <mach-o/dyld.h>
+#elif defined(__FreeBSD__)
+#include <sys/types.h>
+// Before the next one.
+#include <sys/sysctl.h>
+#endif
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +31,14 @@ namespace {
 /// The kernel's own name of this executable; where the file was replaced since, the way to what it was.
 std::string own_executable() {
   std::array<char, PATH_MAX> path{};
+#if defined(__APPLE__)
+  auto size = static_cast<std::uint32_t>(path.size());
+  if (::_NSGetExecutablePath(path.data(), &size) == 0) return path.data();
+#elif defined(__FreeBSD__)
+  int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PATHNAME, -1};
+  std::size_t size = path.size();
+  if (::sysctl(name, 4, path.data(), &size, nullptr, 0) == 0) return path.data();
+#endif
   const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
   if (length > 0 && ::access(path.data(), X_OK) == 0) return {path.data(), static_cast<std::size_t>(length)};
   return "/proc/self/exe";
@@ -67,8 +83,8 @@ std::vector<std::string> environment_of(const ServeRequest& request) {
     result.push_back(entry);
   };
   if (!request.clear_environment) {
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-      if (!linux_detail::is_for_one_process(*entry)) result.emplace_back(*entry);
+    for (char** entry = SystemLauncher::System::environment(); *entry != nullptr; ++entry) {
+      if (!posix_detail::is_for_one_process(*entry)) result.emplace_back(*entry);
     }
   }
   for (const std::string& entry : request.environment) set(entry);

@@ -3,10 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/inotify.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -20,12 +17,15 @@
 #include <vector>
 
 #include "child.hpp"
+#include "directory_watch.hpp"
 #include "endpoints.hpp"
 #include "genie/log_file.hpp"
+#include "genie/system_launcher.hpp"
 #include "genie/systemd.hpp"
 #include "orphans.hpp"
 #include "pidfile.hpp"
 #include "readiness.hpp"
+#include "signals.hpp"
 #include "standby.hpp"
 
 namespace genie::cli {
@@ -34,17 +34,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Signals that somebody sends to end or inform the server; the supervisor hands them on.
-constexpr std::array passed_on{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-
-Descriptor open_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : passed_on) sigaddset(&set, number);
-  sigaddset(&set, SIGCHLD);
-  checked(::sigprocmask(SIG_BLOCK, &set, nullptr), "cannot block signals");
-  return Descriptor{checked(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "cannot open a signalfd")};
-}
+/// Signals that somebody sends to end or inform the server, which the supervisor hands on, and that a child has ended.
+SignalQueue open_signals() { return SignalQueue{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}; }
 
 Descriptor open_log(const std::string& path) {
   if (path.empty()) return Descriptor{};
@@ -66,8 +57,8 @@ class Supervision {
     if (!request_.standby && !await_end_of_stop()) return result_;
     // A signal ends a standby.
     if (!request_.standby) signals_ = open_signals();
-    // Whatever the command starts stays its descendant, and can be told from a stranger. Source: prctl(2).
-    (void)::prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
+    // Whatever the command starts stays its descendant, and can be told from a stranger, where that can be had.
+    (void)SystemLauncher::System::adopt_orphans();
     if (!claim()) return result_;
     if (request_.standby) signals_ = open_signals();
     if (!start_command()) {
@@ -206,13 +197,7 @@ class Supervision {
     log_from_ = static_cast<std::uint64_t>(info.st_size);
   }
 
-  void watch_directory() {
-    directory_watch_ = Descriptor{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
-    constexpr std::uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
-    if (directory_watch_.is_open()) {
-      (void)::inotify_add_watch(directory_watch_.get(), request_.place.directory.c_str(), mask);
-    }
-  }
+  void watch_directory() { directory_watch_.open(request_.place.directory); }
 
   /// Until the command has ended.
   void serve() {
@@ -244,9 +229,9 @@ class Supervision {
         if (probe_.descriptor() < 0 && pause.count() < timeout) timeout = static_cast<int>(pause.count());
         if (pause.count() < 50) pause *= 2;
       }
-      std::array<pollfd, 4> entries{{{child_->pidfd(), POLLIN, 0},
-                                     {signals_.get(), POLLIN, 0},
-                                     {directory_watch_.get(), POLLIN, 0},
+      std::array<pollfd, 4> entries{{{child_->end_descriptor(), POLLIN, 0},
+                                     {signals_.descriptor(), POLLIN, 0},
+                                     {directory_watch_.descriptor(), POLLIN, 0},
                                      {probe_.descriptor(), POLLIN, 0}}};
       if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR) {
         throw std::system_error{errno, std::generic_category(), "cannot wait for the command"};
@@ -342,15 +327,15 @@ class Supervision {
   }
 
   void pass_signals_on() {
-    signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      const int number = static_cast<int>(info.ssi_signo);
+    ReceivedSignal received;
+    while (signals_.take(received)) {
+      const int number = received.number;
       if (number == SIGCHLD) {
         reap_orphans(child_->pid());
         continue;
       }
       // A terminal sends to the whole foreground group, the command included.
-      if (info.ssi_code == SI_KERNEL && ::getpgid(child_->pid()) == ::getpgrp()) continue;
+      if (received.is_from_terminal && ::getpgid(child_->pid()) == ::getpgrp()) continue;
       if (number == SIGTERM && hooks_.on_stopping) hooks_.on_stopping();
       child_->send(number == SIGTERM ? request_.stop_signal : number);
       was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
@@ -368,10 +353,10 @@ class Supervision {
       if (remains.empty()) return;
       // Ours as long as we have not reaped it, so that its PID is nobody else's.
       for (const pid_t pid : remains) ::kill(pid, Clock::now() < kill_at ? SIGTERM : SIGKILL);
-      pollfd entry{signals_.get(), POLLIN, 0};
+      pollfd entry{signals_.descriptor(), POLLIN, 0};
       (void)::poll(&entry, 1, 100);
-      signalfd_siginfo info{};
-      while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      ReceivedSignal received;
+      while (signals_.take(received)) {
       }
       reap_orphans(0);
     }
@@ -390,9 +375,7 @@ class Supervision {
 
   /// Somebody changed the directory: are its files still ours?
   void look_after_claim() {
-    std::array<char, 4096> events;
-    while (::read(directory_watch_.get(), events.data(), events.size()) > 0) {
-    }
+    directory_watch_.take();
     if (is_lost_) return;
     const Ownership ownership = guard_.verify();
     switch (ownership) {
@@ -423,8 +406,8 @@ class Supervision {
   ServeGuard<> guard_;
   ReadinessProbe probe_;
   SupervisorResult result_;
-  Descriptor signals_;
-  Descriptor directory_watch_;
+  SignalQueue signals_;
+  DirectoryWatch directory_watch_;
   PidFile pidfile_;
   std::optional<Child> child_;
   std::optional<Clock::time_point> kill_at_;

@@ -63,20 +63,23 @@ for target in "${targets[@]}"; do
 done
 
 # --- programs --------------------------------------------------------------------------------------------------------
-# -Wno-c2y-extensions: __COUNTER__, in macros of Catch2, which also takes <cfloat> for granted.
+# -Wno-c2y-extensions: __COUNTER__, in macros of Catch2, which also takes one of <cfloat>'s for granted.
 tests=()
 if has catch2; then
   mapfile -t tests < <(find tests/unit -name '*_test.cpp' -not -path '*/linux/*' | LC_ALL=C sort)
   printf '#include "../../%s"\n' tests/main.cpp "${tests[@]}" >"$work/unit_tests.cpp"
 fi
 for target in "${targets[@]}"; do
+  if has fmt && has CLI && has nlohmann; then
+    zig "$target" -O0 -g0 cli/*.cpp -o "$work/genie-$target" || fail "the command, $target"
+  fi
   if has fmt; then
     for example in examples/*.cpp; do
       zig "$target" -O0 "$example" -o "$work/$(basename "$example" .cpp)-$target" || fail "$example, $target"
     done
   fi
   if [ ${#tests[@]} != 0 ] && has fmt; then
-    zig "$target" -O0 -g0 -Itests -Wno-c2y-extensions -include cfloat "$work/unit_tests.cpp" -o "$work/unit_tests-$target" ||
+    zig "$target" -O0 -g0 -Itests -Wno-c2y-extensions -DDBL_MAX_10_EXP=__DBL_MAX_10_EXP__ "$work/unit_tests.cpp" -o "$work/unit_tests-$target" ||
       fail "the unit tests, $target"
   fi
 done

@@ -161,7 +161,7 @@ inline constexpr std::uint32_t private_file = 0600;
 
 /// Whether a call fails because system or file system have no such thing.
 [[nodiscard]] constexpr bool is_unsupported(int error) noexcept {
-  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ENOTSUP;
+  return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP;
 }
 
 /// Only we and root can have written it. A directory's owner can replace what is in it, a file's owner its content.

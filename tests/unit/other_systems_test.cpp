@@ -281,6 +281,13 @@ TEST_CASE("a stopper waits for another one's lock on the guard, and starts anew 
     CHECK(receipt->sentinel_error == 0);
     CHECK(machine.disk.exists(sentinel_path));
   }
+  SECTION("it is removed") {
+    before(stopper, Call::try_lock, 2, [&] { machine.disk.remove(guard_path); });
+    const auto receipt = guard_of(stopper).stop({.stay = true});
+    REQUIRE(receipt);
+    CHECK(receipt->sentinel_error == 0);
+    CHECK(machine.disk.exists(guard_path));
+  }
   SECTION("never") {
     const auto receipt = guard_of(stopper).stop({.stay = true});
     REQUIRE(receipt);

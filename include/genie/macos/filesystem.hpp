@@ -26,17 +26,17 @@ using Locks = posix_detail::OpenFileLocks<90, 92>;
 }  // namespace macos_detail
 
 /// Open-file-description locks as on Linux, kqueue in place of inotify, no unnamed files. APFS exchanges files; HFS+
-/// and most network file systems answer ENOTSUP: there, a stale record is taken over by no claim. Stateless. Thread
+/// and most network file systems can't: there, a stale record is taken over by no claim. Stateless. Thread
 /// safety: each method is; the descriptors are the caller's to share.
 class MacosFilesystem : public bsd_detail::Filesystem<macos_detail::Locks, O_EVTONLY> {
  public:
   /// Source: `rename(2)` of macOS, RENAME_EXCL.
   [[nodiscard]] SysResult<void> rename_new(File directory, const char* from, const char* to) noexcept {
-    return status(::renameatx_np(at(directory), from, at(directory), to, RENAME_EXCL));
+    return rename_with(directory, from, to, RENAME_EXCL);
   }
   /// Source: `rename(2)` of macOS, RENAME_SWAP.
   [[nodiscard]] SysResult<void> exchange(File directory, const char* one, const char* other) noexcept {
-    return status(::renameatx_np(at(directory), one, at(directory), other, RENAME_SWAP));
+    return rename_with(directory, one, other, RENAME_SWAP);
   }
 
   /// `fsync(2)` leaves it in the drive's cache. Where a file system has no F_FULLFSYNC, that must do. Source:
@@ -45,6 +45,14 @@ class MacosFilesystem : public bsd_detail::Filesystem<macos_detail::Locks, O_EVT
     if (::fcntl(open_file.descriptor, F_FULLFSYNC) == 0) return {};
     if (errno == EINTR) return {EINTR};
     return status(::fsync(open_file.descriptor));
+  }
+
+ private:
+  /// A file system without it says ENOTSUP, which is another number than EOPNOTSUPP there.
+  static SysResult<void> rename_with(File directory, const char* from, const char* to, unsigned flags) noexcept {
+    auto result = status(::renameatx_np(at(directory), from, at(directory), to, flags));
+    if (result.error == ENOTSUP) result.error = EOPNOTSUPP;
+    return result;
   }
 };
 

@@ -302,8 +302,12 @@ class LaunchAttendant {
 ///
 /// Stateless. Thread safety: each method is; a child belongs to one thread at a time. Calls are not interrupted by
 /// signals, but for `wait`.
-template <typename System>
+template <typename S>
 class ForkingLauncher {
+ public:
+  using System = S;
+
+ private:
   using Filesystem = typename System::Filesystem;
   using ProcessProbe = typename System::ProcessProbe;
   using Clock = typename System::Clock;

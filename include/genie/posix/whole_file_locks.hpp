@@ -27,7 +27,7 @@ class WholeFileLocks : public Base {
   [[nodiscard]] SysResult<void> try_lock(File file, std::uint64_t offset, std::uint64_t) noexcept {
     if (offset == detail::stopper_byte) return {EOPNOTSUPP};
     const int error = this->set(file, Kind::exclusive);
-    return {error == EWOULDBLOCK || error == EACCES ? EAGAIN : error};
+    return {error == EWOULDBLOCK ? EAGAIN : error};
   }
   [[nodiscard]] SysResult<void> unlock(File file, std::uint64_t offset, std::uint64_t) noexcept {
     return {this->set(file, offset == detail::starter_byte ? Kind::shared : Kind::none)};
