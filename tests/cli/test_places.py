@@ -165,6 +165,7 @@ SECCOMP = {
     "x86_64": {"pidfd_open": 434, "renameat2": 316, "close_range": 436, "getrandom": 318, "fcntl": 72, "openat": 257},
 }
 OFD_LOCKS = ("fcntl", 1, 0x20)  # F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW: 36 to 38; no other command that genie uses has it
+EXCHANGE = ("renameat2", 4, 2)  # RENAME_EXCHANGE
 UNNAMED_FILES = ("openat", 2, 0o20000000)  # O_TMPFILE
 
 
@@ -219,16 +220,31 @@ class ForbiddenCallTest(ExpectingTest):
         self.assertIn(os.strerror(errno.ENOSYS), done.err)
         self.expect(NOT_RUNNING, "status", "-q")
 
+    def leave_a_stale_record(self):
+        gone = self.begin("true")
+        gone.finish()
+        self.dir.mkdir(mode=0o700, exist_ok=True)
+        record = self.dir / "serve.pid"
+        record.write_text("%d:1" % gone.pid)
+        return record
+
     def test_without_renameat2_a_stale_record_stays_and_says_so(self):
         """Before Linux 3.15, where there are no locks of open files either: such a kernel is none that genie works on."""
         self.assertIn(os.strerror(errno.ENOSYS), self.without("renameat2", "run", "--", "true").err)
         self.expect(OK, "run", "--", "true")
-        self.dir.joinpath("serve.pid").write_text("1:1")
+        record = self.leave_a_stale_record()
+        text = record.read_text()
         done = self.without("renameat2", "run", "--", "true", expect=FAILURE)
         self.assertIn(os.strerror(errno.ENOSYS), done.err)
         self.assertNotIn("already running", done.text)
-        self.assertEqual(self.dir.joinpath("serve.pid").read_text(), "1:1")
+        self.assertEqual(record.read_text(), text)
         self.expect(OK, "run", "--", "true")
+
+    def test_without_an_exchange_of_names_a_stale_record_is_taken_over(self):
+        record = self.leave_a_stale_record()
+        done = self.without(EXCHANGE, "run", "--", "true", error=errno.EINVAL)
+        self.assertEqual(done.err, "")
+        self.assertFalse(record.exists())
 
     def test_without_locks_of_open_files_nobody_owns_anything(self):
         """Before Linux 3.15. A claim that nothing would end with its owner is none."""
