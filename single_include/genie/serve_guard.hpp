@@ -6465,6 +6465,60 @@ template <typename Visit>
 }  // namespace genie::inline v0::linux_detail
 
 #endif  // GENIE_LINUX_CGROUP_HPP
+// Tells a process from the children that it forks without asking the kernel each time: what a process has learned of
+// itself holds for as long as it is that very process.
+#ifndef GENIE_LINUX_PROCESS_MARK_HPP
+#define GENIE_LINUX_PROCESS_MARK_HPP
+
+#include <sys/mman.h>
+
+namespace genie::inline v0::linux_detail {
+
+/// One page that the kernel empties in every forked child, shared by all probes of the process, and never unmapped.
+struct ProcessMark {
+  static inline std::uint64_t none = 0;
+  static inline std::uint64_t* word = nullptr;  ///< `&none` where there is no such page
+  static inline std::uint64_t last = 0;
+};
+
+/// Source: `madvise(2)`, MADV_WIPEONFORK (Linux 4.14).
+[[nodiscard]] inline std::uint64_t* map_process_mark() noexcept {
+  constexpr std::size_t size = sizeof(std::uint64_t);
+  constexpr int wipe_on_fork = 18;
+  constexpr int no_such_advice = -1;
+  void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return &ProcessMark::none;
+  // Emulators that take any advice and do nothing would have us believe that nobody forks.
+  if (::madvise(page, size, no_such_advice) == 0 || ::madvise(page, size, wipe_on_fork) != 0) {
+    ::munmap(page, size);
+    return &ProcessMark::none;
+  }
+  return static_cast<std::uint64_t*>(page);
+}
+
+/// Returns: a number that stays the same for as long as this process lives, and that no other process with a copy of
+/// its memory has; 0 where the kernel has no such thing. A child made by `vfork(2)` shares the memory, and has another
+/// PID. Thread safety: any number of threads at once.
+[[nodiscard]] inline std::uint64_t process_mark() noexcept {
+  std::uint64_t* word = __atomic_load_n(&ProcessMark::word, __ATOMIC_ACQUIRE);
+  if (word == nullptr) {
+    std::uint64_t* const mapped = map_process_mark();
+    if (__atomic_compare_exchange_n(&ProcessMark::word, &word, mapped, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+      word = mapped;
+    } else if (mapped != &ProcessMark::none) {
+      ::munmap(mapped, sizeof *mapped);
+    }
+  }
+  if (word == &ProcessMark::none) return 0;
+  std::uint64_t mark = __atomic_load_n(word, __ATOMIC_RELAXED);
+  if (mark != 0) return mark;
+  const std::uint64_t fresh = __atomic_add_fetch(&ProcessMark::last, 1, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(word, &mark, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ? fresh : mark;
+}
+
+}  // namespace genie::inline v0::linux_detail
+
+#endif  // GENIE_LINUX_PROCESS_MARK_HPP
 // What Linux tells of one process in a line of /proc.
 #ifndef GENIE_LINUX_PROCESS_STAT_HPP
 #define GENIE_LINUX_PROCESS_STAT_HPP
@@ -6565,7 +6619,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
+/// it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe {
  public:
   /// PIDs are of type `pid_t`; the kernel's own limit is lower, `proc_sys_kernel(5)`, pid_max.
@@ -6589,6 +6644,7 @@ class LinuxProcessProbe {
       return seen;
     }
     learn_origin();
+    if (start_.known && pid == learned_by_) return myself();
     int proc_error = ENOENT;
     if (proc_is_ours_) {
       LinuxProcessStat stat;
@@ -6599,6 +6655,7 @@ class LinuxProcessProbe {
         seen.start = stat.start;
         seen.parent = static_cast<Pid>(stat.parent);
         seen.session = static_cast<Pid>(stat.session);
+        if (pid == learned_by_ && mark_ != 0) start_ = stat.start;
         return seen;
       }
     }
@@ -6614,15 +6671,13 @@ class LinuxProcessProbe {
     return seen;
   }
 
-  /// The PID alone does not tell a child that was forked into a new namespace and has the same number there.
   /// Source: `proc_sys_kernel(5)`, `pid_namespaces(7)`.
   [[nodiscard]] ProcessOrigin origin() noexcept {
     learn_origin();
-    struct ::stat info{};
-    ProcessOrigin origin;
-    origin.boot = boot_;
-    if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
-    return origin;
+    // The PID alone does not tell a child that was forked into a new namespace and has the same number there. And what
+    // could not be seen once may be seen now.
+    if (proc_is_ours_ && (mark_ == 0 || origin_.pid_namespace == 0)) origin_.pid_namespace = own_pid_namespace();
+    return origin_;
   }
 
   /// Source: `geteuid(2)`.
@@ -6874,24 +6929,53 @@ class LinuxProcessProbe {
     });
   }
 
+  /// Inode number of the caller's PID namespace, 0 where it cannot be learned. Source: `pid_namespaces(7)`.
+  static std::uint64_t own_pid_namespace() noexcept {
+    struct ::stat info{};
+    return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
+  }
+
   void learn_origin() noexcept {
     const Pid now = self();
-    if (learned_by_ == now) return;
+    const std::uint64_t mark = linux_detail::process_mark();
+    if (learned_by_ == now && mark_ == mark) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
     learned_by_ = now;
-    boot_.clear();
+    mark_ = mark;
+    start_ = StartToken{};
+    origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) boot_.append(trimmed(boot));
+    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
+      origin_.boot.append(trimmed(boot));
+    }
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
+    if (!proc_is_ours_) {
+      // That much must be known of a child with its parent's number: that what the parent holds is not its own.
+      if (is_child_elsewhere) origin_.pid_namespace = own_pid_namespace();
+      return;
+    }
+    origin_.pid_namespace = own_pid_namespace();
+    if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (proc_is_ours_ && linux_detail::read_small_file("/proc/self/status", numbers).ok()) {
-      proc_is_ours_ = !is_seen_from_above(numbers);
-    }
+    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.
+  /// Source: `getppid(2)`, `getsid(2)`.
+  [[nodiscard]] Observation myself() const noexcept {
+    Observation seen;
+    seen.liveness = Liveness::alive;
+    seen.start = start_;
+    seen.parent = ::getppid();
+    seen.session = ::getsid(0);
+    return seen;
   }
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two
@@ -6913,9 +6997,14 @@ class LinuxProcessProbe {
     return first <= offset && offset <= last;
   }
 
+  /// Of the first PID namespace, which has none above it, on every machine. Source: `linux/nsfs.h`, PID_NS_INIT_INO.
+  static constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC;
+
   Pid learned_by_ = 0;
+  std::uint64_t mark_ = 0;  ///< of the process that learned; 0: a fork can't be noticed
   bool proc_is_ours_ = false;
-  BootId boot_;
+  StartToken start_;
+  ProcessOrigin origin_;
 };
 
 }  // namespace genie::inline v0
