@@ -65,6 +65,10 @@ class Text {
   }
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
+    if (!__builtin_is_constant_evaluated()) {
+      const void* const found = __builtin_memchr(data_, wanted, size_);
+      return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
+    }
     std::size_t at = 0;
     while (at < size_ && data_[at] != wanted) ++at;
     return at;
@@ -80,6 +84,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
+    if (!__builtin_is_constant_evaluated()) return __builtin_memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
     }
@@ -156,8 +161,19 @@ class FixedText {
 
   /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
-    for (const char c : text) append(c);
-    return *this;
+    const std::size_t count = room_for(text.size());
+    copy(data_ + size_, text.data(), count);
+    return extended_by(count);
+  }
+  /// Appends `count` times `c`.
+  constexpr FixedText& append(std::size_t count, char c) noexcept {
+    count = room_for(count);
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    } else {
+      __builtin_memset(data_ + size_, c, count);
+    }
+    return extended_by(count);
   }
   constexpr FixedText& append(char c) noexcept {
     if (size_ == Capacity) {
@@ -171,13 +187,12 @@ class FixedText {
   /// Adds a number in decimal digits.
   constexpr FixedText& append_number(std::uint64_t value) noexcept {
     char digits[20];
-    std::size_t count = 0;
+    std::size_t at = sizeof digits;
     do {
-      digits[count++] = static_cast<char>('0' + static_cast<char>(value % 10));
+      digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
       value /= 10;
     } while (value != 0);
-    while (count > 0) append(digits[--count]);
-    return *this;
+    return append(Text{digits + at, sizeof digits - at});
   }
   /// Adds a number in 16 hexadecimal digits.
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
@@ -213,9 +228,28 @@ class FixedText {
   constexpr void assign(const FixedText& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
     size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    for (std::size_t at = 0; at < size_; ++at) data_[at] = other.data_[at];
+    copy(data_, other.data_, size_);
     data_[size_] = '\0';
     overflowed_ = other.overflowed_;
+  }
+  /// Returns: how many of `count` more characters fit.
+  constexpr std::size_t room_for(std::size_t count) noexcept {
+    const std::size_t room = Capacity - size_;
+    if (count <= room) return count;
+    overflowed_ = true;
+    return room;
+  }
+  constexpr FixedText& extended_by(std::size_t count) noexcept {
+    size_ += count;
+    data_[size_] = '\0';
+    return *this;
+  }
+  static constexpr void copy(char* to, const char* from, std::size_t count) noexcept {
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) to[at] = from[at];
+    } else {
+      __builtin_memmove(to, from, count);  // a text may be appended to itself
+    }
   }
 
   std::size_t size_ = 0;

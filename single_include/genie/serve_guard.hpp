@@ -208,6 +208,10 @@ class Text {
   }
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
+    if (!__builtin_is_constant_evaluated()) {
+      const void* const found = __builtin_memchr(data_, wanted, size_);
+      return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
+    }
     std::size_t at = 0;
     while (at < size_ && data_[at] != wanted) ++at;
     return at;
@@ -223,6 +227,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
+    if (!__builtin_is_constant_evaluated()) return __builtin_memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
     }
@@ -299,8 +304,19 @@ class FixedText {
 
   /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
-    for (const char c : text) append(c);
-    return *this;
+    const std::size_t count = room_for(text.size());
+    copy(data_ + size_, text.data(), count);
+    return extended_by(count);
+  }
+  /// Appends `count` times `c`.
+  constexpr FixedText& append(std::size_t count, char c) noexcept {
+    count = room_for(count);
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    } else {
+      __builtin_memset(data_ + size_, c, count);
+    }
+    return extended_by(count);
   }
   constexpr FixedText& append(char c) noexcept {
     if (size_ == Capacity) {
@@ -314,13 +330,12 @@ class FixedText {
   /// Adds a number in decimal digits.
   constexpr FixedText& append_number(std::uint64_t value) noexcept {
     char digits[20];
-    std::size_t count = 0;
+    std::size_t at = sizeof digits;
     do {
-      digits[count++] = static_cast<char>('0' + static_cast<char>(value % 10));
+      digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
       value /= 10;
     } while (value != 0);
-    while (count > 0) append(digits[--count]);
-    return *this;
+    return append(Text{digits + at, sizeof digits - at});
   }
   /// Adds a number in 16 hexadecimal digits.
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
@@ -356,9 +371,28 @@ class FixedText {
   constexpr void assign(const FixedText& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
     size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    for (std::size_t at = 0; at < size_; ++at) data_[at] = other.data_[at];
+    copy(data_, other.data_, size_);
     data_[size_] = '\0';
     overflowed_ = other.overflowed_;
+  }
+  /// Returns: how many of `count` more characters fit.
+  constexpr std::size_t room_for(std::size_t count) noexcept {
+    const std::size_t room = Capacity - size_;
+    if (count <= room) return count;
+    overflowed_ = true;
+    return room;
+  }
+  constexpr FixedText& extended_by(std::size_t count) noexcept {
+    size_ += count;
+    data_[size_] = '\0';
+    return *this;
+  }
+  static constexpr void copy(char* to, const char* from, std::size_t count) noexcept {
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) to[at] = from[at];
+    } else {
+      __builtin_memmove(to, from, count);  // a text may be appended to itself
+    }
   }
 
   std::size_t size_ = 0;
@@ -1132,7 +1166,7 @@ template <std::size_t Size>
 constexpr void seal(FixedText<Size>& bytes) noexcept {
   const std::uint64_t sum = checksum(bytes);
   bytes.append("checksum ").append_hex(sum).append('\n');
-  while (bytes.size() < Size) bytes.append('\n');
+  bytes.append(Size - bytes.size(), '\n');
 }
 
 [[nodiscard]] constexpr bool is_blank(Text bytes) noexcept {
@@ -1146,9 +1180,8 @@ constexpr void seal(FixedText<Size>& bytes) noexcept {
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
 template <typename Visit>
 [[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
-  if (is_blank(bytes)) return BlockKind::blank;
   Text rest = bytes;
-  if (take_line(rest) != header) return BlockKind::unreadable;
+  if (take_line(rest) != header) return is_blank(bytes) ? BlockKind::blank : BlockKind::unreadable;
   while (!rest.empty()) {
     const std::size_t line_at = bytes.size() - rest.size();
     Text value = take_line(rest);
@@ -6914,6 +6947,60 @@ template <typename Visit>
 }  // namespace genie::inline v0::linux_detail
 
 #endif  // GENIE_LINUX_CGROUP_HPP
+// Tells a process from the children that it forks without asking the kernel each time: what a process has learned of
+// itself holds for as long as it is that very process.
+#ifndef GENIE_LINUX_PROCESS_MARK_HPP
+#define GENIE_LINUX_PROCESS_MARK_HPP
+
+#include <sys/mman.h>
+
+namespace genie::inline v0::linux_detail {
+
+/// One page that the kernel empties in every forked child, shared by all probes of the process, and never unmapped.
+struct ProcessMark {
+  static inline std::uint64_t none = 0;
+  static inline std::uint64_t* word = nullptr;  ///< `&none` where there is no such page
+  static inline std::uint64_t last = 0;
+};
+
+/// Source: `madvise(2)`, MADV_WIPEONFORK (Linux 4.14).
+[[nodiscard]] inline std::uint64_t* map_process_mark() noexcept {
+  constexpr std::size_t size = sizeof(std::uint64_t);
+  constexpr int wipe_on_fork = 18;
+  constexpr int no_such_advice = -1;
+  void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return &ProcessMark::none;
+  // Emulators that take any advice and do nothing would have us believe that nobody forks.
+  if (::madvise(page, size, no_such_advice) == 0 || ::madvise(page, size, wipe_on_fork) != 0) {
+    ::munmap(page, size);
+    return &ProcessMark::none;
+  }
+  return static_cast<std::uint64_t*>(page);
+}
+
+/// Returns: a number that stays the same for as long as this process lives, and that no other process with a copy of
+/// its memory has; 0 where the kernel has no such thing. A child made by `vfork(2)` shares the memory, and has another
+/// PID. Thread safety: any number of threads at once.
+[[nodiscard]] inline std::uint64_t process_mark() noexcept {
+  std::uint64_t* word = __atomic_load_n(&ProcessMark::word, __ATOMIC_ACQUIRE);
+  if (word == nullptr) {
+    std::uint64_t* const mapped = map_process_mark();
+    if (__atomic_compare_exchange_n(&ProcessMark::word, &word, mapped, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+      word = mapped;
+    } else if (mapped != &ProcessMark::none) {
+      ::munmap(mapped, sizeof *mapped);
+    }
+  }
+  if (word == &ProcessMark::none) return 0;
+  std::uint64_t mark = __atomic_load_n(word, __ATOMIC_RELAXED);
+  if (mark != 0) return mark;
+  const std::uint64_t fresh = __atomic_add_fetch(&ProcessMark::last, 1, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(word, &mark, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ? fresh : mark;
+}
+
+}  // namespace genie::inline v0::linux_detail
+
+#endif  // GENIE_LINUX_PROCESS_MARK_HPP
 // What Linux tells of one process in a line of /proc.
 #ifndef GENIE_LINUX_PROCESS_STAT_HPP
 #define GENIE_LINUX_PROCESS_STAT_HPP
@@ -7063,7 +7150,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
+/// it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe : public posix_detail::Processes {
  public:
   struct Handle {
@@ -7081,6 +7169,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
       return seen;
     }
     learn_origin();
+    if (start_.known && pid == learned_by_) return myself();
     int proc_error = ENOENT;
     if (proc_is_ours_) {
       LinuxProcessStat stat;
@@ -7091,6 +7180,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
         seen.start = stat.start;
         seen.parent = static_cast<Pid>(stat.parent);
         seen.session = static_cast<Pid>(stat.session);
+        if (pid == learned_by_ && mark_ != 0) start_ = stat.start;
         return seen;
       }
     }
@@ -7099,15 +7189,13 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
-  /// The PID alone does not tell a child that was forked into a new namespace and has the same number there.
   /// Source: `proc_sys_kernel(5)`, `pid_namespaces(7)`.
   [[nodiscard]] ProcessOrigin origin() noexcept {
     learn_origin();
-    struct ::stat info{};
-    ProcessOrigin origin;
-    origin.boot = boot_;
-    if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
-    return origin;
+    // The PID alone does not tell a child that was forked into a new namespace and has the same number there. And what
+    // could not be seen once may be seen now.
+    if (proc_is_ours_ && (mark_ == 0 || origin_.pid_namespace == 0)) origin_.pid_namespace = own_pid_namespace();
+    return origin_;
   }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
@@ -7342,24 +7430,53 @@ class LinuxProcessProbe : public posix_detail::Processes {
     });
   }
 
+  /// Inode number of the caller's PID namespace, 0 where it cannot be learned. Source: `pid_namespaces(7)`.
+  static std::uint64_t own_pid_namespace() noexcept {
+    struct ::stat info{};
+    return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
+  }
+
   void learn_origin() noexcept {
     const Pid now = self();
-    if (learned_by_ == now) return;
+    const std::uint64_t mark = linux_detail::process_mark();
+    if (learned_by_ == now && mark_ == mark) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
     learned_by_ = now;
-    boot_.clear();
+    mark_ = mark;
+    start_ = StartToken{};
+    origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) boot_.append(trimmed(boot));
+    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
+      origin_.boot.append(trimmed(boot));
+    }
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
+    if (!proc_is_ours_) {
+      // That much must be known of a child with its parent's number: that what the parent holds is not its own.
+      if (is_child_elsewhere) origin_.pid_namespace = own_pid_namespace();
+      return;
+    }
+    origin_.pid_namespace = own_pid_namespace();
+    if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (proc_is_ours_ && linux_detail::read_small_file("/proc/self/status", numbers).ok()) {
-      proc_is_ours_ = !is_seen_from_above(numbers);
-    }
+    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.
+  /// Source: `getppid(2)`, `getsid(2)`.
+  [[nodiscard]] Observation myself() const noexcept {
+    Observation seen;
+    seen.liveness = Liveness::alive;
+    seen.start = start_;
+    seen.parent = ::getppid();
+    seen.session = ::getsid(0);
+    return seen;
   }
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two
@@ -7381,9 +7498,14 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return first <= offset && offset <= last;
   }
 
+  /// Of the first PID namespace, which has none above it, on every machine. Source: `linux/nsfs.h`, PID_NS_INIT_INO.
+  static constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC;
+
   Pid learned_by_ = 0;
+  std::uint64_t mark_ = 0;  ///< of the process that learned; 0: a fork can't be noticed
   bool proc_is_ours_ = false;
-  BootId boot_;
+  StartToken start_;
+  ProcessOrigin origin_;
 };
 
 }  // namespace genie::inline v0

@@ -282,6 +282,33 @@ TEST_CASE("a crashed container whose lock file was deleted blocks no start", "[p
   CHECK(claim_at_once(directory).owned());
 }
 
+TEST_CASE("a child with its owner's own number, in a namespace below, owns nothing", "[process][container][fork][F8]") {
+  const StateDirectory directory;
+  const Shared<Counter> claimed;
+  const Shared<Counter> finished;
+  Container container{[&] {
+    REQUIRE(::getpid() == 1);
+    Guard guard{directory.path()};
+    REQUIRE(value(guard.claim()).owned());
+    REQUIRE(guard.owns());
+    claimed->add();
+    REQUIRE(::unshare(CLONE_NEWPID) == 0);
+    Child child = start([&] {
+      REQUIRE(::getpid() == 1);
+      REQUIRE_FALSE(guard.owns());
+      ok(guard.release());
+      return 0;
+    });
+    REQUIRE(child.wait() == 0);
+    REQUIRE(guard.owns());
+    REQUIRE(guard.verify() == Ownership::held);
+    finished->add();
+    ::pause();
+  }};
+  if (!container.has_reached(*claimed)) GENIE_SKIP("PID namespaces are not permitted");
+  REQUIRE(container.has_reached(*finished));
+}
+
 TEST_CASE("a /proc of the host's is not taken for our own where we have the same number in both",
           "[process][container][F8]") {
   const int status = in_own_pid_namespace([&]() -> int {

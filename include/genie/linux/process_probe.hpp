@@ -15,6 +15,7 @@
 
 #include "genie/linux/cgroup.hpp"
 #include "genie/linux/descriptor.hpp"
+#include "genie/linux/process_mark.hpp"
 #include "genie/linux/process_stat.hpp"
 #include "genie/posix/file_status.hpp"
 #include "genie/posix/processes.hpp"
@@ -34,7 +35,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
+/// it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe : public posix_detail::Processes {
  public:
   struct Handle {
@@ -52,6 +54,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
       return seen;
     }
     learn_origin();
+    if (start_.known && pid == learned_by_) return myself();
     int proc_error = ENOENT;
     if (proc_is_ours_) {
       LinuxProcessStat stat;
@@ -62,6 +65,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
         seen.start = stat.start;
         seen.parent = static_cast<Pid>(stat.parent);
         seen.session = static_cast<Pid>(stat.session);
+        if (pid == learned_by_ && mark_ != 0) start_ = stat.start;
         return seen;
       }
     }
@@ -70,15 +74,13 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
-  /// The PID alone does not tell a child that was forked into a new namespace and has the same number there.
   /// Source: `proc_sys_kernel(5)`, `pid_namespaces(7)`.
   [[nodiscard]] ProcessOrigin origin() noexcept {
     learn_origin();
-    struct ::stat info{};
-    ProcessOrigin origin;
-    origin.boot = boot_;
-    if (proc_is_ours_ && ::stat("/proc/self/ns/pid", &info) == 0) origin.pid_namespace = info.st_ino;
-    return origin;
+    // The PID alone does not tell a child that was forked into a new namespace and has the same number there. And what
+    // could not be seen once may be seen now.
+    if (proc_is_ours_ && (mark_ == 0 || origin_.pid_namespace == 0)) origin_.pid_namespace = own_pid_namespace();
+    return origin_;
   }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
@@ -313,24 +315,53 @@ class LinuxProcessProbe : public posix_detail::Processes {
     });
   }
 
+  /// Inode number of the caller's PID namespace, 0 where it cannot be learned. Source: `pid_namespaces(7)`.
+  static std::uint64_t own_pid_namespace() noexcept {
+    struct ::stat info{};
+    return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
+  }
+
   void learn_origin() noexcept {
     const Pid now = self();
-    if (learned_by_ == now) return;
+    const std::uint64_t mark = linux_detail::process_mark();
+    if (learned_by_ == now && mark_ == mark) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
     learned_by_ = now;
-    boot_.clear();
+    mark_ = mark;
+    start_ = StartToken{};
+    origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) boot_.append(trimmed(boot));
+    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
+      origin_.boot.append(trimmed(boot));
+    }
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
+    if (!proc_is_ours_) {
+      // That much must be known of a child with its parent's number: that what the parent holds is not its own.
+      if (is_child_elsewhere) origin_.pid_namespace = own_pid_namespace();
+      return;
+    }
+    origin_.pid_namespace = own_pid_namespace();
+    if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (proc_is_ours_ && linux_detail::read_small_file("/proc/self/status", numbers).ok()) {
-      proc_is_ours_ = !is_seen_from_above(numbers);
-    }
+    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.
+  /// Source: `getppid(2)`, `getsid(2)`.
+  [[nodiscard]] Observation myself() const noexcept {
+    Observation seen;
+    seen.liveness = Liveness::alive;
+    seen.start = start_;
+    seen.parent = ::getppid();
+    seen.session = ::getsid(0);
+    return seen;
   }
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two
@@ -352,9 +383,14 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return first <= offset && offset <= last;
   }
 
+  /// Of the first PID namespace, which has none above it, on every machine. Source: `linux/nsfs.h`, PID_NS_INIT_INO.
+  static constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC;
+
   Pid learned_by_ = 0;
+  std::uint64_t mark_ = 0;  ///< of the process that learned; 0: a fork can't be noticed
   bool proc_is_ours_ = false;
-  BootId boot_;
+  StartToken start_;
+  ProcessOrigin origin_;
 };
 
 }  // namespace genie::inline v0

@@ -70,7 +70,7 @@ template <std::size_t Size>
 constexpr void seal(FixedText<Size>& bytes) noexcept {
   const std::uint64_t sum = checksum(bytes);
   bytes.append("checksum ").append_hex(sum).append('\n');
-  while (bytes.size() < Size) bytes.append('\n');
+  bytes.append(Size - bytes.size(), '\n');
 }
 
 [[nodiscard]] constexpr bool is_blank(Text bytes) noexcept {
@@ -84,9 +84,8 @@ constexpr void seal(FixedText<Size>& bytes) noexcept {
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
 template <typename Visit>
 [[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
-  if (is_blank(bytes)) return BlockKind::blank;
   Text rest = bytes;
-  if (take_line(rest) != header) return BlockKind::unreadable;
+  if (take_line(rest) != header) return is_blank(bytes) ? BlockKind::blank : BlockKind::unreadable;
   while (!rest.empty()) {
     const std::size_t line_at = bytes.size() - rest.size();
     Text value = take_line(rest);

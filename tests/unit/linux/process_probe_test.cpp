@@ -227,6 +227,66 @@ TEST_CASE("this process sees itself alive, with a start and an origin that do no
   CHECK(probe.random() != probe.random());
 }
 
+TEST_CASE("what a probe remembers of its own process is asked anew in a forked child", "[process_probe]") {
+  LinuxProcessProbe probe;
+  const genie::Observation before = probe.look(probe.self());
+  const std::uint64_t mark = genie::linux_detail::process_mark();
+  CHECK(genie::linux_detail::process_mark() == mark);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const genie::Observation seen = probe.look(probe.self());
+    const bool is_new = seen.start.known && seen.parent == ::getppid() && seen.session == before.session &&
+                        seen.start == LinuxProcessProbe{}.look(::getpid()).start;
+    // Where the kernel has no marks, each answer is asked for.
+    const bool is_marked = mark == 0 || genie::linux_detail::process_mark() != mark;
+    // The parent is a process like any other now.
+    const genie::Observation parent = probe.look(::getppid());
+    ::_exit(is_new && is_marked && parent.start == before.start ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(genie::linux_detail::process_mark() == mark);
+  CHECK(probe.look(probe.self()).start == before.start);
+}
+
+TEST_CASE("a child of a child has a mark of its own", "[process_probe]") {
+  const std::uint64_t mark = genie::linux_detail::process_mark();
+  if (mark == 0) return;  // this kernel has none
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::uint64_t childs = genie::linux_detail::process_mark();
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) {
+      const std::uint64_t own = genie::linux_detail::process_mark();
+      ::_exit(own != 0 && own != childs && own != mark ? 0 : 1);
+    }
+    int status = 1;
+    const bool is_known = ::waitpid(grandchild, &status, 0) == grandchild;
+    ::_exit(is_known && childs != 0 && childs != mark ? status != 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+TEST_CASE("what may change of this process is told as it is now", "[process_probe]") {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    LinuxProcessProbe probe;
+    const Pid before = probe.look(::getpid()).session;
+    ::setsid();
+    const Pid after = probe.look(::getpid()).session;
+    ::_exit(before != ::getpid() && after == ::getpid() ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
 TEST_CASE("a process is alive, then a zombie and gone, then gone, and is signalled only while it is there",
           "[process_probe]") {
   LinuxProcessProbe probe;
