@@ -290,8 +290,12 @@ class Parser:
             self.type(add, word, start, members is not None, is_specialisation)
         elif word == "enum":
             self.enumeration(add, start)
-        elif word == "extern":
-            self.skip_to_semicolon()
+        elif word == "extern":  # the system's names
+            if self.peek(1).kind == "string" and self.peek(2).text == "{":
+                self.at += 2
+                self.skip_pair()
+            else:
+                self.skip_to_semicolon()
         else:
             self.function_or_variable(add, start, template_end if template_end is not None else begin)
 
@@ -509,8 +513,10 @@ class Parser:
             if token.text == "=":  # default, delete
                 text = self.source[start : self.skip_to_semicolon() - 1]
                 break
-            if token.text == "requires" and self.peek(1).text == "{":
-                self.at += 1
+            if token.text == "requires" and self.peek(1).text == "requires":
+                self.at += 2
+                if self.peek().text == "(":
+                    self.skip_pair()
                 self.skip_pair()
             elif token.text in ("(", "["):
                 self.skip_pair()

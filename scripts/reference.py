@@ -115,7 +115,8 @@ class Reference:
         for name, concept in self.concepts.items():
             wanted = required_members(concept)
             if wanted and wanted <= have:
-                rows |= {key: (name, row) for key, row in table_rows(concept.doc).items()}
+                told = optional_rows(concept.doc) | table_rows(concept.doc)
+                rows |= {key: (name, row) for key, row in told.items() if key in wanted or key in have}
         return rows
 
     def problems(self):
@@ -406,16 +407,27 @@ def without_declarations(entities):
     return defined or entities[:1]
 
 
+def tables(doc):
+    """The requirements tables of a comment: each as name of the required member -> what it must do."""
+    found = []
+    for table in re.findall(r"(?:^\|.*(?:\n|$))+", doc, re.MULTILINE):
+        if not re.match(r"\|\s*expression", table):
+            continue
+        found.append({})
+        for line in table.strip().split("\n"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            for function, other in re.findall(r"`(?:\w+\.(\w+)\(.*?\)|\w+::(\w+))`", cells[0]):
+                found[-1][function or other] = cells[-1]
+    return found
+
+
 def table_rows(doc):
-    """The rows of a requirements table: name of the required member -> what it must do."""
-    rows = {}
-    if not re.match(r"\|\s*expression", doc):
-        return rows
-    for line in doc.split("\n"):
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        for function, other in re.findall(r"`(?:\w+\.(\w+)\(.*?\)|\w+::(\w+))`", cells[0]):
-            rows[function or other] = cells[-1]
-    return rows
+    """What is required. Further tables are of what is asked for only where it is there."""
+    return next(iter(tables(doc)), {})
+
+
+def optional_rows(doc):
+    return {name: row for table in tables(doc)[1:] for name, row in table.items()}
 
 
 def required_members(concept):

@@ -23,6 +23,7 @@ import reference
 ROOT = headers.ROOT
 LANGUAGES = {".hpp": "cpp", ".cpp": "cpp", ".h": "cpp", ".py": "python", ".sh": "bash", ".txt": "text", ".json": "json", ".cmake": "cmake"}
 # Which page belongs to which part of the site; what is in none of them stands with those about how it works.
+BESIDE = ["docs/command.md", "docs/interface.md"]  # with the reference
 MAINTAINERS = ["docs/architecture.md", "docs/releasing.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
 INSIDE = ["docs/protocol.md", "docs/start-on-demand.md", "docs/supervisors.md", "docs/verification.md", "docs/measurements.md"]
 ELSEWHERE = ("tests/", "conan/", "site/")  # Markdown that is no documentation
@@ -146,14 +147,14 @@ class Site:
             told = [os.path.normpath(folder + target.partition("#")[0]) for target, _, _ in sorted(links.links(text), key=lambda link: link[1])]
             return sorted(found, key=lambda name: (name != first, told.index(name) if name in told else len(told)))
 
-        known = {"README.md", "docs/command.md", *MAINTAINERS, *INSIDE}
+        known = {"README.md", *BESIDE, *MAINTAINERS, *INSIDE}
         rest = [name for name in documents if name not in known and not name.startswith(("docs/guide/", "docs/recipes/"))]
         by_header = sorted(str(path.relative_to(self.pages)) for path in (self.pages / "reference/headers").glob("*.md"))
         parts = [
             ("Home", ["index.md"]),
             ("Guide", under("docs/guide/")),
             ("Recipes", under("docs/recipes/")),
-            ("Reference", ["reference/index.md", *[name for name in documents if name == "docs/command.md"], ("Named requirements", [f"reference/{name}" for name in self.policies]), ("Headers", by_header)]),
+            ("Reference", ["reference/index.md", *[name for name in BESIDE if name in documents], ("Named requirements", [f"reference/{name}" for name in self.policies]), ("Headers", by_header)]),
             ("How it works", [name for name in INSIDE if name in documents] + rest),
             ("For maintainers", [name for name in MAINTAINERS if name in documents]),
         ]

@@ -76,7 +76,7 @@ for (const name of opened) {
     title: document.title,
     headings: document.querySelectorAll('article h1').length,
     // What the generator of pages did not understand is left as it was typed.
-    raw: [...document.querySelectorAll('article p, article li, article td')].map((element) => element.innerText).filter((text) => /^\s*(\|.*\||[-*] \S|```|#{1,6} )/m.test(text)).slice(0, 3),
+    raw: [...document.querySelectorAll('article p, article li, article td:not(.code)')].map((element) => element.innerText).filter((text) => /^\s*(\|.*\||[-*] \S|```|#{1,6} )/m.test(text)).slice(0, 3),
   }));
   ids.set(name, new Set(seen.ids));
   for (const link of seen.links) {

@@ -11184,6 +11184,7 @@ class WindowsJob {
 
   /// Returns: 0, or the errno for which there is none.
   [[nodiscard]] int error() const noexcept { return error_; }
+  /// The job, which stays this object's.
   [[nodiscard]] void* handle() const noexcept { return job_.get(); }
 
  private:

@@ -51,6 +51,7 @@ class EveryPublicName(unittest.TestCase):
             ("inline constexpr int answer = 42;", "variable genie::answer"),
             ("template <typename T>\nconcept Answer = sizeof(T) == 42;", "concept genie::Answer"),
             ("#define GENIE_ANSWER 42", "macro GENIE_ANSWER"),
+            ('/// A class.\nclass Answer {};\n\nextern "C" {\nint foreign();\n}\n\nint answer();', "function genie::answer"),
             ("/// Far away.\n\nint answer() noexcept;", "function genie::answer"),
             ("namespace testing {\n\nint answer();\n\n}  // namespace testing", "function genie::testing::answer"),
             ("/// A class.\nclass Answer {\n public:\n  int value() const noexcept { return value_; }\n\n private:\n  int value_;\n};", "genie::Answer::value"),
@@ -92,6 +93,11 @@ class ARequirementsTable(unittest.TestCase):
         self.assertEqual(
             problems_of(source), ["genie::OraclePolicy: the requirements table has rest, which the concept does not require"]
         )
+
+    def test_may_be_followed_by_one_of_what_need_not_be_there(self):
+        more = "///\n/// Only where it is there:\n///\n" + self.table.replace("answer", "rest")
+        model = self.model.replace("};", "  void rest() noexcept\n    requires requires(int& other) { other; }\n  {\n    answer(1);\n  }\n};")
+        self.assertEqual(problems_of(model + self.table + more + self.concept.format(more="")), [])
 
     def test_speaks_for_the_members_of_a_model(self):
         self.assertEqual(problems_of(self.model + self.table + self.concept.format(more="")), [])

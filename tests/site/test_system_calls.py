@@ -20,6 +20,7 @@ def made():
             code = re.sub(r"//[^\n]*", "", path.read_text(encoding="utf-8"))
             names |= set(re.findall(r"(?<![\w>])::(\w+)\(", code)) | set(re.findall(r"\bSYS_(\w+)", code))
             names |= set(re.findall(r"(?<![\w:.>])(clock_gettime|nanosleep)\(", code))
+    names = {name.removesuffix("64") if name in ("fstat64", "fstatat64") else name for name in names}  # of 32-bit programs
     return names - NO_CALLS - {"syscall"}
 
 
