@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv)
-windows=(g++-mingw-w64-x86-64-posix lld wine64)
+windows=(g++-mingw-w64-x86-64-posix wine64)
 optional=" clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
 
 say() { echo "install-deps: $*"; }
