@@ -10,11 +10,6 @@ find_program(CMAKE_RC_COMPILER NAMES x86_64-w64-mingw32-windres)
 
 # Windows has none of GCC's own libraries.
 set(CMAKE_EXE_LINKER_FLAGS_INIT -static)
-# The linker that comes with the compiler takes half a minute for a test program.
-find_program(genie_lld ld.lld)
-if(genie_lld)
-  string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -fuse-ld=lld")
-endif()
 # More sections than the old form of object files has room for.
 set(CMAKE_CXX_FLAGS_INIT -Wa,-mbig-obj)
 

@@ -24,7 +24,7 @@ check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-
 compilers=(clang-16 mmdebstrap)
 platforms=(g++-i686-linux-gnu g++-arm-linux-gnueabihf g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-s390x-linux-gnu
            qemu-user python3-venv)
-windows=(g++-mingw-w64-x86-64-posix lld wine64)
+windows=(g++-mingw-w64-x86-64-posix wine64)
 site=(git nodejs chromium python3-venv fonts-dejavu-core)
 command -v npm >/dev/null || site+=(npm)  # some builds of Node.js bring their own
 optional=" npm chromium clang-16 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 "  # an older release may not have them; their checks are skipped
