@@ -44,7 +44,7 @@ zig() { # TARGET ARGUMENT...
 }
 
 # --- every header, and everything in them ----------------------------------------------------------------------------
-(cd include && find genie -name '*.hpp' | LC_ALL=C sort) | grep -v '^genie/linux/' >"$work/headers"
+(cd include && find genie -name '*.hpp' | LC_ALL=C sort) | grep -Ev '^genie/(linux|windows)/' >"$work/headers"
 has fmt || { sed -i '\#^genie/fmt\.hpp$#d' "$work/headers"; echo "no fmt: genie/fmt.hpp is left out"; }
 headers_of() { sed 's/.*/#include <&>/'; }
 { headers_of <"$work/headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/everything.cpp"
