@@ -5,6 +5,7 @@
 //
 // `genie status`, `genie port` and `genie stop`, each with `--dir DIRECTORY`, work with it as with any other server.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/select.h>
@@ -65,8 +66,9 @@ int main(int argc, char** argv) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (listener < 0 || ::bind(listener, generic, length) != 0 || ::listen(listener, SOMAXCONN) != 0 ||
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (listener < 0 || ::fcntl(listener, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(listener, F_SETFL, O_NONBLOCK) != 0 ||
+      ::bind(listener, generic, length) != 0 || ::listen(listener, SOMAXCONN) != 0 ||
       ::getsockname(listener, generic, &length) != 0) {
     std::perror("tcp_server: cannot listen");
     return 1;

@@ -44,12 +44,12 @@ zig() { # TARGET ARGUMENT...
 }
 
 # --- every header, and everything in them ----------------------------------------------------------------------------
-(cd include && find genie -name '*.hpp' | LC_ALL=C sort) | grep -v '^genie/linux/' >"$work/headers"
+(cd include && find genie -name '*.hpp' | LC_ALL=C sort) | grep -Ev '^genie/(linux|windows)/' >"$work/headers"
 has fmt || { sed -i '\#^genie/fmt\.hpp$#d' "$work/headers"; echo "no fmt: genie/fmt.hpp is left out"; }
-sed 's/.*/#include <&>/' "$work/headers" >"$work/all_headers.cpp"
-grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" | sed 's/.*/#include <&>/' >"$work/core.cpp"
-printf '#include "%s"\n' all_headers.cpp ../../tests/cross/main.cpp >"$work/everything.cpp"
-printf '#include "%s"\n' core.cpp ../../tests/cross/main.cpp >"$work/core_everything.cpp"
+headers_of() { sed 's/.*/#include <&>/'; }
+{ headers_of <"$work/headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/everything.cpp"
+grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" >"$work/core_headers"
+{ headers_of <"$work/core_headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/core.cpp"
 for target in "${targets[@]}"; do
   zig "$target" -O0 -c "$work/everything.cpp" -o "$work/everything-$target.o" || fail "everything, $target"
 done
@@ -57,7 +57,7 @@ done
 
 # --- without exceptions and RTTI, optimised, linked ------------------------------------------------------------------
 for target in "${targets[@]}"; do
-  zig "$target" -O2 -fno-exceptions -fno-rtti "$work/core_everything.cpp" -o "$work/protocol-$target" ||
+  zig "$target" -O2 -fno-exceptions -fno-rtti "$work/core.cpp" -o "$work/protocol-$target" ||
     fail "the protocol, $target"
   file "$work/protocol-$target" 2>/dev/null | cut -c1-120 || true
 done
@@ -100,7 +100,7 @@ else
   tidy() { # TARGET-TRIPLE ARGUMENT...
     local triple=$1
     shift
-    clang-tidy-19 --quiet "$work/core_everything.cpp" -- "--target=$triple" -std=c++20 -nostdinc -nostdinc++ \
+    clang-tidy-19 --quiet "$work/core.cpp" -- "--target=$triple" -std=c++20 -nostdinc -nostdinc++ \
       -isystem "$zig_lib/libcxx/include" -isystem "$zig_lib/libcxxabi/include" -isystem "$zig_lib/include" "$@" \
       "${libcxx[@]}" -Iinclude || fail "clang-tidy, $triple"
   }
