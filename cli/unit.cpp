@@ -77,7 +77,8 @@ std::string found(const std::string& program) {
 /// A single-line value, taken as it is but for specifiers. Throws where that can't be said.
 std::string line_of(const std::string& path) {
   for (const char c : path) {
-    if (static_cast<unsigned char>(c) < ' ') throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
+    if (static_cast<unsigned char>(c) < ' ')
+      throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
   }
   if (path.back() == '\\' || path.back() == ' ')
     throw std::runtime_error{fmt::format("{} cannot be named in a unit", path)};
@@ -90,7 +91,9 @@ bool is_plain_name(std::string_view name) {
          std::string_view::npos;
 }
 
-std::int64_t whole_seconds(std::chrono::milliseconds span) { return std::chrono::ceil<std::chrono::seconds>(span).count(); }
+std::int64_t whole_seconds(std::chrono::milliseconds span) {
+  return std::chrono::ceil<std::chrono::seconds>(span).count();
+}
 
 }  // namespace
 
