@@ -3,6 +3,8 @@
 # Needs Debian 12 (cross compilers, and a Catch2 that is a header), and root for the parts that say so.
 #
 #   scripts/check-platforms.sh [consumer] [PLATFORM...]   a program that claims, looks and releases, on each: seconds
+#   scripts/check-platforms.sh core [PLATFORM...]         also the tests of what depends on a processor: records, texts, files,
+#                                                         processes, and claim, stop and endpoints on fakes; minutes
 #   scripts/check-platforms.sh nightly [PLATFORM...]      the whole suite, on each: an hour and more
 #
 # PLATFORM: i386, armhf, aarch64, riscv64, s390x (big-endian), musl (x86-64, static, by zig). Default: all.
@@ -21,7 +23,7 @@ fail() { echo "check-platforms: $*" >&2; failed=1; }
 
 mode=consumer
 case ${1:-} in
-  consumer | nightly) mode=$1; shift ;;
+  consumer | core | nightly) mode=$1; shift ;;
 esac
 wanted=("$@")
 [ ${#wanted[@]} != 0 ] || wanted=(i386 armhf aarch64 riscv64 s390x musl)
@@ -110,6 +112,20 @@ far_inodes() { # PLATFORM
   rm -rf "$overlay"
 }
 
+core() { # PLATFORM
+  local source=$work/core.cpp said=$work/core-$1.txt options=(-std=c++20 -O0 -w -Iinclude -Itests -Itests/unit -Itests/unit/record
+    -Itests/unit/linux -isystem "$work/prefix/include" -DFMT_HEADER_ONLY) test
+  for test in tests/unit/record/*_test.cpp tests/unit/{text,claim,stop,endpoints,linux/filesystem,linux/process_probe}_test.cpp; do
+    echo "#include \"$root/$test\""
+  done >"$source"
+  "$cxx" "${options[@]}" -c tests/main.cpp -o "$work/main-$1.o" && "$cxx" "${options[@]}" -c "$source" -o "$work/core-$1.o" &&
+    "$cxx" -static "$work/main-$1.o" "$work/core-$1.o" -o "$work/core-$1" || { fail "$title: the tests were not built"; return; }
+  # Inputs by the thousand show nothing new on another processor, and take an emulator minutes.
+  ${qemu:+"$qemu"} "$work/core-$1" '~*mutated*' >"$said" || { tail -n 40 "$said"; fail "$title: tests failed"; return; }
+  scripts/platforms.py record --platform "$title" --compiler "$compiler" --how "$how" --note "the core's tests" \
+    --passed "$(sed -n 's/^All tests passed.* in \([0-9]*\) test cases*.*/\1/p' "$said")"
+}
+
 suite() { # PLATFORM
   local build=$work/$1 left_out=() exclude=() emulator=() status=0
   if [ "$qemu" ]; then
@@ -140,6 +156,10 @@ suite() { # PLATFORM
 
 for platform in "${wanted[@]}"; do
   describe "$platform"
-  if [ $mode = nightly ]; then suite "$platform"; else consumer "$platform"; fi
+  case $mode in
+    consumer) consumer "$platform" ;;
+    core) consumer "$platform" && core "$platform" ;;
+    nightly) suite "$platform" ;;
+  esac
 done
 exit $failed
