@@ -243,7 +243,7 @@ class ForbiddenCallTest(ExpectingTest):
     def test_without_an_exchange_of_names_a_stale_record_is_taken_over(self):
         record = self.leave_a_stale_record()
         done = self.without(EXCHANGE, "run", "--", "true", error=errno.EINVAL)
-        self.assertEqual(done.err, "")
+        self.assertRegex(done.err, r"^genie: taking over .*: stale: PID \d+ is gone\n$")
         self.assertFalse(record.exists())
 
     def test_without_locks_of_open_files_nobody_owns_anything(self):

@@ -237,13 +237,14 @@ TEST_CASE("without /proc a group lives while its leader is not reaped, and nobod
 }
 
 TEST_CASE("an origin that cannot be looked up is unknown, not another", "[process_probe]") {
+  const auto known = LinuxProcessProbe{}.origin();
   LinuxProcessProbe probe;
-  const auto known = probe.origin();
   genie::ProcessOrigin origin;
   refusing({{tests::fstatat_call, EACCES}}, [&] { origin = probe.origin(); });
   CHECK(known.pid_namespace != 0);
   CHECK(origin.pid_namespace == 0);
   CHECK(origin.boot == known.boot);
+  CHECK(probe.origin().pid_namespace == known.pid_namespace);  // once it can be
 }
 
 TEST_CASE("a process whose start cannot be read is alive all the same, and says why its start is unknown",
