@@ -86,7 +86,7 @@ int main() { return genie::ServeGuard<>{"x"}.status() ? 0 : 1; }
 EOF
 
 # --- running ----------------------------------------------------------------------------------------------------------
-export WINEPREFIX=${WINEPREFIX:-$PWD/build/wine}
+export WINEPREFIX=$PWD/build/wine
 export WINEDEBUG=-all WINEDLLOVERRIDES='mscoree=;mshtml=;winemenubuilder.exe='
 mkdir -p "$WINEPREFIX"
 unset DISPLAY
@@ -95,12 +95,17 @@ unset DISPLAY
 trap '"$server" -k >/dev/null 2>&1 || true' EXIT
 "$wine" wineboot -i >/dev/null 2>&1 || true
 
-if [ "$nightly" ]; then export GENIE_TEST_ROUNDS=${GENIE_TEST_ROUNDS:-10}; fi
+limit=300
+if [ "$nightly" ]; then
+  limit=7200
+  export GENIE_TEST_ROUNDS=${GENIE_TEST_ROUNDS:-10}
+fi
 "$wine" build/windows/single.exe >/dev/null 2>&1
 passed=0
 for program in "${targets[@]}"; do
   echo "-- $program"
-  "$wine" "build/windows/tests/$program.exe" >"build/windows/$program.log" 2>&1 || { cat "build/windows/$program.log"; exit 1; }
+  timeout "$limit" "$wine" "build/windows/tests/$program.exe" >"build/windows/$program.log" 2>&1 ||
+    { cat "build/windows/$program.log"; exit 1; }
   tail -n 2 "build/windows/$program.log"
   passed=$((passed + $(grep -aoE 'in [0-9]+ test cases' "build/windows/$program.log" | grep -oE '[0-9]+')))
 done
