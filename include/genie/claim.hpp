@@ -527,10 +527,10 @@ class Claimant {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
-                             : SysResult<void>::failure(ESTALE);
+                             : SysResult<void>::failure(EDEADLK);
     if (!removed.ok()) {
       drop_temporary();
-      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == EDEADLK || removed.error == ENOENT) return Step::judge_again;
       if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::unlink, removed.error, files_.record());
     }

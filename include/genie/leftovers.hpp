@@ -128,7 +128,7 @@ class Leftovers {
     if (is_unsupported(exchanged.error)) {
       // Without the dead one, there is a place to put it back to.
       const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
-      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == EDEADLK) return false;
       if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
       return moved_away(opened);
     }

@@ -25,7 +25,7 @@ template <typename H>
   return renamed;
 }
 
-/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; EDEADLK
 /// where the name is another file's.
 template <typename H>
 [[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,

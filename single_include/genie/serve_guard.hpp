@@ -679,7 +679,7 @@ struct LockQuery {
 /// | expression                              | returns              | what it must do                                    |
 /// |-----------------------------------------|----------------------|----------------------------------------------------|
 /// | `files.link(dir, from, to)`             | `SysResult<void>`    | in place of `rename_new`: gives a file a second name; EEXIST if it is taken; ENOSYS where it can't either |
-/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; ESTALE if it is another's; ENOSYS where it can't either |
+/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; EDEADLK if it is another's; ENOSYS where it can't either |
 ///
 /// A system that locks whole files only answers EOPNOTSUPP to `try_lock` of the stopper's byte, and makes one lock
 /// of the owner's and the starter's, see `posix_detail::WholeFileLocks`.
@@ -1833,7 +1833,7 @@ template <typename H>
   return renamed;
 }
 
-/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; EDEADLK
 /// where the name is another file's.
 template <typename H>
 [[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,
@@ -2579,7 +2579,7 @@ class Leftovers {
     if (is_unsupported(exchanged.error)) {
       // Without the dead one, there is a place to put it back to.
       const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
-      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == EDEADLK) return false;
       if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
       return moved_away(opened);
     }
@@ -3805,10 +3805,10 @@ class Claimant {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
-                             : SysResult<void>::failure(ESTALE);
+                             : SysResult<void>::failure(EDEADLK);
     if (!removed.ok()) {
       drop_temporary();
-      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == EDEADLK || removed.error == ENOENT) return Step::judge_again;
       if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::unlink, removed.error, files_.record());
     }
@@ -9329,9 +9329,7 @@ class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileL
   }
   /// Source: `unlink(2)` of FreeBSD, funlinkat (FreeBSD 13), which says EDEADLK.
   [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
-    auto result = status(::funlinkat(at(directory), name, named.descriptor, 0));
-    if (result.error == EDEADLK) result.error = ESTALE;
-    return result;
+    return status(::funlinkat(at(directory), name, named.descriptor, 0));
   }
 
   /// Source: `fdatasync(2)`.

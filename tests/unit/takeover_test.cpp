@@ -693,6 +693,132 @@ TEST_CASE("where names can't be exchanged, what can't be put back is judged by t
   CHECK(takeover.temporary().empty());
 }
 
+TEST_CASE("where names can't be exchanged, whatever becomes of the names meanwhile is judged again",
+          "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  SECTION("the stale record is removed before it is moved") {
+    takeover.before(Call::rename_new, 1, [&] { machine.disk.remove(record_path); });
+  }
+  SECTION("the temporary name is somebody else's") { takeover.fresh.calls().fail(Call::rename_new, EEXIST); }
+  SECTION("what was moved is removed before it is compared") {
+    takeover.fresh.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::stat_at && takeover.fresh.calls().count(Call::rename_new) == 1) {
+        takeover.remove_temporary();
+      }
+    };
+  }
+  SECTION("what was moved is removed before it is put back") {
+    takeover.before(Call::rename_new, 1, [&] { machine.disk.replace(record_path, text_of(older.identity)); });
+    takeover.before(Call::rename_new, 2, [&] { takeover.remove_temporary(); });
+  }
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+namespace {
+
+/// Where names can't be exchanged, a crashed takeover has left the record of an older program that lives under the
+/// temporary name, and that of a dead one has come into its place.
+struct DisplacedByTheDead : TakeoverByMoving {
+  Contender older = machine.spawn();
+  Contender next = machine.spawn();
+  Guard next_guard = guard_of(next);
+
+  DisplacedByTheDead() {
+    const Contender third = machine.spawn();
+    before(Call::rename_new, 1, [&] { machine.disk.replace(record_path, text_of(older.identity)); });
+    before(Call::rename_new, 2, [&] { machine.disk.write_file(record_path, text_of(third.identity)); });
+    CHECK(guard.claim()->outcome == ClaimOutcome::contended);
+    third.kill();
+    third.reap();
+  }
+  /// Before the `occurrence`-th rename of the next claim.
+  void before_rename(std::uint64_t occurrence, std::function<void()> act) {
+    next.calls().before_call = [occurrence, act](const CallEvent& event) {
+      if (event.call == Call::rename_new && event.occurrence == occurrence) act();
+    };
+  }
+  /// What is looked at by its name after the dead record has been moved.
+  void fail_the_look(int error) {
+    next.calls().decide = [this, error](const CallEvent& event) {
+      return event.call == Call::stat_at && next.calls().count(Call::rename_new) == 1 ? error : 0;
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("where names can't be exchanged, a record that was put aside gets its place back from a dead one",
+          "[claim][leftovers][moving]") {
+  DisplacedByTheDead displaced;
+  SECTION("at once") {}
+  SECTION("after the dead one's record was removed") {
+    displaced.before_rename(1, [&] { displaced.machine.disk.remove(record_path); });
+  }
+  SECTION("at the second try, because a name was taken") { displaced.next.calls().fail(Call::rename_new, EEXIST); }
+  SECTION("after the dead one's record, moved aside, was removed") { displaced.fail_the_look(ENOENT); }
+  const auto report = displaced.next_guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == displaced.older.identity);
+  CHECK(displaced.machine.disk.read_file(record_path) == text_of(displaced.older.identity));
+}
+
+TEST_CASE("where names can't be exchanged, a call that fails while room is made is told",
+          "[claim][leftovers][moving][fault]") {
+  DisplacedByTheDead displaced;
+  Machine& machine = displaced.machine;
+  const Contender newest = machine.spawn();
+  genie::Operation operation = Operation::rename;
+  SECTION("the move") { displaced.next.calls().fail(Call::rename_new, EIO); }
+  SECTION("the look at what was moved") {
+    operation = Operation::stat;
+    displaced.fail_the_look(EIO);
+  }
+  SECTION("the removal") {
+    operation = Operation::unlink;
+    displaced.next.calls().fail(Call::unlink, EIO);
+  }
+  SECTION("the way back of a newcomer's record") {
+    displaced.before_rename(1, [&] { machine.disk.replace(record_path, text_of(newest.identity)); });
+    displaced.next.calls().fail(Call::rename_new, EIO, 2);
+  }
+  const auto report = displaced.next_guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == operation);
+}
+
+TEST_CASE("where names can't be exchanged, a newcomer keeps its place while room is made",
+          "[claim][leftovers][moving]") {
+  DisplacedByTheDead displaced;
+  Machine& machine = displaced.machine;
+  const Contender newest = machine.spawn();
+  bool is_removed = false;
+  displaced.next.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::rename_new) return;
+    if (event.occurrence == 1) machine.disk.replace(record_path, text_of(newest.identity));
+    if (event.occurrence == 2 && is_removed) displaced.remove_temporary();
+  };
+  SECTION("it is put back") {
+    const auto report = displaced.next_guard.claim();
+    REQUIRE(report);
+    CHECK_FALSE(report->owned());
+    CHECK(machine.disk.read_file(record_path) == text_of(newest.identity));
+  }
+  SECTION("somebody removes it before it is put back") {
+    is_removed = true;
+    const auto report = displaced.next_guard.claim();
+    REQUIRE(report);
+    CHECK(report->owned());
+  }
+}
+
 TEST_CASE("where names can't be exchanged, a takeover that was killed at any call leaves the way free",
           "[claim][takeover][moving][crash]") {
   const bool has_unnamed = GENERATE(true, false);

@@ -247,6 +247,37 @@ TEST_CASE("an origin that cannot be looked up is unknown, not another", "[proces
   CHECK(probe.origin().pid_namespace == known.pid_namespace);  // once it can be
 }
 
+TEST_CASE("where forks can't be noticed, a process asks each time who it is", "[process_probe]") {
+  using genie::linux_detail::ProcessMark;
+  std::uint64_t* const known_word = ProcessMark::word;
+  const auto known = LinuxProcessProbe{}.origin();
+  std::vector<Refusal> refusals;
+  SECTION("the kernel does not know that advice") { refusals = {{SYS_madvise, EINVAL}}; }
+  SECTION("an emulator takes any advice, and does nothing") { refusals = {{SYS_madvise, 0}}; }
+#ifdef SYS_mmap
+  SECTION("there is no memory for it") { refusals = {{SYS_mmap, ENOMEM}}; }
+#endif
+  std::uint64_t mark = 1;
+  genie::ProcessOrigin first;
+  genie::ProcessOrigin second;
+  genie::Observation seen;
+  refusing(refusals, [&] {
+    ProcessMark::word = nullptr;
+    LinuxProcessProbe probe;
+    mark = genie::linux_detail::process_mark();
+    first = probe.origin();
+    seen = probe.look(probe.self());
+    seen = probe.look(probe.self());
+    second = probe.origin();
+  });
+  ProcessMark::word = known_word;
+  CHECK(mark == 0);
+  CHECK(first == known);
+  CHECK(second == known);
+  CHECK(seen.liveness == Liveness::alive);
+  CHECK(seen.start.known);
+}
+
 TEST_CASE("a process whose start cannot be read is alive all the same, and says why its start is unknown",
           "[process_probe]") {
   const Child child;
