@@ -163,7 +163,7 @@ class Leftovers {
       return false;
     }
     if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, aside);
-    const Result<bool> gone = removed(aside);
+    Result<bool> gone = removed(aside);
     if (!gone.has_value()) return gone;
     return false;
   }
