@@ -254,9 +254,6 @@ TEST_CASE("where forks can't be noticed, a process asks each time who it is", "[
   std::vector<Refusal> refusals;
   SECTION("the kernel does not know that advice") { refusals = {{SYS_madvise, EINVAL}}; }
   SECTION("an emulator takes any advice, and does nothing") { refusals = {{SYS_madvise, 0}}; }
-#ifdef SYS_mmap
-  SECTION("there is no memory for it") { refusals = {{SYS_mmap, ENOMEM}}; }
-#endif
   std::uint64_t mark = 1;
   genie::ProcessOrigin first;
   genie::ProcessOrigin second;
