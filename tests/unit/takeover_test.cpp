@@ -737,16 +737,10 @@ struct DisplacedByTheDead : TakeoverByMoving {
     third.kill();
     third.reap();
   }
-  /// Before the `occurrence`-th rename of the next claim.
-  void before_rename(std::uint64_t occurrence, std::function<void()> act) {
-    next.calls().before_call = [occurrence, act](const CallEvent& event) {
-      if (event.call == Call::rename_new && event.occurrence == occurrence) act();
-    };
-  }
-  /// What is looked at by its name after the dead record has been moved.
-  void fail_the_look(int error) {
-    next.calls().decide = [this, error](const CallEvent& event) {
-      return event.call == Call::stat_at && next.calls().count(Call::rename_new) == 1 ? error : 0;
+  /// Before the next claim moves the dead one's record aside.
+  void before_move(std::function<void()> act) {
+    next.calls().before_call = [act](const CallEvent& event) {
+      if (event.call == Call::rename && event.occurrence == 1) act();
     };
   }
 };
@@ -757,41 +751,25 @@ TEST_CASE("where names can't be exchanged, a record that was put aside gets its 
           "[claim][leftovers][moving]") {
   DisplacedByTheDead displaced;
   SECTION("at once") {}
-  SECTION("after the dead one's record was removed") {
-    displaced.before_rename(1, [&] { displaced.machine.disk.remove(record_path); });
+  SECTION("after somebody has removed the dead one's record") {
+    displaced.before_move([&] { displaced.machine.disk.remove(record_path); });
   }
-  SECTION("at the second try, because a name was taken") { displaced.next.calls().fail(Call::rename_new, EEXIST); }
-  SECTION("after the dead one's record, moved aside, was removed") { displaced.fail_the_look(ENOENT); }
   const auto report = displaced.next_guard.claim();
   REQUIRE(report);
   CHECK(report->outcome == ClaimOutcome::already_running);
   CHECK(report->owner == displaced.older.identity);
   CHECK(displaced.machine.disk.read_file(record_path) == text_of(displaced.older.identity));
+  CHECK(displaced.temporary().empty());
 }
 
 TEST_CASE("where names can't be exchanged, a call that fails while room is made is told",
           "[claim][leftovers][moving][fault]") {
   DisplacedByTheDead displaced;
-  Machine& machine = displaced.machine;
-  const Contender newest = machine.spawn();
-  genie::Operation operation = Operation::rename;
-  SECTION("the move") { displaced.next.calls().fail(Call::rename_new, EIO); }
-  SECTION("the look at what was moved") {
-    operation = Operation::stat;
-    displaced.fail_the_look(EIO);
-  }
-  SECTION("the removal") {
-    operation = Operation::unlink;
-    displaced.next.calls().fail(Call::unlink, EIO);
-  }
-  SECTION("the way back of a newcomer's record") {
-    displaced.before_rename(1, [&] { machine.disk.replace(record_path, text_of(newest.identity)); });
-    displaced.next.calls().fail(Call::rename_new, EIO, 2);
-  }
+  displaced.next.calls().fail(Call::rename, EIO);
   const auto report = displaced.next_guard.claim();
   REQUIRE_FALSE(report);
   CHECK(report.error().code == EIO);
-  CHECK(report.error().operation == operation);
+  CHECK(report.error().operation == Operation::rename);
 }
 
 TEST_CASE("where names can't be exchanged, a newcomer keeps its place while room is made",
@@ -799,24 +777,11 @@ TEST_CASE("where names can't be exchanged, a newcomer keeps its place while room
   DisplacedByTheDead displaced;
   Machine& machine = displaced.machine;
   const Contender newest = machine.spawn();
-  bool is_removed = false;
-  displaced.next.calls().before_call = [&](const CallEvent& event) {
-    if (event.call != Call::rename_new) return;
-    if (event.occurrence == 1) machine.disk.replace(record_path, text_of(newest.identity));
-    if (event.occurrence == 2 && is_removed) displaced.remove_temporary();
-  };
-  SECTION("it is put back") {
-    const auto report = displaced.next_guard.claim();
-    REQUIRE(report);
-    CHECK_FALSE(report->owned());
-    CHECK(machine.disk.read_file(record_path) == text_of(newest.identity));
-  }
-  SECTION("somebody removes it before it is put back") {
-    is_removed = true;
-    const auto report = displaced.next_guard.claim();
-    REQUIRE(report);
-    CHECK(report->owned());
-  }
+  displaced.before_move([&] { machine.disk.replace(record_path, text_of(newest.identity)); });
+  const auto report = displaced.next_guard.claim();
+  REQUIRE(report);
+  CHECK_FALSE(report->owned());
+  CHECK(machine.disk.read_file(record_path) == text_of(newest.identity));
 }
 
 TEST_CASE("where names can't be exchanged, a takeover that was killed at any call leaves the way free",
