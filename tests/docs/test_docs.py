@@ -232,29 +232,10 @@ class Alone(unittest.TestCase):
                     self.assertEqual(done.returncode, 0, "%s:\n%s" % (block.place, done.stderr))
 
 
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED_TESTS = re.compile(r"\[(tests/[^\]]+)\]\([^)]+\):((?:\s+`[^`]+`,?)+)")
 
 
-def without_code(text):
-    """The prose of a page."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
-
-
-class Links(unittest.TestCase):
-    def test_lead_to_what_exists(self):
-        for path in [*_blocks.pages(), _blocks.ROOT / "CONTRIBUTING.md"]:
-            for target in LINK.findall(without_code(path.read_text())):
-                if re.match(r"[a-z]+:", target):
-                    continue
-                file, _, anchor = target.partition("#")
-                with self.subTest(path.relative_to(_blocks.ROOT).as_posix(), target=target):
-                    linked = path.parent / file if file else path
-                    self.assertTrue(linked.exists())
-                    if anchor:
-                        titles = re.findall(r"^#+ (.*)$", without_code(linked.read_text()), re.M)
-                        self.assertIn(anchor, [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles])
-
+class Proofs(unittest.TestCase):
     def test_a_test_that_proves_something_exists(self):
         for path in _blocks.pages():
             page = path.read_text()
