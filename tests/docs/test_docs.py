@@ -129,8 +129,11 @@ class Docs(GenieTest):
             conf.write("unix_socket_directories = '%s'\nfsync = off\n" % self.root)
 
     def with_checkout(self):
-        """A checkout of this repository in `genie`."""
-        os.symlink(_blocks.ROOT, self.root / "here/genie")
+        """A checkout of this repository in `genie`, as far as is needed: a copy, because this one may be out of that user's reach."""
+        for name in ("CMakeLists.txt", "cmake", "include", "single_include"):
+            copy = shutil.copytree if (_blocks.ROOT / name).is_dir() else shutil.copy
+            (self.root / "here/genie").mkdir(exist_ok=True)
+            copy(_blocks.ROOT / name, self.root / "here/genie" / name)
 
     SETUPS = {"postgres": with_postgres, "checkout": with_checkout}
 
