@@ -115,7 +115,7 @@ std::uint32_t own_file_mode_mask() {
   return mask;
 }
 
-Ending ending_of(const ServeRequest& request, const EnsureReport& report) {
+Ending ending_of_start(const ServeRequest& request, const EnsureReport& report) {
   Ending ending{exit_try_again, fmt::format("{} {}", request.place.name, report)};
   switch (report.outcome) {
     case EnsureOutcome::running:
@@ -174,7 +174,7 @@ Ending start_in_background(ServeRequest request) {
   const auto report = ensure(guard, launcher, plan, options, [&](const BootRecord& boot) { progress.show(boot); });
   progress.finish();
   if (!report) return ending_of(report.error());
-  return ending_of(request, *report);
+  return ending_of_start(request, *report);
 }
 
 }  // namespace genie::cli

@@ -72,7 +72,7 @@ fi
 tests() { # NAME COMPILER PLATFORM-COLUMN COMPILER-COLUMN CMAKE-ARGUMENT...
   local name=$1 compiler=$2 platform=$3 title=$4
   shift 4
-  cmake --preset clang -B "$work/$name" -DCMAKE_CXX_COMPILER="$compiler" -DGENIE_TEST_UNITY=ON \
+  cmake --preset clang -B "$work/$name" -DCMAKE_CXX_COMPILER="$compiler" -DGENIE_UNITY=ON \
     -DCMAKE_CXX_FLAGS_DEBUG=-O0 "$@" >"$work/$name.log" &&
     cmake --build "$work/$name" --parallel "$jobs" >>"$work/$name.log" &&
     ctest --test-dir "$work/$name" --parallel "$jobs" --timeout 3600 --output-junit "$work/$name.xml" >>"$work/$name.log" ||
@@ -110,7 +110,7 @@ mount -t tmpfs tmpfs /dev/shm
 g++ --version | sed -n 1p
 scripts/check-headers.sh g++
 tests/concepts/check.py g++
-cmake --preset dev -DGENIE_TEST_UNITY=ON -DGENIE_BUILD_VERIFICATION=OFF -DCMAKE_CXX_STANDARD=23
+cmake --preset dev -DGENIE_UNITY=ON -DGENIE_BUILD_VERIFICATION=OFF -DCMAKE_CXX_STANDARD=23
 cmake --build --preset dev --parallel "$GENIE_JOBS"
 ctest --preset dev --timeout 3600 --parallel "$GENIE_JOBS" --output-junit /genie/results.xml
 INSIDE

@@ -55,29 +55,28 @@ done
 jobs_list=$work/jobs
 printf '#include <%s>\n' "${headers[@]}" >"$work/all.cpp"
 printf '#include <%s>\n' "${core[@]}" genie/system_error.hpp genie/fmt.hpp >"$work/all-bare.cpp"
+alone=
 for compiler in "${compilers[@]}"; do
   for standard in "${standards[@]}"; do
     compile="$compiler -std=c++$standard -fsyntax-only -Iinclude ${warnings[*]}"
     # The tools for tests stand on the standard library; nothing else may need exceptions or RTTI.
-    bare="-fno-exceptions -fno-rtti -include $work/hostile.hpp"
-    # Which header needs which other does not depend on the standard library.
-    if [ $# != 0 ] || [[ $compiler == *libc++ ]]; then
-      echo "$compile $work/all.cpp"
-      [ $# = 0 ] || echo "$compile $bare $work/all-bare.cpp"
-      continue
-    fi
+    bare="-fno-exceptions -fno-rtti"
+    echo "$compile $work/all.cpp"
+    echo "$compile $bare -include $work/hostile.hpp $work/all-bare.cpp"
+    echo "$compile -include $work/hostile.hpp $work/all.cpp"
+    # Which header needs which other depends neither on the compiler nor on the standard.
+    if [ $# != 0 ] || [ "$alone" ]; then continue; fi
+    alone=yes
     for header in "${headers[@]}"; do
-      source=$work/${header//\//-}.cpp
-      echo "$compile $source"
       case $header in
-        genie/testing/*) echo "$compile -include $work/hostile.hpp $source" ;;
-        *) echo "$compile $bare $source" ;;
+        genie/testing/*) echo "$compile $work/${header//\//-}.cpp" ;;
+        *) echo "$compile $bare $work/${header//\//-}.cpp" ;;
       esac
     done
   done
 done >"$jobs_list"
 if xargs -P "${GENIE_JOBS:-2}" -I{} sh -c '{} || { echo "failed: {}"; exit 1; }' <"$jobs_list" >&2; then
-  echo "${#headers[@]} headers$([ $# != 0 ] || echo " alone") with: $(IFS=,; echo "${compilers[*]}"): $(wc -l <"$jobs_list") compilations"
+  echo "${#headers[@]} headers$([ $# != 0 ] || echo ", each alone, and all together") with: $(IFS=,; echo "${compilers[*]}"): $(wc -l <"$jobs_list") compilations"
 else
   fail "not every header compiles alone"
 fi

@@ -140,7 +140,7 @@ suite() { # PLATFORM
   [ ! "$qemu" ] || emulator=("-DCMAKE_CROSSCOMPILING_EMULATOR=$(command -v "$qemu")")
   cmake -G Ninja -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
     -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_PREFIX_PATH="$work/prefix" "${emulator[@]}" \
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGENIE_WERROR=ON -DGENIE_TEST_UNITY=ON \
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGENIE_WERROR=ON -DGENIE_UNITY=ON \
     -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_INSTALL=OFF >"$work/$1.log" &&
     cmake --build "$build" --parallel "$jobs" >>"$work/$1.log" || { tail -n 40 "$work/$1.log"; fail "$title: not built"; return; }
   ctest --test-dir "$build" --parallel "$jobs" --timeout 3600 --output-on-failure --output-junit "$work/$1.xml" \

@@ -60,7 +60,7 @@ config Catch2 2 13 'list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})'
 echo '# see scripts/check-windows.sh' >"$libraries/lib/cmake/Catch2/Catch.cmake"
 
 # --- building ---------------------------------------------------------------------------------------------------------
-cmake --preset windows -DGENIE_TEST_UNITY=ON
+cmake --preset windows -DGENIE_UNITY=ON
 targets=(genie_windows_tests)
 if [ "$nightly" ]; then targets+=(genie_unit_tests); fi
 cmake --build --preset windows --parallel "${GENIE_JOBS:-2}" --target "${targets[@]}"

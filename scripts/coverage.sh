@@ -28,7 +28,7 @@ echo 'int main() {}' | clang++-19 $flags -x c++ - -o "$out/probe" 2>/dev/null ||
 
 if [ "${1:-}" != --report ]; then
   cmake -S . -B "$out" -G Ninja -DCMAKE_CXX_COMPILER=clang++-19 -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="$flags" \
-    -DGENIE_TEST_UNITY=ON -DGENIE_BUILD_CLI=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_INSTALL=OFF >"$out/configure.log"
+    -DGENIE_UNITY=ON -DGENIE_BUILD_CLI=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_INSTALL=OFF >"$out/configure.log"
   # Test cases are not listed one by one here, so no program need run at build time.
   cmake --build "$out" --parallel "$jobs" --target "${programs[@]}" >"$out/build.log" || { tail -n 30 "$out/build.log"; exit 1; }
   rm -rf "$out"/profiles

@@ -8,8 +8,8 @@ a switch that the environment variable GENIE_MUTANT turns; so a mutant costs a r
 test cases that come by it, the quick ones first. A test that fails, crashes, hangs or indexes beyond an array has
 noticed. What does not compile in that form, as in a constant expression, counts as none. build/mutation/report.txt lists
 it, gets the score of each header and the survivors; those that tests/mutation/survivors.txt explains count as none, too,
-and explanations that no survivor needs are listed. With --again, after a test was added, the other verdicts stay as they
-were. Exits with 1 if the score is below --target (95), with 77 where there is no clang++.
+and explanations that no survivor needs are listed. With --again, after a test was added, and with --headers, the other
+verdicts stay as they were. Exits with 1 if the score is below --target (95), with 77 where there is no clang++.
 """
 import argparse
 import collections
@@ -433,14 +433,18 @@ class Programs:
                         break
         self.invalid |= dropped
 
-    def run(self, file, cases, timeout, **environment):
+    def run(self, file, cases, seconds, **environment):
+        """Of processor time; what waits for something that never comes is given much longer."""
+        processor_time = max(5, round(10 * seconds))
+
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+            resource.setrlimit(resource.RLIMIT_CPU, (processor_time, processor_time))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
         names = ",".join(re.sub(r'([\\,\[\]"~*])', r"\\\1", name) for name in cases)
         return subprocess.run([str(self.program(file)), "--abort", names], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, preexec_fn=limit,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * processor_time, preexec_fn=limit,
                               env={**os.environ, **environment})
 
     def case_names(self, file):
@@ -459,7 +463,7 @@ class Programs:
             number, (file, name) = entry
             reached = self.work / f"reached-{number}"
             began = time.monotonic()
-            result = self.run(file, [name], 600, GENIE_MUTANTS_REACHED=str(reached))
+            result = self.run(file, [name], 60, GENIE_MUTANTS_REACHED=str(reached))
             if result.returncode != 0:
                 sys.exit(f"{file}: {name}: fails without any mutation:\n{result.stdout.decode(errors='replace')[-2000:]}")
             return file, Case(name, time.monotonic() - began, reached.read_bytes())
@@ -484,7 +488,7 @@ class Programs:
                 if not cases:
                     continue
                 try:
-                    if self.run(file, [case.name for case in cases], max(5, 10 * sum(case.seconds for case in cases)),
+                    if self.run(file, [case.name for case in cases], sum(case.seconds for case in cases),
                                 GENIE_MUTANT=str(number)).returncode != 0:
                         return f"killed by {file}"
                 except subprocess.TimeoutExpired:
@@ -514,6 +518,10 @@ def main():
         again = {text_of(mutant) for mutant, verdict in last if verdict in ("survived", "explained")}
         mutants = [mutant for mutant in mutants if text_of(mutant) in again]
         kept = [(mutant, verdict) for mutant, verdict in last if text_of(mutant) not in again]
+    elif set(options.headers) != set(first) and (out / "verdicts.json").exists():
+        present = {text_of(mutant) for header in first for mutant in mutants_of(header)}
+        kept = [(mutant, verdict) for mutant, verdict in load_verdicts()
+                if mutant.header not in options.headers and text_of(mutant) in present]
     if options.limit:
         random.Random(options.seed).shuffle(mutants)  # what is tried is a sample, then
     if options.list:
