@@ -19,6 +19,7 @@ CORE = "genie/serve_guard.hpp"
 ADAPTERS = ["genie/ensure.hpp", "genie/system_error.hpp", "genie/fmt.hpp", "genie/systemd.hpp"]  # each may use those before it
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]+>|"[^"]+")')
+CONDITION = re.compile(r"\s*#\s*(?:if|elif)\s+(.*)")
 OPEN, TURN, CLOSE = (re.compile(rf"\s*#\s*(?:{words})\b") for words in ("if|ifdef|ifndef", "else|elif", "endif"))
 KEEP = {"<cassert>", "<assert.h>"}  # their meaning may change from one inclusion to the next
 
@@ -31,9 +32,12 @@ class Seen:
 
     def add(self, name):
         """Returns whether name is new here."""
-        new = not any(name in scope for scope in self.scopes)
+        new = not self.has(name)
         self.scopes[-1].add(name)
         return new
+
+    def has(self, name):
+        return any(name in scope for scope in self.scopes)
 
     def follow(self, line):
         if OPEN.match(line):
@@ -49,6 +53,8 @@ class Amalgam:
         self.tree = tree
         self.provided = provided or {}  # header -> the generated file that has it
         self.seen = Seen()
+        self.conditions = []  # of the conditional blocks around, from the outermost: alternatives, or nothing if unknown
+        self.seen_if = {}  # header -> conditions each of which is enough for it to be included already
         self.headers = set()
         self.lines = []
 
@@ -61,6 +67,7 @@ class Amalgam:
         if not guarded or "#pragma once" in lines:
             sys.exit(f"{name}: the include guard must be {guard}, and no #pragma once")
         depth = 0  # of conditionals, the guard apart: it skips only what was included before
+        outer_conditions = len(self.conditions)
         for number, line in enumerate(lines, 1):
             found = INCLUDE.match(line)
             if found:
@@ -68,9 +75,62 @@ class Amalgam:
                 continue
             closes_guard = CLOSE.match(line) and depth == 0
             if line != f"#ifndef {guard}" and not closes_guard:
+                if OPEN.match(line):
+                    self.include_what_branches_share(lines[number - 1 :])
                 self.seen.follow(line)
+                self.follow_conditions(line)
                 depth += bool(OPEN.match(line)) - bool(CLOSE.match(line))
             self.lines.append(line)
+        assert len(self.conditions) == outer_conditions, name
+
+    def follow_conditions(self, line):
+        if TURN.match(line) or CLOSE.match(line):
+            self.conditions.pop()
+        if not CLOSE.match(line) and (OPEN.match(line) or TURN.match(line)):
+            found = CONDITION.match(line)
+            self.conditions.append({found[1]} if found else set())
+
+    def reached_from(self, name):
+        """The headers that one includes, directly or not, and itself: each behind those that it needs."""
+        reached = {}
+        for line in (self.tree / name).read_text(encoding="utf-8").splitlines():
+            found = INCLUDE.match(line)
+            if found and found[1][1:-1].startswith("genie/"):
+                reached.update(dict.fromkeys(self.reached_from(found[1][1:-1])))
+        return [*reached, name]
+
+    def include_what_branches_share(self, lines):
+        """Appends once what several branches of the conditional that `lines` begin with would have once each."""
+        conditions = {}  # header -> those of the branches that include it
+        depth = 0
+        for line in lines:
+            depth += bool(OPEN.match(line)) - bool(CLOSE.match(line))
+            if depth == 0:
+                break
+            if depth == 1 and (OPEN.match(line) or TURN.match(line)):
+                found = CONDITION.match(line)
+                branch = found[1] if found else None
+            found = INCLUDE.match(line)
+            if found and branch and found[1][1:-1].startswith("genie/"):
+                for name in self.reached_from(found[1][1:-1]):
+                    conditions.setdefault(name, {})[branch] = True
+        for name, branches in conditions.items():
+            known = name in self.provided or self.seen.has(name) or branches.keys() <= self.seen_if.get(name, set())
+            if len(branches) < 2 or known:
+                continue
+            either = " || ".join(branch if re.fullmatch(r"defined\(\w+\)", branch) else f"({branch})" for branch in branches)
+            self.lines += ["", f"#if {either}"]
+            self.seen.follow("#if")
+            self.conditions.append(set(branches))
+            self.inline(name)
+            self.conditions.pop()
+            self.seen.follow("#endif")
+            self.lines.append("#endif")
+            self.seen_if.setdefault(name, set()).update(branches)
+
+    def is_seen_here(self, name):
+        """Whether a condition under which it was included holds here."""
+        return any(around and around <= self.seen_if.get(name, set()) for around in self.conditions)
 
     def include(self, spelled, line, place):
         name = spelled[1:-1]
@@ -79,7 +139,7 @@ class Amalgam:
                 provider = self.provided[name]
                 if self.seen.add(provider):
                     self.lines.append(f"#include <{provider}>")
-            elif self.seen.add(name):
+            elif not self.is_seen_here(name) and self.seen.add(name):
                 self.inline(name)
         elif spelled.startswith('"'):
             sys.exit(f"{place}: {spelled}: paths start at the include directory, with genie/")

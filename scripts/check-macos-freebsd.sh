@@ -2,7 +2,8 @@
 # Compiles genie for macOS and FreeBSD with zig's clang, libc++ and headers of these systems, which come from PyPI:
 # nothing of it is executed, here or anywhere. See docs/macos-freebsd.md.
 #
-#   scripts/check-macos-freebsd.sh            each public header and the whole protocol, compiled with every warning
+#   scripts/check-macos-freebsd.sh            each public header, the whole protocol and the single header, compiled
+#                                             with every warning
 #   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI, linked; the examples, the unit tests
 #                                             and the command, linked; clang-tidy
 set -euo pipefail
@@ -36,11 +37,11 @@ done
 has() { [ -d "$work/include/$1" ]; }
 
 warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wundef -Werror)
-compile=("$python" -m ziglang c++ -std=c++20 -Iinclude -isystem "$work/include" -DFMT_HEADER_ONLY)
+compile=("$python" -m ziglang c++ -std=c++20 -isystem "$work/include" -DFMT_HEADER_ONLY)
 zig() { # TARGET ARGUMENT...
   local target=$1
   shift
-  "${compile[@]}" -target "$target" "${warnings[@]}" "$@"
+  "${compile[@]}" -target "$target" "${warnings[@]}" "$@" -Iinclude
 }
 
 # --- every header, and everything in them ----------------------------------------------------------------------------
@@ -50,8 +51,10 @@ headers_of() { sed 's/.*/#include <&>/'; }
 { headers_of <"$work/headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/everything.cpp"
 grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" >"$work/core_headers"
 { headers_of <"$work/core_headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/core.cpp"
+echo '#include <genie/ensure.hpp>' >"$work/single.cpp"
 for target in "${targets[@]}"; do
   zig "$target" -O0 -c "$work/everything.cpp" -o "$work/everything-$target.o" || fail "everything, $target"
+  zig "$target" -O0 -Isingle_include -c "$work/single.cpp" -o "$work/single-$target.o" || fail "the single header, $target"
 done
 [ "$nightly" ] || exit $failed
 

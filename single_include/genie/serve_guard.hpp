@@ -6337,11 +6337,7 @@ template <typename H>
 #ifndef GENIE_SYSTEM_HPP
 #define GENIE_SYSTEM_HPP
 
-#if defined(__linux__)
-// The clock policy on Linux.
-#ifndef GENIE_LINUX_CLOCK_HPP
-#define GENIE_LINUX_CLOCK_HPP
-
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__)
 // The clock policy where clock_gettime(2) has a clock for each of its scales.
 #ifndef GENIE_POSIX_CLOCK_HPP
 #define GENIE_POSIX_CLOCK_HPP
@@ -6378,36 +6374,17 @@ class Clock {
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_CLOCK_HPP
+#endif
 
-namespace genie::inline v0 {
-
-/// Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot (of one time namespace).
-/// Source: `clock_gettime(2)`, `time_namespaces(7)`.
-class LinuxClock : public posix_detail::Clock<CLOCK_BOOTTIME, CLOCK_MONOTONIC_COARSE> {};
-
-}  // namespace genie::inline v0
-
-#endif  // GENIE_LINUX_CLOCK_HPP
-// The filesystem policy on Linux.
-#ifndef GENIE_LINUX_FILESYSTEM_HPP
-#define GENIE_LINUX_FILESYSTEM_HPP
-
-#include <fcntl.h>
-#include <sys/inotify.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-// What the Linux policies share: reading a small file of /proc, and walking a directory without <dirent.h>'s heap
-// buffer.
-#ifndef GENIE_LINUX_DESCRIPTOR_HPP
-#define GENIE_LINUX_DESCRIPTOR_HPP
-
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__)
 // What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
 // with a deadline.
 #ifndef GENIE_POSIX_DESCRIPTOR_HPP
 #define GENIE_POSIX_DESCRIPTOR_HPP
 
+#include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 namespace genie::inline v0::posix_detail {
 
@@ -6479,65 +6456,16 @@ template <std::size_t Count, typename Close>
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_DESCRIPTOR_HPP
+#endif
 
-namespace genie::inline v0::linux_detail {
-
-using namespace posix_detail;
-
-/// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
-template <std::size_t Capacity>
-[[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
-  int descriptor = -1;
-  do {
-    descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  } while (descriptor < 0 && errno == EINTR);
-  const ScopedDescriptor file{descriptor};
-  if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
-  for (;;) {
-    const ssize_t count = ::read(file.get(), content.data(), Capacity);
-    if (count >= 0) {
-      content.resize(static_cast<std::size_t>(count));
-      return {static_cast<std::size_t>(count), 0};
-    }
-    if (errno != EINTR) return SysResult<std::size_t>::failure(errno);
-  }
-}
-
-/// Calls `visit(Text name)` for each entry of an open directory, but for "." and "..". Source: `getdents(2)`.
-template <typename Visit>
-[[nodiscard]] SysResult<void> for_each_entry(int directory, Visit&& visit) noexcept {
-  // struct linux_dirent64: ino (8 bytes), offset (8), record length (2), type (1), name.
-  constexpr std::size_t length_at = 16;
-  constexpr std::size_t name_at = 19;
-  alignas(8) char buffer[8192];
-  for (;;) {
-    const long count = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
-    if (count < 0) return SysResult<void>::failure(errno);
-    if (count == 0) return {};
-    for (std::size_t at = 0; at < static_cast<std::size_t>(count);) {
-      std::uint16_t length = 0;
-      __builtin_memcpy(&length, buffer + at + length_at, sizeof length);
-      const Text name{buffer + at + name_at};
-      if (name != Text{"."} && name != Text{".."}) visit(name);
-      at += length;
-    }
-  }
-}
-
-}  // namespace genie::inline v0::linux_detail
-
-#endif  // GENIE_LINUX_DESCRIPTOR_HPP
-// The calls of the filesystem policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_FILES_HPP
-#define GENIE_POSIX_FILES_HPP
-
-#include <sys/stat.h>
-#include <sys/un.h>
-
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__)
 // What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
 // _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
 #ifndef GENIE_POSIX_FILE_STATUS_HPP
 #define GENIE_POSIX_FILE_STATUS_HPP
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 namespace genie::inline v0::posix_detail {
 
@@ -6562,6 +6490,17 @@ using FileStatus = struct ::stat;
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_FILE_STATUS_HPP
+#endif
+
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__)
+// The calls of the filesystem policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_FILES_HPP
+#define GENIE_POSIX_FILES_HPP
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace genie::inline v0::posix_detail {
 
@@ -6717,6 +6656,516 @@ class OpenFileLocks : public Files {
 }  // namespace genie::inline v0::posix_detail
 
 #endif  // GENIE_POSIX_FILES_HPP
+#endif
+
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__)
+// The calls of the process-probe policy that are the same on every POSIX system.
+#ifndef GENIE_POSIX_PROCESSES_HPP
+#define GENIE_POSIX_PROCESSES_HPP
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace genie::inline v0::posix_detail {
+
+class Processes {
+ public:
+  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
+  static constexpr Pid pid_limit = INT32_MAX;
+
+  /// Source: `getpid(2)`.
+  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
+
+  /// Source: `geteuid(2)`.
+  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
+
+  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
+  [[nodiscard]] bool leads_group(Pid pid) noexcept {
+    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
+           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
+  }
+
+ protected:
+  static int number(Signal signal) noexcept {
+    switch (signal) {
+      case Signal::terminate: return SIGTERM;
+      case Signal::kill: return SIGKILL;
+    }
+    return 0;
+  }
+
+  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
+  /// Source: `kill(2)`.
+  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
+      seen.liveness = Liveness::alive;
+      seen.error = error;
+    } else if (errno == ESRCH) {
+      seen.liveness = Liveness::gone;
+    } else {
+      seen.error = errno;
+    }
+  }
+};
+
+}  // namespace genie::inline v0::posix_detail
+
+#endif  // GENIE_POSIX_PROCESSES_HPP
+#endif
+
+#if defined(__APPLE__) || defined(__FreeBSD__)
+// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_KQUEUE_HPP
+#define GENIE_BSD_KQUEUE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
+#include <fcntl.h>
+#include <sys/event.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace genie::inline v0::bsd_detail {
+
+/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
+/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
+/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
+/// Returns: its descriptor, or errno.
+[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
+  const int queue = ::kqueue();
+  if (queue < 0) return SysResult<int>::failure(errno);
+  struct ::kevent change{};
+  change.ident = subject;
+  change.filter = filter;
+  change.flags = EV_ADD | EV_CLEAR;
+  change.fflags = notes;
+  // Whatever can't be registered is told as this call's own error, because there is no room for events.
+  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
+    return {queue, 0};
+  }
+  const int error = errno;
+  ::close(queue);
+  return SysResult<int>::failure(error);
+}
+
+/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
+[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
+  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
+}
+
+/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
+/// a lock of flock(2) ends, which no lock of genie is.
+[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
+#if defined(NOTE_CLOSE_WRITE)
+  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
+#else
+  constexpr unsigned writer_gone = 0;
+#endif
+  return open_queue(
+      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
+      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
+}
+
+/// The next wait is for further events.
+inline void take_events(int queue) noexcept {
+  constexpr timespec at_once{};
+  struct ::kevent event{};
+  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
+  }
+}
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif
+
+#endif  // GENIE_BSD_KQUEUE_HPP
+#endif
+
+#if defined(__APPLE__) || defined(__FreeBSD__)
+// The calls of the filesystem policy that macOS and FreeBSD share beyond POSIX.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+#ifndef GENIE_BSD_FILESYSTEM_HPP
+#define GENIE_BSD_FILESYSTEM_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+namespace genie::inline v0::bsd_detail {
+
+/// `Locks` is `posix_detail::Files` with locks; `watch_flags` opens what is watched, without reading it.
+template <typename Locks, int watch_flags>
+class Filesystem : public Locks {
+ public:
+  using File = typename Locks::File;
+  struct Watch {
+    int descriptor = -1;  ///< of the kqueue
+    int file = -1;        ///< closing it would end the watch
+  };
+
+  /// Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
+    return Locks::file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+
+  /// A link is EMLINK on FreeBSD, a socket EOPNOTSUPP on both. Source: `open(2)`.
+  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
+                                     std::uint32_t permissions) noexcept {
+    auto result = Locks::open(directory, name, mode, permissions);
+    if (result.error == EMLINK) result.error = ELOOP;
+    if (result.error == EOPNOTSUPP) result.error = ENXIO;
+    return result;
+  }
+
+  /// There are no files without a name.
+  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
+    return SysResult<File>::failure(EOPNOTSUPP);
+  }
+  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
+
+  /// Source: `rename(2)`.
+  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
+    return Locks::status(::renameat(Locks::at(directory), from, Locks::at(directory), to));
+  }
+
+  /// The C library keeps a buffer of its own meanwhile. Source: `readdir(3)`. Entries that come or go meanwhile may be
+  /// seen or not.
+  template <typename Visit>
+  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+    const int descriptor = ::openat(Locks::at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* const list = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
+    if (list == nullptr) {
+      const int error = errno;
+      if (descriptor >= 0) ::close(descriptor);
+      return SysResult<void>::failure(error);
+    }
+    SysResult<void> result;
+    for (;;) {
+      errno = 0;
+      const dirent* const entry = ::readdir(list);
+      if (entry == nullptr) {
+        result.error = errno;
+        break;
+      }
+      const Text name{entry->d_name};
+      if (name != Text{"."} && name != Text{".."}) visit(name);
+    }
+    ::closedir(list);
+    return result;
+  }
+
+  /// Source: `kqueue(2)`, EVFILT_VNODE.
+  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
+    Watch watch;
+    const auto opened = Locks::file(::open(path, watch_flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    watch.file = opened.value.descriptor;
+    const auto queue = watch_file(watch.file);
+    watch.descriptor = queue.ok() ? queue.value : -1;
+    if (!queue.ok()) {
+      close_watch(watch);
+      return SysResult<Watch>::failure(queue.error);
+    }
+    return {watch, 0};
+  }
+  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
+    auto changed = posix_detail::wait_readable(watch.descriptor, span);
+    if (changed.ok() && changed.value) forget_changes(watch);
+    return changed;
+  }
+  static void forget_changes(Watch& watch) noexcept { take_events(watch.descriptor); }
+  void close_watch(Watch& watch) noexcept {
+    if (watch.descriptor >= 0) ::close(watch.descriptor);
+    if (watch.file >= 0) ::close(watch.file);
+    watch = Watch{};
+  }
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif
+
+#endif  // GENIE_BSD_FILESYSTEM_HPP
+#endif
+
+#if defined(__APPLE__) || defined(__FreeBSD__)
+// The process-probe policy as macOS and FreeBSD share it: processes by the kernel's tables, pinned by a kqueue.
+// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
+//
+// What a handle is. A kqueue is registered for the end of the process *first*; the start time that the PID has is read
+// *after*. The kernel tells the end of the very process that was registered, whatever becomes of its number. So as long
+// as the queue has told nothing, the number is that process's, and its start time is the one that was read.
+//
+// What it can't do. There is no way to signal a process but by its number (macOS has a better one, see there). Between
+// the look at the queue and kill(2), the process could end, be reaped, and its number be given to another one: all PIDs
+// would have to be used up within microseconds, because both kernels hand them out in turn. (With FreeBSD's
+// kern.randompid they come at random, and one within 10⁵ could hit.) No such process is ever signalled after its end
+// was told. A group is signalled only while its leader exists, running or not reaped: its number is the group's then.
+#ifndef GENIE_BSD_PROCESS_PROBE_HPP
+#define GENIE_BSD_PROCESS_PROBE_HPP
+
+// On other systems, this is only for tests that bring a <sys/event.h>.
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace genie::inline v0::bsd_detail {
+
+/// What the kernel's table says of one process.
+struct ProcessEntry {
+  Pid pid = 0;
+  Pid parent = 0;
+  Pid group = 0;
+  bool zombie = false;
+  StartToken start;
+  FixedText<31> name;
+};
+
+struct ProcessHandle {
+  int descriptor = -1;  ///< a kqueue, readable once the process has ended
+  Pid pid = 0;
+  StartToken start;
+  std::uint64_t serial = 0;  ///< the system's own number of this process, which none has again; 0: it has none
+};
+
+/// What differs from one system to the other is `System`:
+///
+/// | member                          | what it is                                                                    |
+/// |---------------------------------|-------------------------------------------------------------------------------|
+/// | `read(pid, entry)`              | 0; ESRCH where there is none that we may see; errno                           |
+/// | `hides_processes()`             | whether ESRCH may be said of one that lives                                   |
+/// | `group(pid, visit)`             | calls `visit(entry)` for each member, until it says false; errno, also where it can't tell of all |
+/// | `serial(pid)`                   | see `ProcessHandle`                                                           |
+/// | `signal(handle, number)`        | errno of signalling that very process, as well as the system can              |
+/// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
+/// | `random()`                      | as in the policy                                                              |
+///
+/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+template <typename System>
+class ProcessProbe : public posix_detail::Processes {
+ public:
+  using Handle = ProcessHandle;
+  struct Cgroup {};
+
+  [[nodiscard]] Observation look(Pid pid) noexcept {
+    Observation seen;
+    if (pid <= 0 || pid > pid_limit) {
+      seen.error = EINVAL;
+      return seen;
+    }
+    ProcessEntry entry;
+    const int error = System::read(pid, entry);
+    if (error == 0) {
+      seen.zombie = entry.zombie;
+      seen.liveness = entry.zombie ? Liveness::gone : Liveness::alive;
+      seen.start = entry.start;
+      seen.parent = entry.parent;
+      const pid_t session = ::getsid(static_cast<pid_t>(pid));
+      seen.session = session > 0 ? session : 0;
+      return seen;
+    }
+    ask_by_signal(pid, error, seen);
+    if (seen.liveness == Liveness::gone && System::hides_processes()) {
+      seen.liveness = Liveness::unknown;
+      seen.error = EPERM;
+    }
+    return seen;
+  }
+
+  [[nodiscard]] ProcessOrigin origin() noexcept {
+    if (const Pid now = self(); learned_by_ != now) {
+      learned_by_ = now;
+      origin_.boot = System::boot();
+      origin_.pid_namespace = System::pid_namespace();
+    }
+    return origin_;
+  }
+
+  [[nodiscard]] std::uint64_t random() noexcept { return System::random(); }
+
+  /// Source: `kqueue(2)`, EVFILT_PROC. macOS says ESRCH of a process that was not reaped yet, FreeBSD does not.
+  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
+    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
+    const auto queue = watch_process(static_cast<pid_t>(pid));
+    if (!queue.ok()) return SysResult<Handle>::failure(queue.error);
+    Handle handle;
+    handle.descriptor = queue.value;
+    handle.pid = pid;
+    ProcessEntry entry;
+    if (System::read(pid, entry) == 0) handle.start = entry.start;
+    handle.serial = System::serial(pid);
+    // Asked last: what was read is its own, unless it has ended meanwhile.
+    if (has_ended(handle)) {
+      handle.start = StartToken{};
+      handle.serial = 0;
+    }
+    return {handle, 0};
+  }
+
+  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
+    if (has_ended(handle)) return {ESRCH};
+    return {System::signal(handle, number(signal))};
+  }
+
+  /// Source: `kill(2)`.
+  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
+    if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
+    if (!is_there(handle, pid)) return SysResult<void>::failure(ENOSYS);
+    if (::kill(-static_cast<pid_t>(pid), number(signal)) != 0) return SysResult<void>::failure(errno);
+    return {};
+  }
+
+  [[nodiscard]] bool group_lives(const Handle&, Pid pid) noexcept {
+    if (pid <= 1 || pid > pid_limit) return false;
+    bool lives = false;
+    const int error = System::group(pid, [&](const ProcessEntry& member) noexcept {
+      lives = !member.zombie;
+      return !lives;
+    });
+    if (lives || error == 0) return lives;
+    return ::kill(-static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
+  }
+  [[nodiscard]] std::size_t group_members(const Handle&, Pid pid, NamedProcess* out, std::size_t count) noexcept {
+    std::size_t found = 0;
+    if (pid <= 1 || pid > pid_limit || count == 0) return 0;
+    (void)System::group(pid, [&](const ProcessEntry& member) noexcept {
+      if (!member.zombie) out[found++] = {member.pid, member.start, member.name};
+      return found < count;
+    });
+    return found;
+  }
+
+  /// There are no cgroups.
+  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
+  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
+  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return true; }
+  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
+  void close_cgroup(const Cgroup&) noexcept {}
+
+  /// A kqueue is readable while it has something to tell. Source: `kqueue(2)`, `poll(2)`.
+  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
+    return posix_detail::wait_readable(handle.descriptor, span);
+  }
+  void close(const Handle& handle) noexcept {
+    if (handle.descriptor >= 0) ::close(handle.descriptor);
+  }
+
+  /// Neither system tells whose descriptor has a lock: FreeBSD's KF_FLAG_HASLOCK is also set by an attempt that failed,
+  /// macOS tells nothing. So nobody is named, and nobody is ended as an orphan.
+  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
+  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
+
+ private:
+  /// Where that can't be asked, it is taken for ended: nobody is signalled then.
+  static bool has_ended(const Handle& handle) noexcept {
+    for (;;) {
+      const auto told = posix_detail::wait_readable(handle.descriptor, Milliseconds{0});
+      if (told.error != EINTR) return !told.ok() || told.value;
+    }
+  }
+
+  /// Whether the pinned process still has its number: running, or not reaped yet.
+  static bool is_there(const Handle& handle, Pid pid) noexcept {
+    if (handle.pid != pid) return false;
+    if (!has_ended(handle)) return true;
+    ProcessEntry entry;
+    return handle.start.known && System::read(pid, entry) == 0 && entry.zombie && entry.start == handle.start;
+  }
+
+  Pid learned_by_ = 0;
+  ProcessOrigin origin_;
+};
+
+}  // namespace genie::inline v0::bsd_detail
+
+#endif
+
+#endif  // GENIE_BSD_PROCESS_PROBE_HPP
+#endif
+#if defined(__linux__)
+// The clock policy on Linux.
+#ifndef GENIE_LINUX_CLOCK_HPP
+#define GENIE_LINUX_CLOCK_HPP
+
+namespace genie::inline v0 {
+
+/// Monotonic: CLOCK_BOOTTIME, which counts suspend and is shared by all processes of a boot (of one time namespace).
+/// Source: `clock_gettime(2)`, `time_namespaces(7)`.
+class LinuxClock : public posix_detail::Clock<CLOCK_BOOTTIME, CLOCK_MONOTONIC_COARSE> {};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_LINUX_CLOCK_HPP
+// The filesystem policy on Linux.
+#ifndef GENIE_LINUX_FILESYSTEM_HPP
+#define GENIE_LINUX_FILESYSTEM_HPP
+
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// What the Linux policies share: reading a small file of /proc, and walking a directory without <dirent.h>'s heap
+// buffer.
+#ifndef GENIE_LINUX_DESCRIPTOR_HPP
+#define GENIE_LINUX_DESCRIPTOR_HPP
+
+namespace genie::inline v0::linux_detail {
+
+using namespace posix_detail;
+
+/// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
+template <std::size_t Capacity>
+[[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  } while (descriptor < 0 && errno == EINTR);
+  const ScopedDescriptor file{descriptor};
+  if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
+  for (;;) {
+    const ssize_t count = ::read(file.get(), content.data(), Capacity);
+    if (count >= 0) {
+      content.resize(static_cast<std::size_t>(count));
+      return {static_cast<std::size_t>(count), 0};
+    }
+    if (errno != EINTR) return SysResult<std::size_t>::failure(errno);
+  }
+}
+
+/// Calls `visit(Text name)` for each entry of an open directory, but for "." and "..". Source: `getdents(2)`.
+template <typename Visit>
+[[nodiscard]] SysResult<void> for_each_entry(int directory, Visit&& visit) noexcept {
+  // struct linux_dirent64: ino (8 bytes), offset (8), record length (2), type (1), name.
+  constexpr std::size_t length_at = 16;
+  constexpr std::size_t name_at = 19;
+  alignas(8) char buffer[8192];
+  for (;;) {
+    const long count = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+    if (count < 0) return SysResult<void>::failure(errno);
+    if (count == 0) return {};
+    for (std::size_t at = 0; at < static_cast<std::size_t>(count);) {
+      std::uint16_t length = 0;
+      __builtin_memcpy(&length, buffer + at + length_at, sizeof length);
+      const Text name{buffer + at + name_at};
+      if (name != Text{"."} && name != Text{".."}) visit(name);
+      at += length;
+    }
+  }
+}
+
+}  // namespace genie::inline v0::linux_detail
+
+#endif  // GENIE_LINUX_DESCRIPTOR_HPP
 
 namespace genie::inline v0 {
 
@@ -6816,6 +7265,8 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
 #define GENIE_LINUX_PROCESS_PROBE_HPP
 
 #include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
 
 // Control groups, version 2: where the unified hierarchy is, which of its directories a process is in, who else is, and
 // how all of them are ended. Source: `cgroups(7)`, the kernel's Documentation/admin-guide/cgroup-v2.rst.
@@ -7067,55 +7518,6 @@ namespace linux_detail {
 }  // namespace genie::inline v0
 
 #endif  // GENIE_LINUX_PROCESS_STAT_HPP
-// The calls of the process-probe policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_PROCESSES_HPP
-#define GENIE_POSIX_PROCESSES_HPP
-
-namespace genie::inline v0::posix_detail {
-
-class Processes {
- public:
-  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
-  static constexpr Pid pid_limit = INT32_MAX;
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
-
- protected:
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
-
-  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
-  /// Source: `kill(2)`.
-  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_PROCESSES_HPP
 
 namespace genie::inline v0 {
 
@@ -7500,43 +7902,6 @@ class LinuxProcessProbe : public posix_detail::Processes {
 
 #if defined(__APPLE__)
 
-// The clock policy where clock_gettime(2) has a clock for each of its scales.
-#ifndef GENIE_POSIX_CLOCK_HPP
-#define GENIE_POSIX_CLOCK_HPP
-
-#include <time.h>
-
-namespace genie::inline v0::posix_detail {
-
-/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
-template <clockid_t Monotonic, clockid_t Coarse>
-class Clock {
- public:
-  [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
-  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
-  /// Reads no counter, only the time of the last tick.
-  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
-  /// A signal may end it early. Source: `nanosleep(2)`.
-  void sleep(Milliseconds span) noexcept {
-    if (span.count() <= 0) return;
-    timespec request{};
-    request.tv_sec = static_cast<time_t>(span.count() / 1000);
-    request.tv_nsec = static_cast<long>(span.count() % 1000) * 1'000'000L;
-    nanosleep(&request, nullptr);
-  }
-
- private:
-  static Milliseconds read(clockid_t clock) noexcept {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return Milliseconds{static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000};
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_CLOCK_HPP
-
 namespace genie::inline v0 {
 
 /// Monotonic: CLOCK_MONOTONIC_RAW, which is `mach_continuous_time`: it counts sleep, and no change of the time of day
@@ -7559,524 +7924,6 @@ class MacosClock : public posix_detail::Clock<CLOCK_MONOTONIC_RAW, CLOCK_MONOTON
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
-
-// The calls of the filesystem policy that macOS and FreeBSD share beyond POSIX.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_FILESYSTEM_HPP
-#define GENIE_BSD_FILESYSTEM_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <dirent.h>
-
-// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_KQUEUE_HPP
-#define GENIE_BSD_KQUEUE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <sys/event.h>
-#include <sys/types.h>
-#include <time.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
-/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
-/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
-/// Returns: its descriptor, or errno.
-[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
-  const int queue = ::kqueue();
-  if (queue < 0) return SysResult<int>::failure(errno);
-  struct ::kevent change{};
-  change.ident = subject;
-  change.filter = filter;
-  change.flags = EV_ADD | EV_CLEAR;
-  change.fflags = notes;
-  // Whatever can't be registered is told as this call's own error, because there is no room for events.
-  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
-    return {queue, 0};
-  }
-  const int error = errno;
-  ::close(queue);
-  return SysResult<int>::failure(error);
-}
-
-/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
-[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
-  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
-}
-
-/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
-/// a lock of flock(2) ends, which no lock of genie is.
-[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
-#if defined(NOTE_CLOSE_WRITE)
-  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
-#else
-  constexpr unsigned writer_gone = 0;
-#endif
-  return open_queue(
-      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
-      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
-}
-
-/// The next wait is for further events.
-inline void take_events(int queue) noexcept {
-  constexpr timespec at_once{};
-  struct ::kevent event{};
-  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
-  }
-}
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_KQUEUE_HPP
-// The calls of the filesystem policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_FILES_HPP
-#define GENIE_POSIX_FILES_HPP
-
-#include <sys/stat.h>
-#include <sys/un.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
-// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
-#ifndef GENIE_POSIX_FILE_STATUS_HPP
-#define GENIE_POSIX_FILE_STATUS_HPP
-
-namespace genie::inline v0::posix_detail {
-
-// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
-// larger.
-#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
-using FileStatus = struct ::stat64;
-/// Source: `fstat(2)`.
-[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
-/// Source: `fstatat(2)`.
-[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
-  return ::fstatat64(directory, name, &out, flags);
-}
-#else
-using FileStatus = struct ::stat;
-[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
-[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
-  return ::fstatat(directory, name, &out, flags);
-}
-#endif
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_FILE_STATUS_HPP
-
-namespace genie::inline v0::posix_detail {
-
-/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
-/// Thread safety: each method is; the descriptors are the caller's to share.
-class Files {
- public:
-  struct File {
-    int descriptor = -1;
-  };
-  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
-  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
-
-  /// Where a launched process finds the file that its starter handed to it.
-  static constexpr int inherited_descriptor = 3;
-
-  /// Source: `mkdir(2)`.
-  [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return status(::mkdir(path, static_cast<mode_t>(permissions)));
-  }
-
-  /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
-  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
-                                     std::uint32_t permissions) noexcept {
-    int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    switch (mode) {
-      case OpenMode::read: flags |= O_RDONLY; break;
-      case OpenMode::read_write: flags |= O_RDWR; break;
-      case OpenMode::ensure: flags |= O_RDWR | O_CREAT; break;
-      case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-    }
-    return file(::openat(at(directory), name, flags, permissions));
-  }
-
-  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
-  [[nodiscard]] SysResult<File> inherited() noexcept {
-    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
-    return {File{inherited_descriptor}, 0};
-  }
-
-  /// Source: `unlink(2)`.
-  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
-    return status(::unlinkat(at(directory), name, 0));
-  }
-
-  /// Source: `stat(2)`.
-  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    FileStatus info{};
-    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    FileStatus info{};
-    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-
-  /// Source: `pread(2)`.
-  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
-  }
-  /// Source: `pwrite(2)`.
-  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
-                                                std::uint64_t offset) noexcept {
-    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
-  }
-
-  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
-  void close(File open_file) noexcept {
-    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
-  }
-
- protected:
-  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
-
-  static SysResult<void> status(int result) noexcept {
-    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
-  }
-  static SysResult<File> file(int descriptor) noexcept {
-    if (descriptor < 0) return SysResult<File>::failure(errno);
-    const auto moved = above_standard_streams(descriptor);
-    return {File{moved.value}, moved.error};
-  }
-  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
-    if (count < 0) return SysResult<std::size_t>::failure(errno);
-    return {static_cast<std::size_t>(count), 0};
-  }
-
-  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range{};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(offset);
-    range.l_len = static_cast<off_t>(length);
-    return range;
-  }
-
-  static FileInfo translated(const FileStatus& info) noexcept {
-    FileInfo result;
-    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)    ? FileType::regular
-                  : S_ISDIR(info.st_mode)  ? FileType::directory
-                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
-                  : S_ISSOCK(info.st_mode) ? FileType::socket
-                                           : FileType::other;
-    result.permissions = info.st_mode & 01777U;
-    result.user = info.st_uid;
-    result.links = info.st_nlink;
-    result.size = info.st_size;
-#if defined(__APPLE__)
-    const timespec& changed = info.st_ctimespec;
-#else
-    const timespec& changed = info.st_ctim;
-#endif
-    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
-    return result;
-  }
-};
-
-/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
-/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
-template <int SetLock, int GetLock>
-class OpenFileLocks : public Files {
- public:
-  /// EACCES and EAGAIN mean the same here.
-  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    auto result = set_lock(open_file, F_WRLCK, offset, length);
-    if (result.error == EACCES) result.error = EAGAIN;
-    return result;
-  }
-  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return set_lock(open_file, F_UNLCK, offset, length);
-  }
-  /// Asks, and takes nothing.
-  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(F_WRLCK, offset, length);
-    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
-    if (range.l_type == F_UNLCK) return {};
-    LockQuery query;
-    query.held = true;
-    query.offset = static_cast<std::uint64_t>(range.l_start);
-    query.length = static_cast<std::uint64_t>(range.l_len);
-    return {query, 0};
-  }
-
- private:
-  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(type, offset, length);
-    return status(::fcntl(open_file.descriptor, SetLock, &range));
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_FILES_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// `Locks` is `posix_detail::Files` with locks; `watch_flags` opens what is watched, without reading it.
-template <typename Locks, int watch_flags>
-class Filesystem : public Locks {
- public:
-  using File = typename Locks::File;
-  struct Watch {
-    int descriptor = -1;  ///< of the kqueue
-    int file = -1;        ///< closing it would end the watch
-  };
-
-  /// Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
-    return Locks::file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-
-  /// A link is EMLINK on FreeBSD, a socket EOPNOTSUPP on both. Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
-                                     std::uint32_t permissions) noexcept {
-    auto result = Locks::open(directory, name, mode, permissions);
-    if (result.error == EMLINK) result.error = ELOOP;
-    if (result.error == EOPNOTSUPP) result.error = ENXIO;
-    return result;
-  }
-
-  /// There are no files without a name.
-  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
-    return SysResult<File>::failure(EOPNOTSUPP);
-  }
-  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
-
-  /// Source: `rename(2)`.
-  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
-    return Locks::status(::renameat(Locks::at(directory), from, Locks::at(directory), to));
-  }
-
-  /// The C library keeps a buffer of its own meanwhile. Source: `readdir(3)`. Entries that come or go meanwhile may be
-  /// seen or not.
-  template <typename Visit>
-  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
-    const int descriptor = ::openat(Locks::at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR* const list = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
-    if (list == nullptr) {
-      const int error = errno;
-      if (descriptor >= 0) ::close(descriptor);
-      return SysResult<void>::failure(error);
-    }
-    SysResult<void> result;
-    for (;;) {
-      errno = 0;
-      const dirent* const entry = ::readdir(list);
-      if (entry == nullptr) {
-        result.error = errno;
-        break;
-      }
-      const Text name{entry->d_name};
-      if (name != Text{"."} && name != Text{".."}) visit(name);
-    }
-    ::closedir(list);
-    return result;
-  }
-
-  /// Source: `kqueue(2)`, EVFILT_VNODE.
-  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
-    Watch watch;
-    const auto opened = Locks::file(::open(path, watch_flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
-    watch.file = opened.value.descriptor;
-    const auto queue = watch_file(watch.file);
-    watch.descriptor = queue.ok() ? queue.value : -1;
-    if (!queue.ok()) {
-      close_watch(watch);
-      return SysResult<Watch>::failure(queue.error);
-    }
-    return {watch, 0};
-  }
-  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
-    auto changed = posix_detail::wait_readable(watch.descriptor, span);
-    if (changed.ok() && changed.value) forget_changes(watch);
-    return changed;
-  }
-  static void forget_changes(Watch& watch) noexcept { take_events(watch.descriptor); }
-  void close_watch(Watch& watch) noexcept {
-    if (watch.descriptor >= 0) ::close(watch.descriptor);
-    if (watch.file >= 0) ::close(watch.file);
-    watch = Watch{};
-  }
-};
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_FILESYSTEM_HPP
 
 namespace genie::inline v0 {
 
@@ -8140,394 +7987,6 @@ class MacosFilesystem : public bsd_detail::Filesystem<macos_detail::Locks, O_EVT
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/sysctl.h>
-
-// The process-probe policy as macOS and FreeBSD share it: processes by the kernel's tables, pinned by a kqueue.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-//
-// What a handle is. A kqueue is registered for the end of the process *first*; the start time that the PID has is read
-// *after*. The kernel tells the end of the very process that was registered, whatever becomes of its number. So as long
-// as the queue has told nothing, the number is that process's, and its start time is the one that was read.
-//
-// What it can't do. There is no way to signal a process but by its number (macOS has a better one, see there). Between
-// the look at the queue and kill(2), the process could end, be reaped, and its number be given to another one: all PIDs
-// would have to be used up within microseconds, because both kernels hand them out in turn. (With FreeBSD's
-// kern.randompid they come at random, and one within 10⁵ could hit.) No such process is ever signalled after its end
-// was told. A group is signalled only while its leader exists, running or not reaped: its number is the group's then.
-#ifndef GENIE_BSD_PROCESS_PROBE_HPP
-#define GENIE_BSD_PROCESS_PROBE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <unistd.h>
-
-// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_KQUEUE_HPP
-#define GENIE_BSD_KQUEUE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <fcntl.h>
-#include <sys/event.h>
-#include <sys/types.h>
-#include <time.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
-/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
-/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
-/// Returns: its descriptor, or errno.
-[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
-  const int queue = ::kqueue();
-  if (queue < 0) return SysResult<int>::failure(errno);
-  struct ::kevent change{};
-  change.ident = subject;
-  change.filter = filter;
-  change.flags = EV_ADD | EV_CLEAR;
-  change.fflags = notes;
-  // Whatever can't be registered is told as this call's own error, because there is no room for events.
-  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
-    return {queue, 0};
-  }
-  const int error = errno;
-  ::close(queue);
-  return SysResult<int>::failure(error);
-}
-
-/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
-[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
-  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
-}
-
-/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
-/// a lock of flock(2) ends, which no lock of genie is.
-[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
-#if defined(NOTE_CLOSE_WRITE)
-  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
-#else
-  constexpr unsigned writer_gone = 0;
-#endif
-  return open_queue(
-      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
-      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
-}
-
-/// The next wait is for further events.
-inline void take_events(int queue) noexcept {
-  constexpr timespec at_once{};
-  struct ::kevent event{};
-  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
-  }
-}
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_KQUEUE_HPP
-// The calls of the process-probe policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_PROCESSES_HPP
-#define GENIE_POSIX_PROCESSES_HPP
-
-namespace genie::inline v0::posix_detail {
-
-class Processes {
- public:
-  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
-  static constexpr Pid pid_limit = INT32_MAX;
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
-
- protected:
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
-
-  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
-  /// Source: `kill(2)`.
-  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_PROCESSES_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// What the kernel's table says of one process.
-struct ProcessEntry {
-  Pid pid = 0;
-  Pid parent = 0;
-  Pid group = 0;
-  bool zombie = false;
-  StartToken start;
-  FixedText<31> name;
-};
-
-struct ProcessHandle {
-  int descriptor = -1;  ///< a kqueue, readable once the process has ended
-  Pid pid = 0;
-  StartToken start;
-  std::uint64_t serial = 0;  ///< the system's own number of this process, which none has again; 0: it has none
-};
-
-/// What differs from one system to the other is `System`:
-///
-/// | member                          | what it is                                                                    |
-/// |---------------------------------|-------------------------------------------------------------------------------|
-/// | `read(pid, entry)`              | 0; ESRCH where there is none that we may see; errno                           |
-/// | `hides_processes()`             | whether ESRCH may be said of one that lives                                   |
-/// | `group(pid, visit)`             | calls `visit(entry)` for each member, until it says false; errno, also where it can't tell of all |
-/// | `serial(pid)`                   | see `ProcessHandle`                                                           |
-/// | `signal(handle, number)`        | errno of signalling that very process, as well as the system can              |
-/// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
-/// | `random()`                      | as in the policy                                                              |
-///
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
-template <typename System>
-class ProcessProbe : public posix_detail::Processes {
- public:
-  using Handle = ProcessHandle;
-  struct Cgroup {};
-
-  [[nodiscard]] Observation look(Pid pid) noexcept {
-    Observation seen;
-    if (pid <= 0 || pid > pid_limit) {
-      seen.error = EINVAL;
-      return seen;
-    }
-    ProcessEntry entry;
-    const int error = System::read(pid, entry);
-    if (error == 0) {
-      seen.zombie = entry.zombie;
-      seen.liveness = entry.zombie ? Liveness::gone : Liveness::alive;
-      seen.start = entry.start;
-      seen.parent = entry.parent;
-      const pid_t session = ::getsid(static_cast<pid_t>(pid));
-      seen.session = session > 0 ? session : 0;
-      return seen;
-    }
-    ask_by_signal(pid, error, seen);
-    if (seen.liveness == Liveness::gone && System::hides_processes()) {
-      seen.liveness = Liveness::unknown;
-      seen.error = EPERM;
-    }
-    return seen;
-  }
-
-  [[nodiscard]] ProcessOrigin origin() noexcept {
-    if (const Pid now = self(); learned_by_ != now) {
-      learned_by_ = now;
-      origin_.boot = System::boot();
-      origin_.pid_namespace = System::pid_namespace();
-    }
-    return origin_;
-  }
-
-  [[nodiscard]] std::uint64_t random() noexcept { return System::random(); }
-
-  /// Source: `kqueue(2)`, EVFILT_PROC. macOS says ESRCH of a process that was not reaped yet, FreeBSD does not.
-  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
-    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
-    const auto queue = watch_process(static_cast<pid_t>(pid));
-    if (!queue.ok()) return SysResult<Handle>::failure(queue.error);
-    Handle handle;
-    handle.descriptor = queue.value;
-    handle.pid = pid;
-    ProcessEntry entry;
-    if (System::read(pid, entry) == 0) handle.start = entry.start;
-    handle.serial = System::serial(pid);
-    // Asked last: what was read is its own, unless it has ended meanwhile.
-    if (has_ended(handle)) {
-      handle.start = StartToken{};
-      handle.serial = 0;
-    }
-    return {handle, 0};
-  }
-
-  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
-    if (has_ended(handle)) return {ESRCH};
-    return {System::signal(handle, number(signal))};
-  }
-
-  /// Source: `kill(2)`.
-  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
-    if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
-    if (!is_there(handle, pid)) return SysResult<void>::failure(ENOSYS);
-    if (::kill(-static_cast<pid_t>(pid), number(signal)) != 0) return SysResult<void>::failure(errno);
-    return {};
-  }
-
-  [[nodiscard]] bool group_lives(const Handle&, Pid pid) noexcept {
-    if (pid <= 1 || pid > pid_limit) return false;
-    bool lives = false;
-    const int error = System::group(pid, [&](const ProcessEntry& member) noexcept {
-      lives = !member.zombie;
-      return !lives;
-    });
-    if (lives || error == 0) return lives;
-    return ::kill(-static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
-  }
-  [[nodiscard]] std::size_t group_members(const Handle&, Pid pid, NamedProcess* out, std::size_t count) noexcept {
-    std::size_t found = 0;
-    if (pid <= 1 || pid > pid_limit || count == 0) return 0;
-    (void)System::group(pid, [&](const ProcessEntry& member) noexcept {
-      if (!member.zombie) out[found++] = {member.pid, member.start, member.name};
-      return found < count;
-    });
-    return found;
-  }
-
-  /// There are no cgroups.
-  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
-  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
-  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return true; }
-  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
-  void close_cgroup(const Cgroup&) noexcept {}
-
-  /// A kqueue is readable while it has something to tell. Source: `kqueue(2)`, `poll(2)`.
-  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
-    return posix_detail::wait_readable(handle.descriptor, span);
-  }
-  void close(const Handle& handle) noexcept {
-    if (handle.descriptor >= 0) ::close(handle.descriptor);
-  }
-
-  /// Neither system tells whose descriptor has a lock: FreeBSD's KF_FLAG_HASLOCK is also set by an attempt that failed,
-  /// macOS tells nothing. So nobody is named, and nobody is ended as an orphan.
-  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
-  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
-
- private:
-  /// Where that can't be asked, it is taken for ended: nobody is signalled then.
-  static bool has_ended(const Handle& handle) noexcept {
-    for (;;) {
-      const auto told = posix_detail::wait_readable(handle.descriptor, Milliseconds{0});
-      if (told.error != EINTR) return !told.ok() || told.value;
-    }
-  }
-
-  /// Whether the pinned process still has its number: running, or not reaped yet.
-  static bool is_there(const Handle& handle, Pid pid) noexcept {
-    if (handle.pid != pid) return false;
-    if (!has_ended(handle)) return true;
-    ProcessEntry entry;
-    return handle.start.known && System::read(pid, entry) == 0 && entry.zombie && entry.start == handle.start;
-  }
-
-  Pid learned_by_ = 0;
-  ProcessOrigin origin_;
-};
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_PROCESS_PROBE_HPP
 
 namespace genie::inline v0 {
 
@@ -8650,43 +8109,6 @@ class MacosProcessProbe : public bsd_detail::ProcessProbe<macos_detail::Processe
 
 #if defined(__FreeBSD__)
 
-// The clock policy where clock_gettime(2) has a clock for each of its scales.
-#ifndef GENIE_POSIX_CLOCK_HPP
-#define GENIE_POSIX_CLOCK_HPP
-
-#include <time.h>
-
-namespace genie::inline v0::posix_detail {
-
-/// Wall clock: CLOCK_REALTIME. Source: `clock_gettime(2)`.
-template <clockid_t Monotonic, clockid_t Coarse>
-class Clock {
- public:
-  [[nodiscard]] Milliseconds wall() noexcept { return read(CLOCK_REALTIME); }
-  [[nodiscard]] Milliseconds monotonic() noexcept { return read(Monotonic); }
-  /// Reads no counter, only the time of the last tick.
-  [[nodiscard]] Milliseconds coarse() noexcept { return read(Coarse); }
-  /// A signal may end it early. Source: `nanosleep(2)`.
-  void sleep(Milliseconds span) noexcept {
-    if (span.count() <= 0) return;
-    timespec request{};
-    request.tv_sec = static_cast<time_t>(span.count() / 1000);
-    request.tv_nsec = static_cast<long>(span.count() % 1000) * 1'000'000L;
-    nanosleep(&request, nullptr);
-  }
-
- private:
-  static Milliseconds read(clockid_t clock) noexcept {
-    timespec now{};
-    clock_gettime(clock, &now);
-    return Milliseconds{static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000};
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_CLOCK_HPP
-
 namespace genie::inline v0 {
 
 /// Monotonic: CLOCK_MONOTONIC, the time since the boot. FreeBSD has no clock that counts suspend and that nobody can
@@ -8710,524 +8132,6 @@ class FreebsdClock : public posix_detail::Clock<CLOCK_MONOTONIC, CLOCK_MONOTONIC
 #include <sys/file.h>
 #include <unistd.h>
 
-// The calls of the filesystem policy that macOS and FreeBSD share beyond POSIX.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_FILESYSTEM_HPP
-#define GENIE_BSD_FILESYSTEM_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <dirent.h>
-#include <stdio.h>
-
-// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_KQUEUE_HPP
-#define GENIE_BSD_KQUEUE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <sys/event.h>
-#include <sys/types.h>
-#include <time.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
-/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
-/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
-/// Returns: its descriptor, or errno.
-[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
-  const int queue = ::kqueue();
-  if (queue < 0) return SysResult<int>::failure(errno);
-  struct ::kevent change{};
-  change.ident = subject;
-  change.filter = filter;
-  change.flags = EV_ADD | EV_CLEAR;
-  change.fflags = notes;
-  // Whatever can't be registered is told as this call's own error, because there is no room for events.
-  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
-    return {queue, 0};
-  }
-  const int error = errno;
-  ::close(queue);
-  return SysResult<int>::failure(error);
-}
-
-/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
-[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
-  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
-}
-
-/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
-/// a lock of flock(2) ends, which no lock of genie is.
-[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
-#if defined(NOTE_CLOSE_WRITE)
-  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
-#else
-  constexpr unsigned writer_gone = 0;
-#endif
-  return open_queue(
-      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
-      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
-}
-
-/// The next wait is for further events.
-inline void take_events(int queue) noexcept {
-  constexpr timespec at_once{};
-  struct ::kevent event{};
-  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
-  }
-}
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_KQUEUE_HPP
-// The calls of the filesystem policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_FILES_HPP
-#define GENIE_POSIX_FILES_HPP
-
-#include <sys/stat.h>
-#include <sys/un.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-// What `stat(2)` tells, with 64 bits for inode numbers and sizes also in 32-bit programs that were not compiled with
-// _FILE_OFFSET_BITS=64: overlayfs and XFS number their files beyond 32 bits, and would be EOVERFLOW otherwise.
-#ifndef GENIE_POSIX_FILE_STATUS_HPP
-#define GENIE_POSIX_FILE_STATUS_HPP
-
-namespace genie::inline v0::posix_detail {
-
-// glibc has two kinds where a program is of 32 bits, and declares both to C++. Other C libraries have one kind, the
-// larger.
-#if defined(__GLIBC__) && defined(_LARGEFILE64_SOURCE)
-using FileStatus = struct ::stat64;
-/// Source: `fstat(2)`.
-[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat64(descriptor, &out); }
-/// Source: `fstatat(2)`.
-[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
-  return ::fstatat64(directory, name, &out, flags);
-}
-#else
-using FileStatus = struct ::stat;
-[[nodiscard]] inline int get_status(int descriptor, FileStatus& out) noexcept { return ::fstat(descriptor, &out); }
-[[nodiscard]] inline int get_status(int directory, const char* name, FileStatus& out, int flags) noexcept {
-  return ::fstatat(directory, name, &out, flags);
-}
-#endif
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_FILE_STATUS_HPP
-
-namespace genie::inline v0::posix_detail {
-
-/// Files by descriptor, names looked up relative to a pinned directory. Stateless.
-/// Thread safety: each method is; the descriptors are the caller's to share.
-class Files {
- public:
-  struct File {
-    int descriptor = -1;
-  };
-  /// Less the character that ends it. Source: `unix(7)`, `unix(4)`.
-  static constexpr std::size_t socket_path_limit = sizeof(sockaddr_un::sun_path) - 1;
-
-  /// Where a launched process finds the file that its starter handed to it.
-  static constexpr int inherited_descriptor = 3;
-
-  /// Source: `mkdir(2)`.
-  [[nodiscard]] SysResult<void> make_directory(const char* path, std::uint32_t permissions) noexcept {
-    return status(::mkdir(path, static_cast<mode_t>(permissions)));
-  }
-
-  /// Source: `open(2)`. O_NONBLOCK keeps a FIFO from blocking us, O_NOCTTY a terminal from becoming ours.
-  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
-                                     std::uint32_t permissions) noexcept {
-    int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    switch (mode) {
-      case OpenMode::read: flags |= O_RDONLY; break;
-      case OpenMode::read_write: flags |= O_RDWR; break;
-      case OpenMode::ensure: flags |= O_RDWR | O_CREAT; break;
-      case OpenMode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-    }
-    return file(::openat(at(directory), name, flags, permissions));
-  }
-
-  /// The first descriptor behind the standard streams. Source: `fcntl(2)`, FD_CLOEXEC.
-  [[nodiscard]] SysResult<File> inherited() noexcept {
-    if (::fcntl(inherited_descriptor, F_SETFD, FD_CLOEXEC) != 0) return SysResult<File>::failure(errno);
-    return {File{inherited_descriptor}, 0};
-  }
-
-  /// Source: `unlink(2)`.
-  [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {
-    return status(::unlinkat(at(directory), name, 0));
-  }
-
-  /// Source: `stat(2)`.
-  [[nodiscard]] SysResult<FileInfo> stat(File open_file) noexcept {
-    FileStatus info{};
-    if (get_status(open_file.descriptor, info) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-  [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {
-    FileStatus info{};
-    if (get_status(at(directory), name, info, AT_SYMLINK_NOFOLLOW) != 0) return SysResult<FileInfo>::failure(errno);
-    return {translated(info), 0};
-  }
-
-  /// Source: `pread(2)`.
-  [[nodiscard]] SysResult<std::size_t> read_at(File from, void* to, std::size_t count, std::uint64_t offset) noexcept {
-    return transferred(::pread(from.descriptor, to, count, static_cast<off_t>(offset)));
-  }
-  /// Source: `pwrite(2)`.
-  [[nodiscard]] SysResult<std::size_t> write_at(File to, const void* from, std::size_t count,
-                                                std::uint64_t offset) noexcept {
-    return transferred(::pwrite(to.descriptor, from, count, static_cast<off_t>(offset)));
-  }
-
-  /// Not repeated on EINTR: Linux, macOS and FreeBSD have closed the descriptor by then. Source: `close(2)`.
-  void close(File open_file) noexcept {
-    if (open_file.descriptor >= 0) ::close(open_file.descriptor);
-  }
-
- protected:
-  static int at(File directory) noexcept { return directory.descriptor < 0 ? AT_FDCWD : directory.descriptor; }
-
-  static SysResult<void> status(int result) noexcept {
-    return result == 0 ? SysResult<void>{} : SysResult<void>{errno};
-  }
-  static SysResult<File> file(int descriptor) noexcept {
-    if (descriptor < 0) return SysResult<File>::failure(errno);
-    const auto moved = above_standard_streams(descriptor);
-    return {File{moved.value}, moved.error};
-  }
-  static SysResult<std::size_t> transferred(ssize_t count) noexcept {
-    if (count < 0) return SysResult<std::size_t>::failure(errno);
-    return {static_cast<std::size_t>(count), 0};
-  }
-
-  static struct ::flock lock_range(short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range{};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    range.l_start = static_cast<off_t>(offset);
-    range.l_len = static_cast<off_t>(length);
-    return range;
-  }
-
-  static FileInfo translated(const FileStatus& info) noexcept {
-    FileInfo result;
-    result.id = {static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino)};
-    result.type = S_ISREG(info.st_mode)    ? FileType::regular
-                  : S_ISDIR(info.st_mode)  ? FileType::directory
-                  : S_ISLNK(info.st_mode)  ? FileType::symbolic_link
-                  : S_ISSOCK(info.st_mode) ? FileType::socket
-                                           : FileType::other;
-    result.permissions = info.st_mode & 01777U;
-    result.user = info.st_uid;
-    result.links = info.st_nlink;
-    result.size = info.st_size;
-#if defined(__APPLE__)
-    const timespec& changed = info.st_ctimespec;
-#else
-    const timespec& changed = info.st_ctim;
-#endif
-    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
-    return result;
-  }
-};
-
-/// Locks of byte ranges that belong to the open file. Both systems that have them took their numbers into <fcntl.h>.
-/// Source: `fcntl(2)`, F_OFD_SETLK, F_OFD_GETLK.
-template <int SetLock, int GetLock>
-class OpenFileLocks : public Files {
- public:
-  /// EACCES and EAGAIN mean the same here.
-  [[nodiscard]] SysResult<void> try_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    auto result = set_lock(open_file, F_WRLCK, offset, length);
-    if (result.error == EACCES) result.error = EAGAIN;
-    return result;
-  }
-  [[nodiscard]] SysResult<void> unlock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    return set_lock(open_file, F_UNLCK, offset, length);
-  }
-  /// Asks, and takes nothing.
-  [[nodiscard]] SysResult<LockQuery> query_lock(File open_file, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(F_WRLCK, offset, length);
-    if (::fcntl(open_file.descriptor, GetLock, &range) != 0) return SysResult<LockQuery>::failure(errno);
-    if (range.l_type == F_UNLCK) return {};
-    LockQuery query;
-    query.held = true;
-    query.offset = static_cast<std::uint64_t>(range.l_start);
-    query.length = static_cast<std::uint64_t>(range.l_len);
-    return {query, 0};
-  }
-
- private:
-  static SysResult<void> set_lock(File open_file, short type, std::uint64_t offset, std::uint64_t length) noexcept {
-    struct ::flock range = lock_range(type, offset, length);
-    return status(::fcntl(open_file.descriptor, SetLock, &range));
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_FILES_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// `Locks` is `posix_detail::Files` with locks; `watch_flags` opens what is watched, without reading it.
-template <typename Locks, int watch_flags>
-class Filesystem : public Locks {
- public:
-  using File = typename Locks::File;
-  struct Watch {
-    int descriptor = -1;  ///< of the kqueue
-    int file = -1;        ///< closing it would end the watch
-  };
-
-  /// Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open_directory(const char* path) noexcept {
-    return Locks::file(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-
-  /// A link is EMLINK on FreeBSD, a socket EOPNOTSUPP on both. Source: `open(2)`.
-  [[nodiscard]] SysResult<File> open(File directory, const char* name, OpenMode mode,
-                                     std::uint32_t permissions) noexcept {
-    auto result = Locks::open(directory, name, mode, permissions);
-    if (result.error == EMLINK) result.error = ELOOP;
-    if (result.error == EOPNOTSUPP) result.error = ENXIO;
-    return result;
-  }
-
-  /// There are no files without a name.
-  [[nodiscard]] SysResult<File> create_unnamed(File, std::uint32_t) noexcept {
-    return SysResult<File>::failure(EOPNOTSUPP);
-  }
-  [[nodiscard]] SysResult<void> link_unnamed(File, File, const char*) noexcept { return {EOPNOTSUPP}; }
-
-  /// Source: `rename(2)`.
-  [[nodiscard]] SysResult<void> rename(File directory, const char* from, const char* to) noexcept {
-    return Locks::status(::renameat(Locks::at(directory), from, Locks::at(directory), to));
-  }
-
-  /// The C library keeps a buffer of its own meanwhile. Source: `readdir(3)`. Entries that come or go meanwhile may be
-  /// seen or not.
-  template <typename Visit>
-  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
-    const int descriptor = ::openat(Locks::at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR* const list = descriptor < 0 ? nullptr : ::fdopendir(descriptor);
-    if (list == nullptr) {
-      const int error = errno;
-      if (descriptor >= 0) ::close(descriptor);
-      return SysResult<void>::failure(error);
-    }
-    SysResult<void> result;
-    for (;;) {
-      errno = 0;
-      const dirent* const entry = ::readdir(list);
-      if (entry == nullptr) {
-        result.error = errno;
-        break;
-      }
-      const Text name{entry->d_name};
-      if (name != Text{"."} && name != Text{".."}) visit(name);
-    }
-    ::closedir(list);
-    return result;
-  }
-
-  /// Source: `kqueue(2)`, EVFILT_VNODE.
-  [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
-    Watch watch;
-    const auto opened = Locks::file(::open(path, watch_flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
-    watch.file = opened.value.descriptor;
-    const auto queue = watch_file(watch.file);
-    watch.descriptor = queue.ok() ? queue.value : -1;
-    if (!queue.ok()) {
-      close_watch(watch);
-      return SysResult<Watch>::failure(queue.error);
-    }
-    return {watch, 0};
-  }
-  [[nodiscard]] SysResult<bool> wait(Watch& watch, Milliseconds span) noexcept {
-    auto changed = posix_detail::wait_readable(watch.descriptor, span);
-    if (changed.ok() && changed.value) forget_changes(watch);
-    return changed;
-  }
-  static void forget_changes(Watch& watch) noexcept { take_events(watch.descriptor); }
-  void close_watch(Watch& watch) noexcept {
-    if (watch.descriptor >= 0) ::close(watch.descriptor);
-    if (watch.file >= 0) ::close(watch.file);
-    watch = Watch{};
-  }
-};
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_FILESYSTEM_HPP
 // The locks of the filesystem policy on a system whose locks that belong to an open file are those of whole files,
 // shared or exclusive, and can be queried.
 #ifndef GENIE_POSIX_WHOLE_FILE_LOCKS_HPP
@@ -9340,392 +8244,6 @@ class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileL
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-// The process-probe policy as macOS and FreeBSD share it: processes by the kernel's tables, pinned by a kqueue.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-//
-// What a handle is. A kqueue is registered for the end of the process *first*; the start time that the PID has is read
-// *after*. The kernel tells the end of the very process that was registered, whatever becomes of its number. So as long
-// as the queue has told nothing, the number is that process's, and its start time is the one that was read.
-//
-// What it can't do. There is no way to signal a process but by its number (macOS has a better one, see there). Between
-// the look at the queue and kill(2), the process could end, be reaped, and its number be given to another one: all PIDs
-// would have to be used up within microseconds, because both kernels hand them out in turn. (With FreeBSD's
-// kern.randompid they come at random, and one within 10⁵ could hit.) No such process is ever signalled after its end
-// was told. A group is signalled only while its leader exists, running or not reaped: its number is the group's then.
-#ifndef GENIE_BSD_PROCESS_PROBE_HPP
-#define GENIE_BSD_PROCESS_PROBE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-// Waiting by kqueue(2), as macOS and FreeBSD have it: for the end of a process, and for changes of a file.
-// Never executed on these systems by this project; on Linux its tests run it over a small kqueue of their own.
-#ifndef GENIE_BSD_KQUEUE_HPP
-#define GENIE_BSD_KQUEUE_HPP
-
-// On other systems, this is only for tests that bring a <sys/event.h>.
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(GENIE_TEST_KQUEUE)
-
-#include <fcntl.h>
-#include <sys/event.h>
-#include <sys/types.h>
-#include <time.h>
-
-// What the policies of every POSIX system share: descriptors that close themselves or stay out of the way, and a poll
-// with a deadline.
-#ifndef GENIE_POSIX_DESCRIPTOR_HPP
-#define GENIE_POSIX_DESCRIPTOR_HPP
-
-#include <poll.h>
-
-namespace genie::inline v0::posix_detail {
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) noexcept : descriptor_{descriptor} {}
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  [[nodiscard]] int get() const noexcept { return descriptor_; }
-  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
-/// A process that was started without its standard streams must not print into our files.
-/// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
-/// closed.
-[[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
-  if (descriptor > STDERR_FILENO) return {descriptor, 0};
-  const int higher = ::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  const int error = errno;
-  ::close(descriptor);
-  return higher >= 0 ? SysResult<int>{higher, 0} : SysResult<int>{-1, error};
-}
-
-/// Calls `close(first, last)` for each range of numbers between those that are `kept`, for as long as it says true.
-/// Returns: whether it always did.
-template <std::size_t Count, typename Close>
-[[nodiscard]] bool close_between(const int (&kept)[Count], Close&& close) noexcept {
-  constexpr unsigned beyond_all = UINT32_MAX;
-  for (unsigned from = 0; from != beyond_all;) {
-    unsigned next = beyond_all - 1;
-    for (const int descriptor : kept) {
-      const auto number = static_cast<unsigned>(descriptor);
-      if (number >= from && number < next) next = number;
-    }
-    if (next > from && !close(from, next - 1)) return false;
-    from = next + 1;
-  }
-  return true;
-}
-
-[[nodiscard]] inline pollfd readable(int descriptor) noexcept {
-  pollfd entry{};
-  entry.fd = descriptor;
-  entry.events = POLLIN;
-  return entry;
-}
-
-/// Returns: whether one of the entries became ready within `span`; a negative span means at once. Source: `poll(2)`.
-[[nodiscard]] inline SysResult<bool> wait_ready(pollfd* entries, nfds_t count, Milliseconds span) noexcept {
-  constexpr std::int64_t longest = 1'000'000'000;
-  const std::int64_t clamped = span.count() < 0 ? 0 : (span.count() > longest ? longest : span.count());
-  const int ready = ::poll(entries, count, static_cast<int>(clamped));
-  if (ready < 0) return SysResult<bool>::failure(errno);
-  return {ready > 0, 0};
-}
-
-[[nodiscard]] inline SysResult<bool> wait_readable(int descriptor, Milliseconds span) noexcept {
-  pollfd entry = readable(descriptor);
-  return wait_ready(&entry, 1, span);
-}
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_DESCRIPTOR_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// A kqueue that tells of one thing. It becomes readable when there is something to tell, and stays so until
-/// `take_events`: so it can be polled together with others, and asked again. It can't be written to, so its number
-/// may be that of a missing standard stream. A forked child does not have it. Source: `kqueue(2)`.
-/// Returns: its descriptor, or errno.
-[[nodiscard]] inline SysResult<int> open_queue(std::uintptr_t subject, short filter, unsigned notes) noexcept {
-  const int queue = ::kqueue();
-  if (queue < 0) return SysResult<int>::failure(errno);
-  struct ::kevent change{};
-  change.ident = subject;
-  change.filter = filter;
-  change.flags = EV_ADD | EV_CLEAR;
-  change.fflags = notes;
-  // Whatever can't be registered is told as this call's own error, because there is no room for events.
-  if (::fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) {
-    return {queue, 0};
-  }
-  const int error = errno;
-  ::close(queue);
-  return SysResult<int>::failure(error);
-}
-
-/// Becomes readable when the process ends, and stays so: nobody takes its events. ESRCH where there is none.
-[[nodiscard]] inline SysResult<int> watch_process(pid_t pid) noexcept {
-  return open_queue(static_cast<std::uintptr_t>(pid), EVFILT_PROC, NOTE_EXIT);
-}
-
-/// What can be told of a file, or of a directory's entries. FreeBSD also tells when a writer closes it; macOS when
-/// a lock of flock(2) ends, which no lock of genie is.
-[[nodiscard]] inline SysResult<int> watch_file(int file) noexcept {
-#if defined(NOTE_CLOSE_WRITE)
-  constexpr unsigned writer_gone = NOTE_CLOSE_WRITE;
-#else
-  constexpr unsigned writer_gone = 0;
-#endif
-  return open_queue(
-      static_cast<std::uintptr_t>(file), EVFILT_VNODE,
-      NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | writer_gone);
-}
-
-/// The next wait is for further events.
-inline void take_events(int queue) noexcept {
-  constexpr timespec at_once{};
-  struct ::kevent event{};
-  while (::kevent(queue, nullptr, 0, &event, 1, &at_once) > 0) {
-  }
-}
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_KQUEUE_HPP
-// The calls of the process-probe policy that are the same on every POSIX system.
-#ifndef GENIE_POSIX_PROCESSES_HPP
-#define GENIE_POSIX_PROCESSES_HPP
-
-namespace genie::inline v0::posix_detail {
-
-class Processes {
- public:
-  /// PIDs are of type `pid_t`; each kernel's own limit is lower.
-  static constexpr Pid pid_limit = INT32_MAX;
-
-  /// Source: `getpid(2)`.
-  [[nodiscard]] Pid self() noexcept { return ::getpid(); }
-
-  /// Source: `geteuid(2)`.
-  [[nodiscard]] std::uint64_t user() noexcept { return ::geteuid(); }
-
-  /// Source: `getpgid(2)`. A signal to a group that we are in would reach us, too.
-  [[nodiscard]] bool leads_group(Pid pid) noexcept {
-    return pid > 1 && ::getpgrp() != static_cast<pid_t>(pid) && pid <= pid_limit &&
-           ::getpgid(static_cast<pid_t>(pid)) == static_cast<pid_t>(pid);
-  }
-
- protected:
-  static int number(Signal signal) noexcept {
-    switch (signal) {
-      case Signal::terminate: return SIGTERM;
-      case Signal::kill: return SIGKILL;
-    }
-    return 0;
-  }
-
-  /// For a process of which the system told nothing but `error`: is it hidden, or gone? EPERM means there is somebody.
-  /// Source: `kill(2)`.
-  static void ask_by_signal(Pid pid, int error, Observation& seen) noexcept {
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) {
-      seen.liveness = Liveness::alive;
-      seen.error = error;
-    } else if (errno == ESRCH) {
-      seen.liveness = Liveness::gone;
-    } else {
-      seen.error = errno;
-    }
-  }
-};
-
-}  // namespace genie::inline v0::posix_detail
-
-#endif  // GENIE_POSIX_PROCESSES_HPP
-
-namespace genie::inline v0::bsd_detail {
-
-/// What the kernel's table says of one process.
-struct ProcessEntry {
-  Pid pid = 0;
-  Pid parent = 0;
-  Pid group = 0;
-  bool zombie = false;
-  StartToken start;
-  FixedText<31> name;
-};
-
-struct ProcessHandle {
-  int descriptor = -1;  ///< a kqueue, readable once the process has ended
-  Pid pid = 0;
-  StartToken start;
-  std::uint64_t serial = 0;  ///< the system's own number of this process, which none has again; 0: it has none
-};
-
-/// What differs from one system to the other is `System`:
-///
-/// | member                          | what it is                                                                    |
-/// |---------------------------------|-------------------------------------------------------------------------------|
-/// | `read(pid, entry)`              | 0; ESRCH where there is none that we may see; errno                           |
-/// | `hides_processes()`             | whether ESRCH may be said of one that lives                                   |
-/// | `group(pid, visit)`             | calls `visit(entry)` for each member, until it says false; errno, also where it can't tell of all |
-/// | `serial(pid)`                   | see `ProcessHandle`                                                           |
-/// | `signal(handle, number)`        | errno of signalling that very process, as well as the system can              |
-/// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
-/// | `random()`                      | as in the policy                                                              |
-///
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
-template <typename System>
-class ProcessProbe : public posix_detail::Processes {
- public:
-  using Handle = ProcessHandle;
-  struct Cgroup {};
-
-  [[nodiscard]] Observation look(Pid pid) noexcept {
-    Observation seen;
-    if (pid <= 0 || pid > pid_limit) {
-      seen.error = EINVAL;
-      return seen;
-    }
-    ProcessEntry entry;
-    const int error = System::read(pid, entry);
-    if (error == 0) {
-      seen.zombie = entry.zombie;
-      seen.liveness = entry.zombie ? Liveness::gone : Liveness::alive;
-      seen.start = entry.start;
-      seen.parent = entry.parent;
-      const pid_t session = ::getsid(static_cast<pid_t>(pid));
-      seen.session = session > 0 ? session : 0;
-      return seen;
-    }
-    ask_by_signal(pid, error, seen);
-    if (seen.liveness == Liveness::gone && System::hides_processes()) {
-      seen.liveness = Liveness::unknown;
-      seen.error = EPERM;
-    }
-    return seen;
-  }
-
-  [[nodiscard]] ProcessOrigin origin() noexcept {
-    if (const Pid now = self(); learned_by_ != now) {
-      learned_by_ = now;
-      origin_.boot = System::boot();
-      origin_.pid_namespace = System::pid_namespace();
-    }
-    return origin_;
-  }
-
-  [[nodiscard]] std::uint64_t random() noexcept { return System::random(); }
-
-  /// Source: `kqueue(2)`, EVFILT_PROC. macOS says ESRCH of a process that was not reaped yet, FreeBSD does not.
-  [[nodiscard]] SysResult<Handle> open(Pid pid) noexcept {
-    if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
-    const auto queue = watch_process(static_cast<pid_t>(pid));
-    if (!queue.ok()) return SysResult<Handle>::failure(queue.error);
-    Handle handle;
-    handle.descriptor = queue.value;
-    handle.pid = pid;
-    ProcessEntry entry;
-    if (System::read(pid, entry) == 0) handle.start = entry.start;
-    handle.serial = System::serial(pid);
-    // Asked last: what was read is its own, unless it has ended meanwhile.
-    if (has_ended(handle)) {
-      handle.start = StartToken{};
-      handle.serial = 0;
-    }
-    return {handle, 0};
-  }
-
-  [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
-    if (has_ended(handle)) return {ESRCH};
-    return {System::signal(handle, number(signal))};
-  }
-
-  /// Source: `kill(2)`.
-  [[nodiscard]] SysResult<void> signal_group(const Handle& handle, Pid pid, Signal signal) noexcept {
-    if (pid <= 1 || pid > pid_limit) return SysResult<void>::failure(EINVAL);
-    if (!is_there(handle, pid)) return SysResult<void>::failure(ENOSYS);
-    if (::kill(-static_cast<pid_t>(pid), number(signal)) != 0) return SysResult<void>::failure(errno);
-    return {};
-  }
-
-  [[nodiscard]] bool group_lives(const Handle&, Pid pid) noexcept {
-    if (pid <= 1 || pid > pid_limit) return false;
-    bool lives = false;
-    const int error = System::group(pid, [&](const ProcessEntry& member) noexcept {
-      lives = !member.zombie;
-      return !lives;
-    });
-    if (lives || error == 0) return lives;
-    return ::kill(-static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
-  }
-  [[nodiscard]] std::size_t group_members(const Handle&, Pid pid, NamedProcess* out, std::size_t count) noexcept {
-    std::size_t found = 0;
-    if (pid <= 1 || pid > pid_limit || count == 0) return 0;
-    (void)System::group(pid, [&](const ProcessEntry& member) noexcept {
-      if (!member.zombie) out[found++] = {member.pid, member.start, member.name};
-      return found < count;
-    });
-    return found;
-  }
-
-  /// There are no cgroups.
-  [[nodiscard]] SysResult<Cgroup> open_cgroup(Pid) noexcept { return SysResult<Cgroup>::failure(EOPNOTSUPP); }
-  [[nodiscard]] SysResult<void> signal_cgroup(const Cgroup&, Signal) noexcept { return {EOPNOTSUPP}; }
-  [[nodiscard]] bool cgroup_lives(const Cgroup&) noexcept { return true; }
-  [[nodiscard]] std::size_t cgroup_members(const Cgroup&, NamedProcess*, std::size_t) noexcept { return 0; }
-  void close_cgroup(const Cgroup&) noexcept {}
-
-  /// A kqueue is readable while it has something to tell. Source: `kqueue(2)`, `poll(2)`.
-  [[nodiscard]] SysResult<bool> wait(const Handle& handle, Milliseconds span) noexcept {
-    return posix_detail::wait_readable(handle.descriptor, span);
-  }
-  void close(const Handle& handle) noexcept {
-    if (handle.descriptor >= 0) ::close(handle.descriptor);
-  }
-
-  /// Neither system tells whose descriptor has a lock: FreeBSD's KF_FLAG_HASLOCK is also set by an attempt that failed,
-  /// macOS tells nothing. So nobody is named, and nobody is ended as an orphan.
-  [[nodiscard]] bool holds_lock(Pid, FileIdentity, std::uint64_t) noexcept { return false; }
-  [[nodiscard]] std::size_t lock_holders(FileIdentity, std::uint64_t, LockHolder*, std::size_t) noexcept { return 0; }
-
- private:
-  /// Where that can't be asked, it is taken for ended: nobody is signalled then.
-  static bool has_ended(const Handle& handle) noexcept {
-    for (;;) {
-      const auto told = posix_detail::wait_readable(handle.descriptor, Milliseconds{0});
-      if (told.error != EINTR) return !told.ok() || told.value;
-    }
-  }
-
-  /// Whether the pinned process still has its number: running, or not reaped yet.
-  static bool is_there(const Handle& handle, Pid pid) noexcept {
-    if (handle.pid != pid) return false;
-    if (!has_ended(handle)) return true;
-    ProcessEntry entry;
-    return handle.start.known && System::read(pid, entry) == 0 && entry.zombie && entry.start == handle.start;
-  }
-
-  Pid learned_by_ = 0;
-  ProcessOrigin origin_;
-};
-
-}  // namespace genie::inline v0::bsd_detail
-
-#endif
-
-#endif  // GENIE_BSD_PROCESS_PROBE_HPP
 
 namespace genie::inline v0 {
 
