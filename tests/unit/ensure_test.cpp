@@ -1871,6 +1871,51 @@ TEST_CASE("while a server is replaced, starts on demand wait, and get the new on
   CHECK(world.servers.size() == 2);
 }
 
+TEST_CASE("a start on demand gives a restart the time that a start may stall and the one that is ended takes to end",
+          "[ensure][F26]") {
+  World world;
+  const Contender stopper = world.machine.spawn();
+  Guard guard = guard_of(stopper);
+  REQUIRE(guard.claim());
+  genie::detail::OpenDirectory<Guard::Host> place;
+  REQUIRE(genie::detail::open_state_directory(guard.host(), guard.files(), false, place));
+  genie::StopRegistration<Guard::Host> registration{
+      guard.host(), guard.files(), place.file.get(), {}, genie::default_sentinel_ttl, true};
+  REQUIRE(registration.enter([](bool) {}));
+  EnsureOptions options;
+  options.stall = Milliseconds{500};
+  options.grace = Milliseconds{200};
+  const Milliseconds before = world.machine.time.monotonic;
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::stopping);
+  CHECK(world.machine.time.monotonic - before == Milliseconds{700});
+  CHECK(world.servers.empty());
+}
+
+TEST_CASE("who found nothing, and lost the claim to a start that then failed, is told of that", "[ensure]") {
+  World world;
+  Starter other{world.machine};
+  bool has_lost = false;
+  int opened_since = 0;
+  world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::try_lock && !has_lost) {
+      has_lost = true;
+      other.claim();
+    } else if (has_lost && event.call == Call::open_directory && ++opened_since == 1) {
+      // The claim is lost; this is the next look.
+      genie::FailureRecord failure;
+      failure.kind = FailureKind::exited;
+      failure.value = 3;
+      other.take_back(&failure);
+    }
+  };
+  const auto report = world.ensure();
+  CHECK(opened_since > 0);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 3);
+  CHECK(world.servers.empty());
+}
+
 TEST_CASE("whoever is there instead of a server that was to be replaced is used, unless it has been killed",
           "[ensure][F26]") {
   World world;
