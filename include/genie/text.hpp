@@ -3,6 +3,8 @@
 #ifndef GENIE_TEXT_HPP
 #define GENIE_TEXT_HPP
 
+#include <string.h>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +54,10 @@ class Text {
   }
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
+    if (!__builtin_is_constant_evaluated()) {
+      const void* const found = ::memchr(data_, wanted, size_);
+      return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
+    }
     std::size_t at = 0;
     while (at < size_ && data_[at] != wanted) ++at;
     return at;
@@ -65,6 +71,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
+    if (!__builtin_is_constant_evaluated()) return ::memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
     }
@@ -129,6 +136,35 @@ class Text {
   return true;
 }
 
+// What `FixedText` does with its characters. Each function stands in a program once for all capacities, which is why it
+// is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
+namespace text_detail {
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
+  const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
+  } else {
+    ::memmove(data + size, text.data(), count);  // it may be the text itself
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
+                                            char c) noexcept {
+  if (count > capacity - size) count = capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
+  } else {
+    ::memset(data + size, c, count);
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+}  // namespace text_detail
+
 /// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
 template <std::size_t Capacity>
 class FixedText {
@@ -143,7 +179,16 @@ class FixedText {
   constexpr ~FixedText() = default;
 
   constexpr FixedText& append(Text text) noexcept {
-    for (const char c : text) append(c);
+    const std::size_t count = text_detail::put(data_, size_, Capacity, text);
+    overflowed_ = overflowed_ || count < text.size();
+    size_ += count;
+    return *this;
+  }
+  /// Appends `count` times `c`.
+  constexpr FixedText& append(std::size_t count, char c) noexcept {
+    const std::size_t fitting = text_detail::put(data_, size_, Capacity, count, c);
+    overflowed_ = overflowed_ || fitting < count;
+    size_ += fitting;
     return *this;
   }
   constexpr FixedText& append(char c) noexcept {
@@ -157,13 +202,12 @@ class FixedText {
   }
   constexpr FixedText& append_number(std::uint64_t value) noexcept {
     char digits[20];
-    std::size_t count = 0;
+    std::size_t at = sizeof digits;
     do {
-      digits[count++] = static_cast<char>('0' + static_cast<char>(value % 10));
+      digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
       value /= 10;
     } while (value != 0);
-    while (count > 0) append(digits[--count]);
-    return *this;
+    return append(Text{digits + at, sizeof digits - at});
   }
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
     for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
@@ -195,8 +239,7 @@ class FixedText {
   constexpr void assign(const FixedText& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
     size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    for (std::size_t at = 0; at < size_; ++at) data_[at] = other.data_[at];
-    data_[size_] = '\0';
+    (void)text_detail::put(data_, 0, Capacity, Text{other.data_, size_});
     overflowed_ = other.overflowed_;
   }
 

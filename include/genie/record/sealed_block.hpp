@@ -69,18 +69,20 @@ template <std::size_t Size>
 constexpr void seal(FixedText<Size>& bytes) noexcept {
   const std::uint64_t sum = checksum(bytes);
   bytes.append("checksum ").append_hex(sum).append('\n');
-  while (bytes.size() < Size) bytes.append('\n');
+  bytes.append(Size - bytes.size(), '\n');
 }
 
 /// Calls `visit(key, value)` for each line up to the checksum; it returns whether the value is one of that key's. Keys
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
 template <typename Visit>
 [[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
-  bool blank = true;
-  for (const char c : bytes) blank = blank && (c == '\0' || is_space(c));
-  if (blank) return BlockKind::blank;
   Text rest = bytes;
-  if (take_line(rest) != header) return BlockKind::unreadable;
+  if (take_line(rest) != header) {
+    for (const char c : bytes) {
+      if (c != '\0' && !is_space(c)) return BlockKind::unreadable;
+    }
+    return BlockKind::blank;
+  }
   while (!rest.empty()) {
     const std::size_t line_at = bytes.size() - rest.size();
     Text value = take_line(rest);
