@@ -24,17 +24,18 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
                                         Text bytes) noexcept {
-  // The lock's record names the temporary file first, so that none can be left behind unnoticed.
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
-  }
-  held.written.temporary = host.process.random() | 1U;
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  // The lock's record has named the temporary file since the claim, so that none can be left behind unnoticed.
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  const auto create = [&] {
+    return uninterrupted(
+        [&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  };
+  auto created = create();
+  if (created.error == EEXIST) {  // an earlier one could not be removed
+    if (auto ok = remove_file(host, files, held.directory, temporary); !ok) return ok;
+    held.has_litter = false;
+    created = create();
+  }
   if (!created.ok()) return files.error(Operation::create, created.error, temporary);
   const auto written = write_whole(host, created.value, bytes);
   host.files.close(created.value);
@@ -42,7 +43,7 @@ template <typename H>
       written.ok() ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), name.c_str()); })
                    : SysResult<void>::failure(written.error);
   if (!renamed.ok()) {
-    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+    held.has_litter = !remove_file(host, files, held.directory, temporary);
     return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, name);
   }
   return {};
