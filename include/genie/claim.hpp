@@ -73,6 +73,7 @@ struct HeldClaim {
   Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
   bool has_port = false;
   bool has_endpoints = false;
+  bool has_litter = false;  ///< a temporary file could not be removed
   typename H::File directory{};
   typename H::File lock{};
   typename H::File record{};
@@ -118,17 +119,23 @@ template <typename H>
   return {};
 }
 
-/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
-/// unnoticed. The one that it has named before is removed.
+/// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
+/// behind unnoticed.
 template <typename H>
-[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+[[nodiscard]] Result<typename H::File> create_owners_temporary(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                               const NameText& temporary) noexcept {
+  const auto create = [&] {
+    return uninterrupted(
+        [&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  };
+  auto created = create();
+  if (created.error == EEXIST) {  // an earlier one could not be removed
+    if (auto ok = remove_file(host, files, held.directory, temporary); !ok) return ok.error();
+    held.has_litter = false;
+    created = create();
   }
-  held.written.temporary = host.process.random() | 1U;
-  return write_lock_record(host, files, held.lock, held.written);
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  return created.value;
 }
 
 /// One call of `claim`.
@@ -313,6 +320,9 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
+    // A power cut may have kept the endpoints, and lost the record that told of them.
+    const bool is_same_boot = !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
+    record_.has_no_endpoints = previous_is_this_lock_ && is_same_boot && previous_.has_no_endpoints;
     return settle_and_judge();
   }
 
@@ -321,6 +331,7 @@ class Claimant {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
+                           record_.origin.boot,
                            has_previous_ ? &previous_ : nullptr,
                            proof() != nullptr,
                            options_.trust_legacy};
@@ -331,7 +342,17 @@ class Claimant {
     return step;
   }
 
+  /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
+  /// proves nothing of whatever record may stand there by now, and most often there is none.
+  [[nodiscard]] bool has_been_released() const noexcept {
+    return previous_is_this_lock_ && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+  }
+
   Result<Step> judge_repeatedly() noexcept {
+    if (has_been_released() && kept_ == nullptr) {
+      const Result<Step> step = publish_new();
+      if (!step || *step != Step::judge_again) return step;
+    }
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -408,8 +429,9 @@ class Claimant {
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
     published_.file = ScopedFile<H>{host_, unnamed.value};
     if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
-    record_.temporary = 0;
-    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is.
+    if (record_.temporary == 0) record_.temporary = host_.process.random() | 1U;
+    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is. It names a
+    // temporary file, too, which there is none of yet: for the rest of our life we need no other.
     if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok.error();
     const auto linked = uninterrupted(
         [&] { return host_.files.link_unnamed(unnamed.value, directory_.file.get(), files_.record().c_str()); });
@@ -472,10 +494,7 @@ class Claimant {
 
   Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
-    if (renamed.ok()) {
-      record_.temporary = 0;
-      return complete();
-    }
+    if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
     drop_temporary();
     if (renamed.error == EEXIST) return Step::judge_again;
@@ -509,9 +528,9 @@ class Claimant {
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
     if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
+      // Where that fails, the lock's record goes on naming it, for whoever comes next.
       const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
-      // Where that failed, the lock's record goes on naming it, for whoever comes next.
-      if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
+      has_litter_ = !removed.ok() && removed.error != ENOENT;
       if (!is_heir_) report_.taken_over = stale.evidence;
       return complete();
     }
@@ -613,6 +632,7 @@ class Claimant {
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
     held_.has_endpoints = false;
+    held_.has_litter = has_litter_;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
     if (auto ok = complete_under_lock(info); !ok) {
@@ -685,8 +705,11 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     record_.port_name = PortFileName{Text{files_.port()}};
-    int& leftover_error = report_.leftover_error;
-    if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+    if (!record_.has_no_endpoints) {
+      int& leftover_error = report_.leftover_error;
+      if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+      record_.has_no_endpoints = true;
+    }
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
@@ -739,13 +762,15 @@ class Claimant {
   ClaimReport report_;
 };
 
-/// Removes the port file if we published it.
+/// Removes the port file if we published it. Returns: whether nothing is left under the temporary name.
 template <typename H>
-[[nodiscard]] Result<void> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
-                                         const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                         const NameText& temporary) noexcept {
   OpenStateFile<H> port;
-  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) return ok;
-  if (!port.file.is_open()) return {};
+  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) {
+    return ok.error();
+  }
+  if (!port.file.is_open()) return true;
   PortRecordBytes bytes;
   const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
   if (!count.ok()) return files.error(Operation::read, count.error, files.port());
@@ -754,29 +779,37 @@ template <typename H>
   const LockRecord& record = held.written;
   if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
       published.generation != record.generation || published.lock != record.lock) {
-    return {};
+    return true;
   }
-  return withdraw(host, files, held.directory, files.port(), port.info.id, aside);
+  return withdraw(host, files, held.directory, files.port(), port.info.id, temporary);
 }
 
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  const auto note = [&](const Result<void>& step) noexcept {
-    if (result && !step) result = step;
+  bool is_clean = !held.has_litter;
+  const auto note = [&](const auto& step) noexcept {
+    if (result && !step.has_value()) result = step.error();
+    is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
+  const bool is_reachable = held.has_endpoints || held.has_port;
   record.phase = Phase::released;
-  if (record.temporary == 0) record.temporary = host.process.random() | 1U;
-  const auto announced = write_lock_record(host, files, held.lock, record);
-  note(announced);
-  // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
+  // From now on, nobody is to be told to come here.
+  if (is_reachable) {
+    const auto told = write_lock_record(host, files, held.lock, record);
+    if (!told) result = told;
+  }
+  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
   const NameText temporary = files.temporary(record.temporary);
-  const NameText* const aside = announced ? &temporary : nullptr;
-  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, aside));
-  if (held.has_port) note(withdraw_port(host, files, held, aside));
-  note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
+  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
+  if (held.has_port) note(withdraw_port(host, files, held, temporary));
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
   host.files.close(held.record);
+  // Whoever claims next need not look for what is not there.
+  if (is_clean) record.temporary = 0;
+  const auto announced = write_lock_record(host, files, held.lock, record);
+  if (result && !announced) result = announced;
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);
   host.files.close(held.directory);
@@ -872,15 +905,13 @@ template <typename H>
 /// The same where there are no files without a name.
 template <typename H>
 [[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  ScopedFile<H> file{host, created.value};
+  const Result<typename H::File> created = create_owners_temporary(host, files, held, temporary);
+  if (!created) return created.error();
+  ScopedFile<H> file{host, *created};
   auto published = publish_record_again(host, files, held, file, &temporary);
   // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
-  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  if (!published) held.has_litter = !remove_file(host, files, held.directory, temporary);
   return published;
 }
 

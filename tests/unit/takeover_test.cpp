@@ -445,7 +445,7 @@ TEST_CASE("our own record that another lock's holder has swept before it was pub
   CHECK(takeover.fresh.calls().count(Call::exchange) == 2);
   // What is gone is no litter: its removal is not tried again.
   CHECK(removals == 2);
-  CHECK(takeover.guard.held().written.temporary == 0);
+  CHECK_FALSE(takeover.guard.held().has_litter);
   CHECK(takeover.machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
   CHECK(takeover.guard.verify() == genie::Ownership::held);
   CHECK(takeover.temporary().empty());
@@ -817,14 +817,36 @@ TEST_CASE("a stale record that is too long to be one is taken over", "[claim][ta
   CHECK(takeover.fresh.calls().count(Call::exchange) == 1);
 }
 
-TEST_CASE("the lock's record names no temporary file once a claim has removed it", "[claim][takeover]") {
+TEST_CASE("the lock's record names one temporary file for life, and none once it is certain that there is none",
+          "[claim][takeover]") {
   Takeover takeover;
   SECTION("after the takeover") {}
   SECTION("because the stale record vanished before it") {
     takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.remove(record_path); });
   }
+  const auto named = [&] {
+    genie::LockRecord record;
+    const std::string bytes = takeover.machine.disk.read_file(lock_path).value_or("");
+    REQUIRE(genie::parse_lock_record(bytes, INT32_MAX, record) == genie::LockRecordKind::valid);
+    return record.temporary;
+  };
   REQUIRE(takeover.guard.claim()->owned());
-  CHECK(takeover.guard.held().written.temporary == 0);
+  const std::uint64_t temporary = takeover.guard.held().written.temporary;
+  CHECK(temporary != 0);
+  CHECK(named() == temporary);
+  CHECK(takeover.temporary().empty());
+  REQUIRE(takeover.guard.publish_port(4711));
+  CHECK(named() == temporary);
+  SECTION("nothing is left") {
+    REQUIRE(takeover.guard.release());
+    CHECK(named() == 0);
+  }
+  SECTION("something may be left") {
+    takeover.fresh.calls().fail(Call::unlink, EACCES);
+    REQUIRE_FALSE(takeover.guard.release());
+    CHECK(named() == temporary);
+    CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
+  }
   CHECK(takeover.temporary().empty());
 }
 
@@ -908,7 +930,7 @@ TEST_CASE("a file system without unnamed files, or without links, is claimed by 
   CHECK(fresh.calls().count(Call::create_unnamed) == 1);
   CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
   CHECK(strangers(machine).empty());
-  CHECK(guard.held().written.temporary == 0);
+  CHECK_FALSE(guard.held().has_litter);
   CHECK(guard.verify() == genie::Ownership::held);
 }
 
