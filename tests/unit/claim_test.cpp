@@ -121,6 +121,7 @@ void check_fresh_claim(Machine& machine) {
   const auto report = guard.claim();
   REQUIRE(report);
   CHECK(report->outcome == ClaimOutcome::claimed);
+  CHECK_FALSE(report->adopted);
   CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
   CHECK_FALSE(machine.disk.exists(port_path));
   CHECK(strangers(machine).empty());

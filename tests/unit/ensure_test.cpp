@@ -1608,6 +1608,15 @@ TEST_CASE("a process that is no heir, or shares no lock, adopts nothing", "[ensu
     REQUIRE(claim);
     CHECK(claim->outcome == genie::ClaimOutcome::contended);
   }
+  SECTION("the heir of a record that hands nothing over") {
+    const auto turned = genie::update_claim(starting.host(), starting.files(), held,
+                                            [](genie::LockRecord& record) { record.phase = genie::Phase::running; });
+    REQUIRE(turned);
+    const auto claim = guard_of(heir).claim();
+    REQUIRE(claim);
+    CHECK(claim->outcome == genie::ClaimOutcome::already_running);
+    CHECK(claim->owner == starter.identity);
+  }
   SECTION("the heir, which has closed what it inherited") {
     const auto claim = guard_of(heir).claim();
     REQUIRE_FALSE(claim);
