@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
 
-from _support import DEAD, OK, GenieTest, free_port, is_alive, parent, wait_until
+from _support import DEAD, OK, GenieTest, free_port, is_alive, parent, process_stat, wait_until
 import _postgres
 
 EXAMPLES = pathlib.Path(os.environ["GENIE_EXAMPLES"])
@@ -85,6 +85,8 @@ class PreFork(ExampleTest):
         self.wait_for_state("running")
         worker = self.workers(owner.pid)[0]
         os.kill(worker, signal.SIGSTOP)
+        # Else the signal of its parent's end comes first, and ends it.
+        wait_until(lambda: process_stat(worker)[0] == "T", "a stopped worker")
         owner.send(signal.SIGKILL)
         self.wait_for_end_of(owner.pid)
         self.wait_for_state("orphaned")
