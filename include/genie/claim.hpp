@@ -320,9 +320,7 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
-    // A power cut may have kept the endpoints, and lost the record that told of them.
-    const bool is_same_boot = !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
-    record_.has_no_endpoints = previous_is_this_lock_ && is_same_boot && previous_.has_no_endpoints;
+    record_.has_no_endpoints = is_of_this_boot() && previous_.has_no_endpoints;
     return settle_and_judge();
   }
 
@@ -342,10 +340,15 @@ class Claimant {
     return step;
   }
 
+  /// Whether what the lock's record says of other files is so. A power cut may have kept one of them, and lost another.
+  [[nodiscard]] bool is_of_this_boot() const noexcept {
+    return previous_is_this_lock_ && !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
+  }
+
   /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
   /// proves nothing of whatever record may stand there by now, and most often there is none.
   [[nodiscard]] bool has_been_released() const noexcept {
-    return previous_is_this_lock_ && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
   }
 
   Result<Step> judge_repeatedly() noexcept {
@@ -546,10 +549,10 @@ class Claimant {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
-                             : SysResult<void>::failure(ESTALE);
+                             : SysResult<void>::failure(EDEADLK);
     if (!removed.ok()) {
       drop_temporary();
-      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == EDEADLK || removed.error == ENOENT) return Step::judge_again;
       if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::unlink, removed.error, files_.record());
     }
@@ -669,6 +672,7 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      held_.written.phase = Phase::claiming;  // for all that is known
       // This start has failed, so the intent that it was to end stands on.
       if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
@@ -762,7 +766,8 @@ class Claimant {
   ClaimReport report_;
 };
 
-/// Removes the port file if we published it. Returns: whether nothing is left under the temporary name.
+/// Removes the port file if we published it.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
                                          const NameText& temporary) noexcept {
@@ -779,7 +784,7 @@ template <typename H>
   const LockRecord& record = held.written;
   if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
       published.generation != record.generation || published.lock != record.lock) {
-    return true;
+    return false;
   }
   return withdraw(host, files, held.directory, files.port(), port.info.id, temporary);
 }
@@ -787,21 +792,28 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  bool is_clean = !held.has_litter;
+  bool is_clean = true;
   const auto note = [&](const auto& step) noexcept {
     if (result && !step.has_value()) result = step.error();
     is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
-  const bool is_reachable = held.has_endpoints || held.has_port;
+  // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
+  // comes after a crash must be able to tell which it was.
+  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
-  // From now on, nobody is to be told to come here.
-  if (is_reachable) {
+  if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
     if (!told) result = told;
   }
   // Files are withdrawn under the temporary name that the lock's record has told since the claim.
   const NameText temporary = files.temporary(record.temporary);
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (result && !removed) result = removed;
+    is_clean = removed.has_value();
+  }
   if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
   if (held.has_port) note(withdraw_port(host, files, held, temporary));
   note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
@@ -884,21 +896,36 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
   const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  const FileStamp earlier = held.written.record;
   held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+    held.written.record = earlier;
+    return ok;
+  }
   const auto named =
       temporary != nullptr
           ? rename_to_new(host, held.directory, *temporary, files.record())
           : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
-  if (!named.ok()) {
+  const auto failure = [&]() noexcept -> Result<void> {
     return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
+  };
+  if (!named.ok()) {
+    // It may have both names now.
+    const auto stands = uninterrupted([&] { return host.files.stat_at(held.directory, files.record().c_str()); });
+    if (!stands.ok() || stands.value.id != before.value.id) {
+      held.written.record = earlier;
+      (void)write_lock_record(host, files, held.lock, held.written);
+      return failure();
+    }
   }
-  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
-  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  // Whatever fails from here on, this is our record.
   host.files.close(held.record);
   held.record = file.release();
-  held.record_id = info.value.id;
-  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  held.record_id = before.value.id;
+  if (!named.ok()) return failure();
+  const auto info = uninterrupted([&] { return host.files.stat(held.record); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  held.written.record.changed_ns = info.value.changed_ns;
   return write_lock_record(host, files, held.lock, held.written);
 }
 

@@ -122,7 +122,7 @@ template <typename H>
 
 /// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above. Where
 /// it is gone, `own` says so from now on.
-/// Returns: whether nothing is left under the temporary name, see `withdraw`.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
                                               LockRecord& own, const NameText& temporary) noexcept {
@@ -136,7 +136,8 @@ template <typename H>
     if (!valid.has_value()) return valid.error();
     const bool is_own =
         *valid && record.owner == own.owner && record.generation == own.generation && record.lock == own.lock;
-    if (!is_own || has_socket(host, directory, record)) return true;
+    if (!is_own) return false;
+    if (has_socket(host, directory, record)) return true;
     const auto withdrawn = withdraw(host, files, directory, files.endpoints(), opened.info.id, temporary);
     if (!withdrawn.has_value() || !*withdrawn) return withdrawn;
   }

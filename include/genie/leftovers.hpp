@@ -128,9 +128,14 @@ class Leftovers {
     if (is_unsupported(exchanged.error)) {
       // Without the dead one, there is a place to put it back to.
       const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
-      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == EDEADLK) return false;
       if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
-      return moved_away(opened);
+      // If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
+      // anew.
+      const NameText aside = files_.temporary(host_.process.random() | 1U);
+      const auto gone = withdraw(host_, files_, directory_, files_.record(), opened.info.id, aside);
+      if (!gone.has_value()) return gone.error();
+      return false;
     }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
@@ -143,29 +148,6 @@ class Leftovers {
       return false;
     }
     return removed(name);
-  }
-
-  /// Where names can't be exchanged: the dead record in the way is moved aside, compared and removed; then there is
-  /// room. If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
-  /// anew.
-  Result<bool> moved_away(const OpenStateFile<H>& dead) noexcept {
-    const NameText aside = files_.temporary(host_.process.random() | 1U);
-    const auto moved =
-        uninterrupted([&] { return host_.files.rename_new(directory_, files_.record().c_str(), aside.c_str()); });
-    if (moved.error == ENOENT || moved.error == EEXIST) return false;
-    if (!moved.ok()) return files_.error(Operation::rename, moved.error, files_.record());
-    const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, aside.c_str()); });
-    if (out.ok() && out.value.id != dead.info.id) {
-      // Somebody published in between: that belongs where it was.
-      const auto back =
-          uninterrupted([&] { return host_.files.rename_new(directory_, aside.c_str(), files_.record().c_str()); });
-      if (!back.ok() && back.error != ENOENT) return files_.error(Operation::rename, back.error, aside);
-      return false;
-    }
-    if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, aside);
-    const Result<bool> gone = removed(aside);
-    if (!gone.has_value()) return gone;
-    return false;
   }
 
   /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. A claim puts

@@ -25,7 +25,7 @@ template <typename H>
   return renamed;
 }
 
-/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; EDEADLK
 /// where the name is another file's.
 template <typename H>
 [[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,
@@ -52,7 +52,7 @@ template <typename H>
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
 /// stays: the name is moved away to `temporary` first, compared, and put back if it was another's.
 /// Requires: the lock, whose record names `temporary`.
-/// Returns: whether it is certain that nothing is left under that temporary name.
+/// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
                                     FileIdentity pinned, const NameText& temporary) noexcept {
@@ -60,18 +60,18 @@ template <typename H>
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return true;
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
-  if (present.value.id != pinned) return true;
+  if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
   if (moved.error == ENOENT) return true;
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
-  if (out.error == ENOENT) return false;  // by somebody else's hand; whoever claims next looks again
+  if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
-    return back.ok();
+    return false;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);

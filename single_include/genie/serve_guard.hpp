@@ -687,7 +687,7 @@ struct LockQuery {
 /// | expression                              | returns              | what it must do                                    |
 /// |-----------------------------------------|----------------------|----------------------------------------------------|
 /// | `files.link(dir, from, to)`             | `SysResult<void>`    | in place of `rename_new`: gives a file a second name; EEXIST if it is taken; ENOSYS where it can't either |
-/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; ESTALE if it is another's; ENOSYS where it can't either |
+/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; EDEADLK if it is another's; ENOSYS where it can't either |
 ///
 /// A system that locks whole files only answers EOPNOTSUPP to `try_lock` of the stopper's byte, and makes one lock
 /// of the owner's and the starter's, see `posix_detail::WholeFileLocks`.
@@ -1862,7 +1862,7 @@ template <typename H>
   return renamed;
 }
 
-/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; ESTALE
+/// Removes a name if it is that of the open file `pinned`, in one step. Returns: ENOSYS where the system can't; EDEADLK
 /// where the name is another file's.
 template <typename H>
 [[nodiscard]] SysResult<void> unlink_pinned(H& host, typename H::File directory, const NameText& name,
@@ -1889,7 +1889,7 @@ template <typename H>
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
 /// stays: the name is moved away to `temporary` first, compared, and put back if it was another's.
 /// Requires: the lock, whose record names `temporary`.
-/// Returns: whether it is certain that nothing is left under that temporary name.
+/// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
                                     FileIdentity pinned, const NameText& temporary) noexcept {
@@ -1897,18 +1897,18 @@ template <typename H>
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return true;
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
-  if (present.value.id != pinned) return true;
+  if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
   if (moved.error == ENOENT) return true;
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
-  if (out.error == ENOENT) return false;  // by somebody else's hand; whoever claims next looks again
+  if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
-    return back.ok();
+    return false;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
@@ -2033,7 +2033,7 @@ template <typename H>
 
 /// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above. Where
 /// it is gone, `own` says so from now on.
-/// Returns: whether nothing is left under the temporary name, see `withdraw`.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
                                               LockRecord& own, const NameText& temporary) noexcept {
@@ -2047,7 +2047,8 @@ template <typename H>
     if (!valid.has_value()) return valid.error();
     const bool is_own =
         *valid && record.owner == own.owner && record.generation == own.generation && record.lock == own.lock;
-    if (!is_own || has_socket(host, directory, record)) return true;
+    if (!is_own) return false;
+    if (has_socket(host, directory, record)) return true;
     const auto withdrawn = withdraw(host, files, directory, files.endpoints(), opened.info.id, temporary);
     if (!withdrawn.has_value() || !*withdrawn) return withdrawn;
   }
@@ -2610,9 +2611,14 @@ class Leftovers {
     if (is_unsupported(exchanged.error)) {
       // Without the dead one, there is a place to put it back to.
       const auto unlinked = unlink_pinned(host_, directory_, files_.record(), opened.file.get());
-      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == ESTALE) return false;
+      if (unlinked.ok() || unlinked.error == ENOENT || unlinked.error == EDEADLK) return false;
       if (unlinked.error != ENOSYS) return files_.error(Operation::unlink, unlinked.error, files_.record());
-      return moved_away(opened);
+      // If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
+      // anew.
+      const NameText aside = files_.temporary(host_.process.random() | 1U);
+      const auto gone = withdraw(host_, files_, directory_, files_.record(), opened.info.id, aside);
+      if (!gone.has_value()) return gone.error();
+      return false;
     }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, name.c_str()); });
@@ -2625,29 +2631,6 @@ class Leftovers {
       return false;
     }
     return removed(name);
-  }
-
-  /// Where names can't be exchanged: the dead record in the way is moved aside, compared and removed; then there is
-  /// room. If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
-  /// anew.
-  Result<bool> moved_away(const OpenStateFile<H>& dead) noexcept {
-    const NameText aside = files_.temporary(host_.process.random() | 1U);
-    const auto moved =
-        uninterrupted([&] { return host_.files.rename_new(directory_, files_.record().c_str(), aside.c_str()); });
-    if (moved.error == ENOENT || moved.error == EEXIST) return false;
-    if (!moved.ok()) return files_.error(Operation::rename, moved.error, files_.record());
-    const auto out = uninterrupted([&] { return host_.files.stat_at(directory_, aside.c_str()); });
-    if (out.ok() && out.value.id != dead.info.id) {
-      // Somebody published in between: that belongs where it was.
-      const auto back =
-          uninterrupted([&] { return host_.files.rename_new(directory_, aside.c_str(), files_.record().c_str()); });
-      if (!back.ok() && back.error != ENOENT) return files_.error(Operation::rename, back.error, aside);
-      return false;
-    }
-    if (!out.ok() && out.error != ENOENT) return files_.error(Operation::stat, out.error, aside);
-    const Result<bool> gone = removed(aside);
-    if (!gone.has_value()) return gone;
-    return false;
   }
 
   /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. A claim puts
@@ -3632,9 +3615,7 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
-    // A power cut may have kept the endpoints, and lost the record that told of them.
-    const bool is_same_boot = !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
-    record_.has_no_endpoints = previous_is_this_lock_ && is_same_boot && previous_.has_no_endpoints;
+    record_.has_no_endpoints = is_of_this_boot() && previous_.has_no_endpoints;
     return settle_and_judge();
   }
 
@@ -3654,10 +3635,15 @@ class Claimant {
     return step;
   }
 
+  /// Whether what the lock's record says of other files is so. A power cut may have kept one of them, and lost another.
+  [[nodiscard]] bool is_of_this_boot() const noexcept {
+    return previous_is_this_lock_ && !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
+  }
+
   /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
   /// proves nothing of whatever record may stand there by now, and most often there is none.
   [[nodiscard]] bool has_been_released() const noexcept {
-    return previous_is_this_lock_ && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
   }
 
   Result<Step> judge_repeatedly() noexcept {
@@ -3858,10 +3844,10 @@ class Claimant {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
-                             : SysResult<void>::failure(ESTALE);
+                             : SysResult<void>::failure(EDEADLK);
     if (!removed.ok()) {
       drop_temporary();
-      if (removed.error == ESTALE || removed.error == ENOENT) return Step::judge_again;
+      if (removed.error == EDEADLK || removed.error == ENOENT) return Step::judge_again;
       if (removed.error == ENOSYS) return take_over_by_moving(stale, pinned);
       return files_.error(Operation::unlink, removed.error, files_.record());
     }
@@ -3981,6 +3967,7 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      held_.written.phase = Phase::claiming;  // for all that is known
       // This start has failed, so the intent that it was to end stands on.
       if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
@@ -4074,7 +4061,8 @@ class Claimant {
   ClaimReport report_;
 };
 
-/// Removes the port file if we published it. Returns: whether nothing is left under the temporary name.
+/// Removes the port file if we published it.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
 [[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
                                          const NameText& temporary) noexcept {
@@ -4091,7 +4079,7 @@ template <typename H>
   const LockRecord& record = held.written;
   if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
       published.generation != record.generation || published.lock != record.lock) {
-    return true;
+    return false;
   }
   return withdraw(host, files, held.directory, files.port(), port.info.id, temporary);
 }
@@ -4099,21 +4087,28 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  bool is_clean = !held.has_litter;
+  bool is_clean = true;
   const auto note = [&](const auto& step) noexcept {
     if (result && !step.has_value()) result = step.error();
     is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
-  const bool is_reachable = held.has_endpoints || held.has_port;
+  // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
+  // comes after a crash must be able to tell which it was.
+  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
-  // From now on, nobody is to be told to come here.
-  if (is_reachable) {
+  if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
     if (!told) result = told;
   }
   // Files are withdrawn under the temporary name that the lock's record has told since the claim.
   const NameText temporary = files.temporary(record.temporary);
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (result && !removed) result = removed;
+    is_clean = removed.has_value();
+  }
   if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
   if (held.has_port) note(withdraw_port(host, files, held, temporary));
   note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
@@ -4196,21 +4191,36 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
   const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  const FileStamp earlier = held.written.record;
   held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+    held.written.record = earlier;
+    return ok;
+  }
   const auto named =
       temporary != nullptr
           ? rename_to_new(host, held.directory, *temporary, files.record())
           : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
-  if (!named.ok()) {
+  const auto failure = [&]() noexcept -> Result<void> {
     return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
+  };
+  if (!named.ok()) {
+    // It may have both names now.
+    const auto stands = uninterrupted([&] { return host.files.stat_at(held.directory, files.record().c_str()); });
+    if (!stands.ok() || stands.value.id != before.value.id) {
+      held.written.record = earlier;
+      (void)write_lock_record(host, files, held.lock, held.written);
+      return failure();
+    }
   }
-  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
-  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  // Whatever fails from here on, this is our record.
   host.files.close(held.record);
   held.record = file.release();
-  held.record_id = info.value.id;
-  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  held.record_id = before.value.id;
+  if (!named.ok()) return failure();
+  const auto info = uninterrupted([&] { return host.files.stat(held.record); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  held.written.record.changed_ns = info.value.changed_ns;
   return write_lock_record(host, files, held.lock, held.written);
 }
 
@@ -4681,7 +4691,10 @@ template <typename H>
   }
   if (held.written.has_no_endpoints) {
     held.written.has_no_endpoints = false;
-    if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+    if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+      held.written.has_no_endpoints = true;  // so that the next publication says it
+      return ok;
+    }
   }
   if (auto ok = publish_file(host, files, held, files.endpoints(), encode_endpoint_record(record)); !ok) return ok;
   held.has_endpoints = true;
@@ -9398,9 +9411,7 @@ class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileL
   }
   /// Source: `unlink(2)` of FreeBSD, funlinkat (FreeBSD 13), which says EDEADLK.
   [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
-    auto result = status(::funlinkat(at(directory), name, named.descriptor, 0));
-    if (result.error == EDEADLK) result.error = ESTALE;
-    return result;
+    return status(::funlinkat(at(directory), name, named.descriptor, 0));
   }
 
   /// Source: `fdatasync(2)`.

@@ -3,6 +3,7 @@
 Every process that a test starts inherits a mark in its environment. By it a test counts the servers that live, whatever
 the files say, and cleans up after itself without touching anybody else.
 """
+import contextlib
 import errno
 import json
 import os
@@ -68,6 +69,14 @@ def process_stat(pid):
     except (FileNotFoundError, ProcessLookupError):
         return None
     return text[text.rindex(")") + 2 :].split()
+
+
+def kill_at_once(owner, *others):
+    """As by a crash: of what the owner guards, the kernel may have ended some before we come to it."""
+    os.kill(owner, signal.SIGKILL)
+    for pid in others:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def is_alive(pid):

@@ -1,10 +1,9 @@
 """Endpoints: what a server publishes under names, who is told of them, and what becomes of a dead server's sockets."""
 import json
 import os
-import signal
 import unittest
 
-from _support import FAILURE, NOT_RUNNING, OK, SLEEPER, USAGE, GenieTest, server
+from _support import FAILURE, NOT_RUNNING, OK, SLEEPER, USAGE, GenieTest, kill_at_once, server
 
 
 class Endpoints(GenieTest):
@@ -16,8 +15,7 @@ class Endpoints(GenieTest):
 
     def kill(self, status):
         """Everybody at once, so that nobody cleans up."""
-        for pid in (status["pid"], status["server_pid"]):
-            os.kill(pid, signal.SIGKILL)
+        kill_at_once(status["pid"], status["server_pid"])
         self.wait_for_end_of(status["pid"], status["server_pid"])
 
     def json(self, *arguments, code=OK):

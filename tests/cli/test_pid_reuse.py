@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from _support import DEAD, NOT_RUNNING, OK, SLEEPER, GenieTest, is_alive, server, start_time, wait_until
+from _support import DEAD, NOT_RUNNING, OK, SLEEPER, GenieTest, is_alive, kill_at_once, server, start_time, wait_until
 
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
 ANOTHER_BOOT = "11111111-2222-3333-4444-555555555555"
@@ -65,9 +65,8 @@ class StrangerTest(GenieTest):
 
     def crash(self, status):
         """Owner and server are killed and reaped; their PIDs are free."""
-        for pid in (status["pid"], status["server_pid"]):
-            os.kill(pid, signal.SIGKILL)
-            self.wait_for_end_of(pid)
+        kill_at_once(status["pid"], status["server_pid"])
+        self.wait_for_end_of(status["pid"], status["server_pid"])
         return self.wait_for_state("stale")
 
     def assertStartsBesides(self, strangers, knows_record=True):
@@ -235,8 +234,8 @@ class ReusedPid(StrangerTest):
         worker = server("--say", "worker")
         status = self.run_in_our_session("--", "sh", "-c", '"$@" & wait', "sh", *worker)
         wait_until(lambda: self.servers(worker), "the worker runs")
+        kill_at_once(status["pid"], status["server_pid"])
         for pid in (status["pid"], status["server_pid"]):
-            os.kill(pid, signal.SIGKILL)
             self.reap(pid)
         self.stranger_with(status["server_pid"])
         self.stranger_with(status["pid"])

@@ -1,10 +1,9 @@
 """What docs/recipes promise of programs that bring a PID file or lock file of their own: a claim proves that file to be left over."""
 import os
-import signal
 import unittest
 
 from _postgres import BIN, PostgresTest
-from _support import FAILURE, OK, GenieTest, is_alive, wait_until
+from _support import FAILURE, OK, GenieTest, is_alive, kill_at_once, wait_until
 
 # Like many: it looks whether the process of its PID file lives, and believes any process to be itself.
 OLD_SERVER = """
@@ -56,8 +55,7 @@ class ServerPid(GenieTest):
         first = self.spawn("run", "--", *self.RECIPE)
         wait_until(lambda: (self.root / "server.pid").exists(), "the first one runs")
         killed = self.pid_file()
-        for pid in (first.pid, killed):
-            os.kill(pid, signal.SIGKILL)
+        kill_at_once(first.pid, killed)
         self.wait_for_end_of(killed)
         first.finish()
         self.leave_pid_file()  # its number is a stranger's soon

@@ -1,10 +1,9 @@
 """`genie run --standby`: waits while somebody owns the directory, and takes over when nobody does any more."""
-import os
 import signal
 import time
 import unittest
 
-from _support import SLEEPER, GenieTest, wait_until
+from _support import SLEEPER, GenieTest, kill_at_once, wait_until
 
 
 class Standby(GenieTest):
@@ -19,8 +18,7 @@ class Standby(GenieTest):
         return runner
 
     def crash(self, status):
-        for pid in (status["pid"], status["server_pid"]):
-            os.kill(pid, signal.SIGKILL)
+        kill_at_once(status["pid"], status["server_pid"])
 
     def wait_for_owner(self, *runners):
         """It has executed its command, too."""

@@ -129,7 +129,7 @@ def definitions(text):
 
 
 # The test kit; what another system executes, and what it shares and is run here over a stand-in for its kernel.
-UNJUDGED = ("testing/", "bsd/", "macos/", "freebsd/")
+UNJUDGED = ("testing/", "bsd/", "macos/", "freebsd/", "windows/")
 
 
 def main():

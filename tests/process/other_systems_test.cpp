@@ -107,7 +107,7 @@ class Filesystem : public genie::bsd_detail::Filesystem<genie::posix_detail::Who
   [[nodiscard]] genie::SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
     const auto there = stat_at(directory, name);
     if (!there.ok()) return {there.error};
-    if (there.value.id != stat(named).value.id) return {ESTALE};
+    if (there.value.id != stat(named).value.id) return {EDEADLK};
     return unlink(directory, name);
   }
   [[nodiscard]] genie::SysResult<void> sync(File file) noexcept { return status(::fsync(file.descriptor)); }

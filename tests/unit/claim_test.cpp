@@ -938,6 +938,80 @@ TEST_CASE("an empty record that a release has moved away, and was killed, is put
   CHECK(strangers(machine).empty());
 }
 
+TEST_CASE("an empty record that a failed claim has moved away, and was killed, is put back",
+          "[claim][crash][faults][older]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  SECTION("a port cannot be removed") { owner.calls().fail(Call::unlink, EACCES); }
+  SECTION("the lock's last record cannot be written") { owner.calls().fail(Call::write_at, EIO, 3); }
+  owner.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::rename) machine.disk.replace(record_path, "");  // an older program begins its claim
+    if (event.call == Call::rename_new) owner.kill();
+  };
+  (void)guard.claim();
+  REQUIRE_FALSE(owner.is_alive());
+  owner.reap();
+  REQUIRE_FALSE(machine.disk.exists(record_path));
+  const Contender fresh = machine.spawn();
+  const Contender older = machine.spawn();
+  machine.time.after(genie::milliseconds(50), [&] {
+    if (machine.disk.read_file(record_path) == "") machine.disk.write_file(record_path, text_of(older.identity));
+  });
+  CHECK(guard_of(fresh).claim()->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("after a release that has met another program's record, the next claim looks before it writes",
+          "[claim][older]") {
+  Machine machine;
+  const Contender older = machine.spawn();
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  SECTION("before it") { machine.disk.replace(record_path, text_of(older.identity)); }
+  SECTION("in the middle of it") {
+    owner.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::rename) machine.disk.replace(record_path, text_of(older.identity));
+    };
+  }
+  REQUIRE(guard.release());
+  const auto before = machine.disk.read_file(lock_path);
+  CHECK(guard_of(machine.spawn()).claim()->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(lock_path) == before);
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("what a power cut has brought back after a release is proved dead, whoever is killed meanwhile",
+          "[claim][crash][reboot]") {
+  for (std::uint64_t at = 1;; ++at) {
+    CAPTURE(at);
+    Machine machine;
+    machine.processes.has_proc = false;
+    const Contender owner = machine.spawn();
+    {
+      Guard guard = guard_of(owner);
+      REQUIRE(guard.claim()->owned());
+      machine.disk.make_hard_link(record_path, "/tmp/state/kept");
+      REQUIRE(guard.release());
+    }
+    machine.reboot();
+    machine.disk.make_hard_link("/tmp/state/kept", record_path);
+    machine.disk.remove("/tmp/state/kept");
+    genie::testing::ProcessOptions options;
+    options.pid = owner.identity.pid;
+    (void)machine.spawn(options);
+    const Contender first = machine.spawn();
+    first.kill_before_call(at);
+    (void)guard_of(first).claim();
+    const bool is_alive = first.is_alive();
+    if (!is_alive) first.reap();
+    CHECK(guard_of(machine.spawn()).claim()->owned());
+    if (is_alive) break;
+  }
+}
+
 TEST_CASE("unusable names and directories are told apart from contention", "[claim][F15]") {
   Machine machine;
   const Contender contender = machine.spawn();

@@ -232,6 +232,18 @@ TEST_CASE("endpoints that a power cut has kept are removed, though the record th
   CHECK(claim_after(machine) == 0);
 }
 
+TEST_CASE("an owner that could not tell of its endpoints tells of them the next time", "[endpoints][faults]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  server.process.calls().fail(genie::testing::Call::write_at, EIO);
+  REQUIRE_FALSE(server.guard.publish_endpoints(http));
+  server.process.calls().clear();
+  REQUIRE(server.guard.publish_endpoints(http));
+  server.crash();
+  CHECK(claim_after(machine) == 0);
+}
+
 TEST_CASE("endpoints of an owner that releases, or whose place somebody takes, are stale at once", "[endpoints][F12]") {
   Machine machine;
   Server server{machine};

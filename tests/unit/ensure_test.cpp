@@ -1534,6 +1534,16 @@ TEST_CASE("a starter's own other callers join, and are not taken for the server"
   CHECK(world.servers.size() == 1);
 }
 
+TEST_CASE("where names can't be exchanged, a server adopts its claim all the same", "[ensure]") {
+  World world;
+  world.machine.disk.has_exchange = false;
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(world.server().guard.owns());
+  CHECK(world.machine.disk.read_file(record_path) == text_of(world.server().contender.identity));
+}
+
 TEST_CASE("without /proc, sharing the lock tells a server that the claim is its own", "[ensure]") {
   World world;
   world.machine.processes.has_proc = false;

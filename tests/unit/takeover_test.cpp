@@ -564,6 +564,44 @@ TEST_CASE("a restored record is locked, named by the lock's record, and closed w
   CHECK(machine.disk.open_count(owner.index()) == 0);
 }
 
+TEST_CASE("a record that was restored goes with the claim, whatever failed after it stood", "[claim][faults]") {
+  Machine machine;
+  const bool has_two_names = GENERATE(false, true);
+  machine.disk.has_unnamed = !has_two_names;
+  machine.disk.has_rename_new = !has_two_names;
+  machine.disk.has_file_unlink = has_two_names;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.disk.remove(record_path);
+  owner.calls().clear();
+  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 2); }
+  SECTION("telling of it") { owner.calls().fail(Call::write_at, EIO, 3); }
+  if (has_two_names) {
+    SECTION("the removal of the other name") { owner.calls().fail(Call::unlink, EACCES, 1, 2); }
+  }
+  REQUIRE_FALSE(guard.restore_record());
+  owner.calls().clear();
+  CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+  CHECK(guard.verify() == genie::Ownership::held);
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a record that was not restored leaves one's own, which stands, as it was", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const auto before = machine.disk.read_file(lock_path);
+  REQUIRE_FALSE(guard.restore_record());
+  CHECK(machine.disk.read_file(lock_path) == before);
+  CHECK(guard.verify() == genie::Ownership::held);
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+}
+
 TEST_CASE("a claim that was killed while it restored its record leaves the way free, even if its PID is reused",
           "[claim][crash]") {
   const bool has_proc = GENERATE(true, false);
@@ -691,6 +729,97 @@ TEST_CASE("where names can't be exchanged, what can't be put back is judged by t
   CHECK(later->owner == older.identity);
   CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
   CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, whatever becomes of the names meanwhile is judged again",
+          "[claim][takeover][moving]") {
+  TakeoverByMoving takeover;
+  Machine& machine = takeover.machine;
+  const Contender older = machine.spawn();
+  SECTION("the stale record is removed before it is moved") {
+    takeover.before(Call::rename_new, 1, [&] { machine.disk.remove(record_path); });
+  }
+  SECTION("the temporary name is somebody else's") { takeover.fresh.calls().fail(Call::rename_new, EEXIST); }
+  SECTION("what was moved is removed before it is compared") {
+    takeover.fresh.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::stat_at && takeover.fresh.calls().count(Call::rename_new) == 1) {
+        takeover.remove_temporary();
+      }
+    };
+  }
+  SECTION("what was moved is removed before it is put back") {
+    takeover.before(Call::rename_new, 1, [&] { machine.disk.replace(record_path, text_of(older.identity)); });
+    takeover.before(Call::rename_new, 2, [&] { takeover.remove_temporary(); });
+  }
+  const auto report = takeover.guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
+  CHECK(takeover.temporary().empty());
+}
+
+namespace {
+
+/// Where names can't be exchanged, a crashed takeover has left the record of an older program that lives under the
+/// temporary name, and that of a dead one has come into its place.
+struct DisplacedByTheDead : TakeoverByMoving {
+  Contender older = machine.spawn();
+  Contender next = machine.spawn();
+  Guard next_guard = guard_of(next);
+
+  DisplacedByTheDead() {
+    const Contender third = machine.spawn();
+    before(Call::rename_new, 1, [&] { machine.disk.replace(record_path, text_of(older.identity)); });
+    before(Call::rename_new, 2, [&] { machine.disk.write_file(record_path, text_of(third.identity)); });
+    CHECK(guard.claim()->outcome == ClaimOutcome::contended);
+    third.kill();
+    third.reap();
+  }
+  /// Before the next claim moves the dead one's record aside.
+  void before_move(std::function<void()> act) {
+    next.calls().before_call = [act](const CallEvent& event) {
+      if (event.call == Call::rename && event.occurrence == 1) act();
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("where names can't be exchanged, a record that was put aside gets its place back from a dead one",
+          "[claim][leftovers][moving]") {
+  DisplacedByTheDead displaced;
+  SECTION("at once") {}
+  SECTION("after somebody has removed the dead one's record") {
+    displaced.before_move([&] { displaced.machine.disk.remove(record_path); });
+  }
+  const auto report = displaced.next_guard.claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == displaced.older.identity);
+  CHECK(displaced.machine.disk.read_file(record_path) == text_of(displaced.older.identity));
+  CHECK(displaced.temporary().empty());
+}
+
+TEST_CASE("where names can't be exchanged, a call that fails while room is made is told",
+          "[claim][leftovers][moving][fault]") {
+  DisplacedByTheDead displaced;
+  displaced.next.calls().fail(Call::rename, EIO);
+  const auto report = displaced.next_guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == Operation::rename);
+}
+
+TEST_CASE("where names can't be exchanged, a newcomer keeps its place while room is made",
+          "[claim][leftovers][moving]") {
+  DisplacedByTheDead displaced;
+  Machine& machine = displaced.machine;
+  const Contender newest = machine.spawn();
+  displaced.before_move([&] { machine.disk.replace(record_path, text_of(newest.identity)); });
+  const auto report = displaced.next_guard.claim();
+  REQUIRE(report);
+  CHECK_FALSE(report->owned());
+  CHECK(machine.disk.read_file(record_path) == text_of(newest.identity));
 }
 
 TEST_CASE("where names can't be exchanged, a takeover that was killed at any call leaves the way free",

@@ -53,9 +53,7 @@ class FreebsdFilesystem : public bsd_detail::Filesystem<posix_detail::WholeFileL
   }
   /// Source: `unlink(2)` of FreeBSD, funlinkat (FreeBSD 13), which says EDEADLK.
   [[nodiscard]] SysResult<void> unlink_file(File directory, const char* name, File named) noexcept {
-    auto result = status(::funlinkat(at(directory), name, named.descriptor, 0));
-    if (result.error == EDEADLK) result.error = ESTALE;
-    return result;
+    return status(::funlinkat(at(directory), name, named.descriptor, 0));
   }
 
   /// Source: `fdatasync(2)`.

@@ -73,7 +73,7 @@ struct LockQuery {
 /// | expression                              | returns              | what it must do                                    |
 /// |-----------------------------------------|----------------------|----------------------------------------------------|
 /// | `files.link(dir, from, to)`             | `SysResult<void>`    | in place of `rename_new`: gives a file a second name; EEXIST if it is taken; ENOSYS where it can't either |
-/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; ESTALE if it is another's; ENOSYS where it can't either |
+/// | `files.unlink_file(dir, name, file)`    | `SysResult<void>`    | in place of `exchange`: removes a name if it is that of the open file, in one step; EDEADLK if it is another's; ENOSYS where it can't either |
 ///
 /// A system that locks whole files only answers EOPNOTSUPP to `try_lock` of the stopper's byte, and makes one lock
 /// of the owner's and the starter's, see `posix_detail::WholeFileLocks`.

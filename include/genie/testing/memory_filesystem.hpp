@@ -230,7 +230,7 @@ class MemoryFilesystem : public detail::View {
     if (at.error == 0 && !disk_->has_file_unlink) return {ENOSYS};
     const MemoryDisk::OpenFile* const file = find(named);
     if (at.error == 0 && file == nullptr) return {EBADF};
-    if (at.error == 0 && at.inode != 0 && at.inode != file->inode) return {ESTALE};
+    if (at.error == 0 && at.inode != 0 && at.inode != file->inode) return {EDEADLK};
     return unlink(at);
   }
   [[nodiscard]] SysResult<void> unlink(File directory, const char* name) noexcept {

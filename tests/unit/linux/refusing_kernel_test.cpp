@@ -247,6 +247,35 @@ TEST_CASE("an origin that cannot be looked up is unknown, not another", "[proces
   CHECK(probe.origin().pid_namespace == known.pid_namespace);  // once it can be
 }
 
+TEST_CASE("where forks can't be noticed, a process asks each time who it is", "[process_probe]") {
+  using genie::linux_detail::ProcessMark;
+  std::uint64_t* const known_word = ProcessMark::word;
+  const auto known = LinuxProcessProbe{}.origin();
+  std::vector<Refusal> refusals;
+  SECTION("the kernel does not know that advice") { refusals = {{SYS_madvise, EINVAL}}; }
+  SECTION("an emulator takes any advice, and does nothing") { refusals = {{SYS_madvise, 0}}; }
+  std::uint64_t mark = 1;
+  genie::ProcessOrigin first;
+  genie::ProcessOrigin second;
+  genie::Observation seen;
+  LinuxProcessProbe probe;
+  refusing(refusals, [&] {
+    ProcessMark::word = nullptr;
+    mark = genie::linux_detail::process_mark();
+    first = probe.origin();
+    seen = probe.look(probe.self());
+    seen = probe.look(probe.self());
+    second = probe.origin();
+  });
+  ProcessMark::word = known_word;
+  CHECK(mark == 0);
+  CHECK(first == known);
+  CHECK(second == known);
+  CHECK(probe.origin() == known);  // once they can be
+  CHECK(seen.liveness == Liveness::alive);
+  CHECK(seen.start.known);
+}
+
 TEST_CASE("a process whose start cannot be read is alive all the same, and says why its start is unknown",
           "[process_probe]") {
   const Child child;
