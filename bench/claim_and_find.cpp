@@ -64,6 +64,11 @@ void compare_claims(const std::string& directory) {
                      const auto claim = guard.claim();
                      require(claim && claim->owned() && guard.release(), "genie");
                    }});
+  works.push_back({"genie: the same, by a process that does not know yet who it is", [=] {
+                     genie::ServeGuard fresh{directory + "/genie"};
+                     const auto claim = fresh.claim();
+                     require(claim && claim->owned() && fresh.release(), "genie");
+                   }});
 #ifdef GENIE_BENCH_LIBBSD
   works.push_back({"libbsd: pidfile_open, _write, _remove", [=] {
                      pid_t other = 0;
@@ -102,7 +107,7 @@ void compare_looks(const std::string& directory) {
                      const auto running = nobody.running();
                      require(running.has_value() && !*running, "genie");
                    }});
-  bench::compare("is it running, " + directory, works, 2000);
+  bench::compare("is it running, " + directory, works, 100);
 }
 
 }  // namespace

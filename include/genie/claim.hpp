@@ -73,6 +73,7 @@ struct HeldClaim {
   Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
   bool has_port = false;
   bool has_endpoints = false;
+  bool has_litter = false;  ///< a temporary file could not be removed
   typename H::File directory{};
   typename H::File lock{};
   typename H::File record{};
@@ -118,17 +119,23 @@ template <typename H>
   return {};
 }
 
-/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
-/// unnoticed. The one that it has named before is removed.
+/// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
+/// behind unnoticed.
 template <typename H>
-[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+[[nodiscard]] Result<typename H::File> create_owners_temporary(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                               const NameText& temporary) noexcept {
+  const auto create = [&] {
+    return uninterrupted(
+        [&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  };
+  auto created = create();
+  if (created.error == EEXIST) {  // an earlier one could not be removed
+    if (auto ok = remove_file(host, files, held.directory, temporary); !ok) return ok.error();
+    held.has_litter = false;
+    created = create();
   }
-  held.written.temporary = host.process.random() | 1U;
-  return write_lock_record(host, files, held.lock, held.written);
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  return created.value;
 }
 
 /// One call of `claim`.
@@ -313,6 +320,7 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
+    record_.has_no_endpoints = is_of_this_boot() && previous_.has_no_endpoints;
     return settle_and_judge();
   }
 
@@ -321,6 +329,7 @@ class Claimant {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
+                           record_.origin.boot,
                            has_previous_ ? &previous_ : nullptr,
                            proof() != nullptr,
                            options_.trust_legacy};
@@ -331,7 +340,22 @@ class Claimant {
     return step;
   }
 
+  /// Whether what the lock's record says of other files is so. A power cut may have kept one of them, and lost another.
+  [[nodiscard]] bool is_of_this_boot() const noexcept {
+    return previous_is_this_lock_ && !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
+  }
+
+  /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
+  /// proves nothing of whatever record may stand there by now, and most often there is none.
+  [[nodiscard]] bool has_been_released() const noexcept {
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+  }
+
   Result<Step> judge_repeatedly() noexcept {
+    if (has_been_released() && kept_ == nullptr) {
+      const Result<Step> step = publish_new();
+      if (!step || *step != Step::judge_again) return step;
+    }
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -408,8 +432,9 @@ class Claimant {
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
     published_.file = ScopedFile<H>{host_, unnamed.value};
     if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
-    record_.temporary = 0;
-    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is.
+    if (record_.temporary == 0) record_.temporary = host_.process.random() | 1U;
+    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is. It names a
+    // temporary file, too, which there is none of yet: for the rest of our life we need no other.
     if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok.error();
     const auto linked = uninterrupted(
         [&] { return host_.files.link_unnamed(unnamed.value, directory_.file.get(), files_.record().c_str()); });
@@ -472,10 +497,7 @@ class Claimant {
 
   Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
-    if (renamed.ok()) {
-      record_.temporary = 0;
-      return complete();
-    }
+    if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
     drop_temporary();
     if (renamed.error == EEXIST) return Step::judge_again;
@@ -509,9 +531,9 @@ class Claimant {
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
     if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
+      // Where that fails, the lock's record goes on naming it, for whoever comes next.
       const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
-      // Where that failed, the lock's record goes on naming it, for whoever comes next.
-      if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
+      has_litter_ = !removed.ok() && removed.error != ENOENT;
       if (!is_heir_) report_.taken_over = stale.evidence;
       return complete();
     }
@@ -613,6 +635,7 @@ class Claimant {
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
     held_.has_endpoints = false;
+    held_.has_litter = has_litter_;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
     if (auto ok = complete_under_lock(info); !ok) {
@@ -649,6 +672,7 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      held_.written.phase = Phase::claiming;  // for all that is known
       // This start has failed, so the intent that it was to end stands on.
       if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
@@ -685,8 +709,11 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     record_.port_name = PortFileName{Text{files_.port()}};
-    int& leftover_error = report_.leftover_error;
-    if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+    if (!record_.has_no_endpoints) {
+      int& leftover_error = report_.leftover_error;
+      if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+      record_.has_no_endpoints = true;
+    }
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
@@ -740,12 +767,15 @@ class Claimant {
 };
 
 /// Removes the port file if we published it.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<void> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
-                                         const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                         const NameText& temporary) noexcept {
   OpenStateFile<H> port;
-  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) return ok;
-  if (!port.file.is_open()) return {};
+  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) {
+    return ok.error();
+  }
+  if (!port.file.is_open()) return true;
   PortRecordBytes bytes;
   const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
   if (!count.ok()) return files.error(Operation::read, count.error, files.port());
@@ -754,29 +784,44 @@ template <typename H>
   const LockRecord& record = held.written;
   if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
       published.generation != record.generation || published.lock != record.lock) {
-    return {};
+    return false;
   }
-  return withdraw(host, files, held.directory, files.port(), port.info.id, aside);
+  return withdraw(host, files, held.directory, files.port(), port.info.id, temporary);
 }
 
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  const auto note = [&](const Result<void>& step) noexcept {
-    if (result && !step) result = step;
+  bool is_clean = true;
+  const auto note = [&](const auto& step) noexcept {
+    if (result && !step.has_value()) result = step.error();
+    is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
+  // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
+  // comes after a crash must be able to tell which it was.
+  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
-  if (record.temporary == 0) record.temporary = host.process.random() | 1U;
-  const auto announced = write_lock_record(host, files, held.lock, record);
-  note(announced);
-  // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
+  if (is_told_first) {
+    const auto told = write_lock_record(host, files, held.lock, record);
+    if (!told) result = told;
+  }
+  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
   const NameText temporary = files.temporary(record.temporary);
-  const NameText* const aside = announced ? &temporary : nullptr;
-  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, aside));
-  if (held.has_port) note(withdraw_port(host, files, held, aside));
-  note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (result && !removed) result = removed;
+    is_clean = removed.has_value();
+  }
+  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
+  if (held.has_port) note(withdraw_port(host, files, held, temporary));
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
   host.files.close(held.record);
+  // Whoever claims next need not look for what is not there.
+  if (is_clean) record.temporary = 0;
+  const auto announced = write_lock_record(host, files, held.lock, record);
+  if (result && !announced) result = announced;
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);
   host.files.close(held.directory);
@@ -851,36 +896,49 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
   const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  const FileStamp earlier = held.written.record;
   held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+    held.written.record = earlier;
+    return ok;
+  }
   const auto named =
       temporary != nullptr
           ? rename_to_new(host, held.directory, *temporary, files.record())
           : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
-  if (!named.ok()) {
+  const auto failure = [&]() noexcept -> Result<void> {
     return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
+  };
+  if (!named.ok()) {
+    // It may have both names now.
+    const auto stands = uninterrupted([&] { return host.files.stat_at(held.directory, files.record().c_str()); });
+    if (!stands.ok() || stands.value.id != before.value.id) {
+      held.written.record = earlier;
+      (void)write_lock_record(host, files, held.lock, held.written);
+      return failure();
+    }
   }
-  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
-  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  // Whatever fails from here on, this is our record.
   host.files.close(held.record);
   held.record = file.release();
-  held.record_id = info.value.id;
-  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  held.record_id = before.value.id;
+  if (!named.ok()) return failure();
+  const auto info = uninterrupted([&] { return host.files.stat(held.record); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  held.written.record.changed_ns = info.value.changed_ns;
   return write_lock_record(host, files, held.lock, held.written);
 }
 
 /// The same where there are no files without a name.
 template <typename H>
 [[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  ScopedFile<H> file{host, created.value};
+  const Result<typename H::File> created = create_owners_temporary(host, files, held, temporary);
+  if (!created) return created.error();
+  ScopedFile<H> file{host, *created};
   auto published = publish_record_again(host, files, held, file, &temporary);
   // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
-  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  if (!published) held.has_litter = !remove_file(host, files, held.directory, temporary);
   return published;
 }
 

@@ -120,19 +120,29 @@ template <typename H>
   return remove_file(host, files, directory, files.endpoints());
 }
 
-/// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above.
+/// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above. Where
+/// it is gone, `own` says so from now on.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<void> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
-                                              const LockRecord& own, const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+                                              LockRecord& own, const NameText& temporary) noexcept {
   OpenStateFile<H> opened;
-  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) return ok;
-  if (!opened.file.is_open()) return {};
-  EndpointRecord record;
-  const auto valid = read_endpoint_record(host, files, opened, record);
-  if (!valid.has_value()) return valid.error();
-  if (!*valid || record.owner != own.owner || record.generation != own.generation || record.lock != own.lock) return {};
-  if (has_socket(host, directory, record)) return {};
-  return withdraw(host, files, directory, files.endpoints(), opened.info.id, aside);
+  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {
+    return ok.error();
+  }
+  if (opened.file.is_open()) {
+    EndpointRecord record;
+    const auto valid = read_endpoint_record(host, files, opened, record);
+    if (!valid.has_value()) return valid.error();
+    const bool is_own =
+        *valid && record.owner == own.owner && record.generation == own.generation && record.lock == own.lock;
+    if (!is_own) return false;
+    if (has_socket(host, directory, record)) return true;
+    const auto withdrawn = withdraw(host, files, directory, files.endpoints(), opened.info.id, temporary);
+    if (!withdrawn.has_value() || !*withdrawn) return withdrawn;
+  }
+  own.has_no_endpoints = true;
+  return true;
 }
 
 }  // namespace genie::inline v0::detail

@@ -139,6 +139,13 @@ template <typename H>
     }
     published.socket = {info.value.id, info.value.changed_ns};
   }
+  if (held.written.has_no_endpoints) {
+    held.written.has_no_endpoints = false;
+    if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+      held.written.has_no_endpoints = true;  // so that the next publication says it
+      return ok;
+    }
+  }
   if (auto ok = publish_file(host, files, held, files.endpoints(), encode_endpoint_record(record)); !ok) return ok;
   held.has_endpoints = true;
   return {};

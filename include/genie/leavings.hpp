@@ -26,7 +26,8 @@ template <typename H, typename MayRemove>
   if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
   const bool is_valid = kind.value == LockRecordKind::valid;
   const bool proof = is_valid && record.lock == lock_id;
-  Leftovers<H> leftovers{host, files, directory, is_valid ? &record : nullptr, proof, false};
+  const BootId boot = host.process.origin().boot;
+  Leftovers<H> leftovers{host, files, directory, boot, is_valid ? &record : nullptr, proof, false};
   if (auto ok = leftovers.settle(); !ok) return ok.error();
   if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
     result.survivor = kept->record.owner;  // the lock's record must go on naming it
@@ -58,8 +59,9 @@ template <typename H, typename MayRemove>
     if (const auto written = write_whole(host, lock, encode_lock_record(record)); !written.ok()) {
       return files.error(Operation::write, written.error, files.lock());
     }
-    const NameText aside = files.temporary(record.temporary);
-    if (auto ok = withdraw(host, files, directory, files.record(), opened.info.id, &aside); !ok) return ok.error();
+    const NameText temporary = files.temporary(record.temporary);
+    const auto withdrawn = withdraw(host, files, directory, files.record(), opened.info.id, temporary);
+    if (!withdrawn.has_value()) return withdrawn.error();
     result.has_removed_record = true;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.port().c_str()); });

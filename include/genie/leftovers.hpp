@@ -13,12 +13,13 @@ template <typename H>
 class Leftovers {
  public:
   /// `previous` is what the lock file says, null where it says nothing; `is_this_lock` whether it says so of this very
-  /// file. Requires: the lock.
-  Leftovers(H& host, const StateFiles& files, typename H::File directory, const LockRecord* previous, bool is_this_lock,
-            bool trust_legacy) noexcept
+  /// file; `boot` is our own. Requires: the lock.
+  Leftovers(H& host, const StateFiles& files, typename H::File directory, const BootId& boot,
+            const LockRecord* previous, bool is_this_lock, bool trust_legacy) noexcept
       : host_{host},
         files_{files},
         directory_{directory},
+        boot_{boot},
         previous_{previous},
         proof_{is_this_lock ? previous : nullptr},
         trust_legacy_{trust_legacy} {}
@@ -26,9 +27,8 @@ class Leftovers {
   /// Settles the file that the lock's record names; without a record of this boot, every file of that kind: a power cut
   /// may have lost the last record, and kept the file.
   [[nodiscard]] Result<void> settle() noexcept {
-    const BootId own = host_.process.origin().boot;
     is_rebooted_ =
-        previous_ != nullptr && !previous_->origin.boot.empty() && !own.empty() && previous_->origin.boot != own;
+        previous_ != nullptr && !previous_->origin.boot.empty() && !boot_.empty() && previous_->origin.boot != boot_;
     if (previous_ != nullptr && !is_rebooted_) {
       if (previous_->temporary == 0) return {};
       return settle(files_.temporary(previous_->temporary));
@@ -133,8 +133,8 @@ class Leftovers {
       // If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
       // anew.
       const NameText aside = files_.temporary(host_.process.random() | 1U);
-      if (auto ok = withdraw(host_, files_, directory_, files_.record(), opened.info.id, &aside); !ok)
-        return ok.error();
+      const auto gone = withdraw(host_, files_, directory_, files_.record(), opened.info.id, aside);
+      if (!gone.has_value()) return gone.error();
       return false;
     }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
@@ -150,17 +150,20 @@ class Leftovers {
     return removed(name);
   }
 
-  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. The maker's
-  /// identity alone does not tell: an owner of an earlier boot may have had the same.
+  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. A claim puts
+  /// its own record in the place of what it moves away; a release moves away what stands in the place of its own. The
+  /// maker's identity alone does not tell: an owner of an earlier boot may have had the same.
   bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
     if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
-    return previous_->phase == Phase::claiming && opened.file.is_open() && current.record.owner == previous_->owner &&
-           opened.info.id.inode == previous_->record.inode;
+    const bool has_makers_record = opened.file.is_open() && current.record.owner == previous_->owner &&
+                                   opened.info.id.inode == previous_->record.inode;
+    return has_makers_record == (previous_->phase == Phase::claiming);
   }
 
   H& host_;
   const StateFiles& files_;
   typename H::File directory_;
+  const BootId& boot_;
   const LockRecord* previous_;
   const LockRecord* proof_;
   bool trust_legacy_;

@@ -24,18 +24,16 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
                                         Text bytes) noexcept {
-  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  const auto written = write_whole(host, created.value, bytes);
-  host.files.close(created.value);
+  const Result<typename H::File> created = create_owners_temporary(host, files, held, temporary);
+  if (!created) return created.error();
+  const auto written = write_whole(host, *created, bytes);
+  host.files.close(*created);
   const auto renamed =
       written.ok() ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), name.c_str()); })
                    : SysResult<void>::failure(written.error);
   if (!renamed.ok()) {
-    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+    held.has_litter = !remove_file(host, files, held.directory, temporary);
     return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, name);
   }
   return {};

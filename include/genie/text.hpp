@@ -3,6 +3,8 @@
 #ifndef GENIE_TEXT_HPP
 #define GENIE_TEXT_HPP
 
+#include <string.h>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -66,7 +68,7 @@ class Text {
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
     if (!__builtin_is_constant_evaluated()) {
-      const void* const found = __builtin_memchr(data_, wanted, size_);
+      const void* const found = ::memchr(data_, wanted, size_);
       return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
     }
     std::size_t at = 0;
@@ -84,7 +86,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
-    if (!__builtin_is_constant_evaluated()) return __builtin_memcmp(left.data_, right.data_, left.size_) == 0;
+    if (!__builtin_is_constant_evaluated()) return ::memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
     }
@@ -146,6 +148,35 @@ class Text {
   return true;
 }
 
+// What `FixedText` does with its characters. Each function stands in a program once for all capacities, which is why it
+// is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
+namespace text_detail {
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
+  const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
+  } else {
+    ::memmove(data + size, text.data(), count);  // it may be the text itself
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
+                                            char c) noexcept {
+  if (count > capacity - size) count = capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
+  } else {
+    ::memset(data + size, c, count);
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+}  // namespace text_detail
+
 /// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
 template <std::size_t Capacity>
 class FixedText {
@@ -161,19 +192,17 @@ class FixedText {
 
   /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
-    const std::size_t count = room_for(text.size());
-    copy(data_ + size_, text.data(), count);
-    return extended_by(count);
+    const std::size_t count = text_detail::put(data_, size_, Capacity, text);
+    overflowed_ = overflowed_ || count < text.size();
+    size_ += count;
+    return *this;
   }
   /// Appends `count` times `c`.
   constexpr FixedText& append(std::size_t count, char c) noexcept {
-    count = room_for(count);
-    if (__builtin_is_constant_evaluated()) {
-      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
-    } else {
-      __builtin_memset(data_ + size_, c, count);
-    }
-    return extended_by(count);
+    const std::size_t fitting = text_detail::put(data_, size_, Capacity, count, c);
+    overflowed_ = overflowed_ || fitting < count;
+    size_ += fitting;
+    return *this;
   }
   constexpr FixedText& append(char c) noexcept {
     if (size_ == Capacity) {
@@ -228,30 +257,9 @@ class FixedText {
   constexpr void assign(const FixedText& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
     size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    copy(data_, other.data_, size_);
-    data_[size_] = '\0';
+    (void)text_detail::put(data_, 0, Capacity, Text{other.data_, size_});
     overflowed_ = other.overflowed_;
   }
-  /// Returns: how many of `count` more characters fit.
-  constexpr std::size_t room_for(std::size_t count) noexcept {
-    const std::size_t room = Capacity - size_;
-    if (count <= room) return count;
-    overflowed_ = true;
-    return room;
-  }
-  constexpr FixedText& extended_by(std::size_t count) noexcept {
-    size_ += count;
-    data_[size_] = '\0';
-    return *this;
-  }
-  static constexpr void copy(char* to, const char* from, std::size_t count) noexcept {
-    if (__builtin_is_constant_evaluated()) {
-      for (std::size_t at = 0; at < count; ++at) to[at] = from[at];
-    } else {
-      __builtin_memmove(to, from, count);  // a text may be appended to itself
-    }
-  }
-
   std::size_t size_ = 0;
   bool overflowed_ = false;
   char data_[Capacity + 1];

@@ -50,39 +50,32 @@ template <typename H>
 }
 
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
-/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
-/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
-/// keeps others from doing so until then, because we live and have it locked.
-/// Requires: the lock, whose record names `aside`.
+/// stays: the name is moved away to `temporary` first, compared, and put back if it was another's.
+/// Requires: the lock, whose record names `temporary`.
+/// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
-[[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
+                                    FileIdentity pinned, const NameText& temporary) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
-  if (present.error == ENOENT) return {};
+  if (present.error == ENOENT) return true;
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
-  if (present.value.id != pinned) return {};
-  if (aside == nullptr) {
-    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
-    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
-    return {};
-  }
-  const NameText& temporary = *aside;
+  if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return {};
+  if (moved.error == ENOENT) return true;
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
-  if (out.error == ENOENT) return {};
+  if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
-    return {};
+    return false;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
-  return {};
+  return removed.ok();
 }
 
 }  // namespace genie::inline v0::detail

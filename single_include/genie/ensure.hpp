@@ -63,6 +63,8 @@ template <typename H>
   const auto kind = read_lock_record(host, held.lock, record);
   if (kind.ok() && kind.value == LockRecordKind::valid && record.generation == held.written.generation) {
     held.written = record;
+  } else {
+    held.written.has_no_endpoints = false;  // nobody knows what it has published
   }
   record = held.written;
   if (failure != nullptr && record.failed == record.generation) {

@@ -150,6 +150,8 @@ concept ClockPolicy = requires(C& clock, Milliseconds span) {
 #ifndef GENIE_TEXT_HPP
 #define GENIE_TEXT_HPP
 
+#include <string.h>
+
 namespace genie::inline v0 {
 
 /// Anything that shows its characters as `data()` and `size()`: `std::string`, `std::string_view`,
@@ -209,7 +211,7 @@ class Text {
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
     if (!__builtin_is_constant_evaluated()) {
-      const void* const found = __builtin_memchr(data_, wanted, size_);
+      const void* const found = ::memchr(data_, wanted, size_);
       return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
     }
     std::size_t at = 0;
@@ -227,7 +229,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
-    if (!__builtin_is_constant_evaluated()) return __builtin_memcmp(left.data_, right.data_, left.size_) == 0;
+    if (!__builtin_is_constant_evaluated()) return ::memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
     }
@@ -289,6 +291,35 @@ class Text {
   return true;
 }
 
+// What `FixedText` does with its characters. Each function stands in a program once for all capacities, which is why it
+// is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
+namespace text_detail {
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
+  const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
+  } else {
+    ::memmove(data + size, text.data(), count);  // it may be the text itself
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
+                                            char c) noexcept {
+  if (count > capacity - size) count = capacity - size;
+  if (__builtin_is_constant_evaluated()) {
+    for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
+  } else {
+    ::memset(data + size, c, count);
+  }
+  data[size + count] = '\0';
+  return count;
+}
+
+}  // namespace text_detail
+
 /// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
 template <std::size_t Capacity>
 class FixedText {
@@ -304,19 +335,17 @@ class FixedText {
 
   /// Adds at the end, as much as there is room for.
   constexpr FixedText& append(Text text) noexcept {
-    const std::size_t count = room_for(text.size());
-    copy(data_ + size_, text.data(), count);
-    return extended_by(count);
+    const std::size_t count = text_detail::put(data_, size_, Capacity, text);
+    overflowed_ = overflowed_ || count < text.size();
+    size_ += count;
+    return *this;
   }
   /// Appends `count` times `c`.
   constexpr FixedText& append(std::size_t count, char c) noexcept {
-    count = room_for(count);
-    if (__builtin_is_constant_evaluated()) {
-      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
-    } else {
-      __builtin_memset(data_ + size_, c, count);
-    }
-    return extended_by(count);
+    const std::size_t fitting = text_detail::put(data_, size_, Capacity, count, c);
+    overflowed_ = overflowed_ || fitting < count;
+    size_ += fitting;
+    return *this;
   }
   constexpr FixedText& append(char c) noexcept {
     if (size_ == Capacity) {
@@ -371,30 +400,9 @@ class FixedText {
   constexpr void assign(const FixedText& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
     size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    copy(data_, other.data_, size_);
-    data_[size_] = '\0';
+    (void)text_detail::put(data_, 0, Capacity, Text{other.data_, size_});
     overflowed_ = other.overflowed_;
   }
-  /// Returns: how many of `count` more characters fit.
-  constexpr std::size_t room_for(std::size_t count) noexcept {
-    const std::size_t room = Capacity - size_;
-    if (count <= room) return count;
-    overflowed_ = true;
-    return room;
-  }
-  constexpr FixedText& extended_by(std::size_t count) noexcept {
-    size_ += count;
-    data_[size_] = '\0';
-    return *this;
-  }
-  static constexpr void copy(char* to, const char* from, std::size_t count) noexcept {
-    if (__builtin_is_constant_evaluated()) {
-      for (std::size_t at = 0; at < count; ++at) to[at] = from[at];
-    } else {
-      __builtin_memmove(to, from, count);  // a text may be appended to itself
-    }
-  }
-
   std::size_t size_ = 0;
   bool overflowed_ = false;
   char data_[Capacity + 1];
@@ -1248,6 +1256,8 @@ struct LockRecord {
   ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead, or took over from its starter
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
+  /// Neither this owner nor one before it has left `NAME.endpoints`. An older record does not say so.
+  bool has_no_endpoints = false;
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
   ProcessIdentity server;    ///< the guarded command, where the owner is a supervisor
@@ -1279,40 +1289,58 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 
 }  // namespace record_detail
 
-/// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`.
+/// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`. What has its default value has no line:
+/// every character is read and summed up at each claim.
 [[nodiscard]] constexpr LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
   using namespace record_detail;
   LockRecordBytes bytes;
+  const auto add_number = [&](Text key, std::uint64_t value) noexcept {
+    if (value != 0) bytes.append(key).append_number(value);
+  };
+  const auto add_time = [&](Text key, std::int64_t value) noexcept {
+    if (value == 0) return;
+    bytes.append(key);
+    append_time(bytes, value);
+  };
+  const auto add_identity = [&](Text key, const ProcessIdentity& identity) noexcept {
+    if (identity == ProcessIdentity{}) return;
+    bytes.append(key);
+    append_identity(bytes, identity);
+  };
+  const auto add_stamp = [&](Text key, const FileStamp& stamp) noexcept {
+    if (stamp == FileStamp{}) return;
+    bytes.append(key);
+    append_stamp(bytes, stamp);
+  };
+  const auto add_text = [&](Text key, Text text) noexcept {
+    if (text.empty()) return;
+    bytes.append(key);
+    append_line_text(bytes, text);
+  };
   bytes.append("genie-lock 1\ngeneration ").append_number(record.generation);
-  bytes.append("\nphase ").append(to_string(record.phase)).append("\nowner ");
-  append_identity(bytes, record.owner);
-  bytes.append("\nboot ").append(record.origin.boot).append("\npid-namespace ");
-  bytes.append_number(record.origin.pid_namespace).append("\nlock ");
-  bytes.append_number(record.lock.device).append(':').append_number(record.lock.inode).append("\nrecord ");
-  append_stamp(bytes, record.record);
-  bytes.append("\njudged ");
-  append_identity(bytes, record.judged);
-  bytes.append("\njudged-record ");
-  append_stamp(bytes, record.judged_record);
-  bytes.append("\ntemporary ").append_number(record.temporary).append("\nclaimed ");
-  append_time(bytes, record.claimed_wall.count());
-  bytes.append("\nclaimed-monotonic ");
-  append_time(bytes, record.claimed_monotonic.count());
-  bytes.append("\nserver ");
-  append_identity(bytes, record.server);
-  bytes.append("\nheir ");
-  append_identity(bytes, record.heir);
-  bytes.append("\nstarter ");
-  append_identity(bytes, record.starter);
-  bytes.append("\nport ");
-  append_line_text(bytes, record.port_name);
-  bytes.append("\nbuild ");
-  append_line_text(bytes, record.build);
-  bytes.append("\nversion ");
-  append_line_text(bytes, record.version);
-  bytes.append("\nwanted ");
-  append_line_text(bytes, record.wanted);
-  bytes.append("\nfailed ").append_number(record.failed).append('\n');
+  bytes.append("\nphase ").append(to_string(record.phase));
+  add_identity("\nowner ", record.owner);
+  add_text("\nboot ", record.origin.boot);
+  add_number("\npid-namespace ", record.origin.pid_namespace);
+  if (record.lock != FileIdentity{}) {
+    bytes.append("\nlock ").append_number(record.lock.device).append(':').append_number(record.lock.inode);
+  }
+  add_stamp("\nrecord ", record.record);
+  add_identity("\njudged ", record.judged);
+  add_stamp("\njudged-record ", record.judged_record);
+  add_number("\ntemporary ", record.temporary);
+  if (record.has_no_endpoints) bytes.append("\nendpoints none");
+  add_time("\nclaimed ", record.claimed_wall.count());
+  add_time("\nclaimed-monotonic ", record.claimed_monotonic.count());
+  add_identity("\nserver ", record.server);
+  add_identity("\nheir ", record.heir);
+  add_identity("\nstarter ", record.starter);
+  add_text("\nport ", record.port_name);
+  add_text("\nbuild ", record.build);
+  add_text("\nversion ", record.version);
+  add_text("\nwanted ", record.wanted);
+  add_number("\nfailed ", record.failed);
+  bytes.append('\n');
   seal(bytes);
   return bytes;
 }
@@ -1345,6 +1373,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
     if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
     if (key == Text{"failed"}) return parse_number(line, parsed.failed);
+    if (key == Text{"endpoints"}) parsed.has_no_endpoints = line == Text{"none"};
     if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};
     if (key == Text{"build"}) parsed.build = FixedText<63>{line};
@@ -1858,39 +1887,32 @@ template <typename H>
 }
 
 /// Removes `name` if it still names the file `pinned`, which the caller holds open. Whatever else stands there by now
-/// stays: the name is moved away to `aside` first, compared, and put back if it was another's. Where no name can be
-/// promised for that, `aside` is null, and a file that is put in its place at that very moment is lost; our own record
-/// keeps others from doing so until then, because we live and have it locked.
-/// Requires: the lock, whose record names `aside`.
+/// stays: the name is moved away to `temporary` first, compared, and put back if it was another's.
+/// Requires: the lock, whose record names `temporary`.
+/// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
-[[nodiscard]] Result<void> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
+                                    FileIdentity pinned, const NameText& temporary) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
-  if (present.error == ENOENT) return {};
+  if (present.error == ENOENT) return true;
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
-  if (present.value.id != pinned) return {};
-  if (aside == nullptr) {
-    const auto unlinked = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
-    if (!unlinked.ok() && unlinked.error != ENOENT) return files.error(Operation::unlink, unlinked.error, name);
-    return {};
-  }
-  const NameText& temporary = *aside;
+  if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return {};
+  if (moved.error == ENOENT) return true;
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
-  if (out.error == ENOENT) return {};
+  if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
-    return {};
+    return false;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, temporary.c_str()); });
   if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, temporary);
-  return {};
+  return removed.ok();
 }
 
 }  // namespace genie::inline v0::detail
@@ -2009,19 +2031,29 @@ template <typename H>
   return remove_file(host, files, directory, files.endpoints());
 }
 
-/// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above.
+/// Removes the file if `own`, who holds the lock, has published it; unless a socket of it still stands, as above. Where
+/// it is gone, `own` says so from now on.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<void> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
-                                              const LockRecord& own, const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+                                              LockRecord& own, const NameText& temporary) noexcept {
   OpenStateFile<H> opened;
-  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) return ok;
-  if (!opened.file.is_open()) return {};
-  EndpointRecord record;
-  const auto valid = read_endpoint_record(host, files, opened, record);
-  if (!valid.has_value()) return valid.error();
-  if (!*valid || record.owner != own.owner || record.generation != own.generation || record.lock != own.lock) return {};
-  if (has_socket(host, directory, record)) return {};
-  return withdraw(host, files, directory, files.endpoints(), opened.info.id, aside);
+  if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {
+    return ok.error();
+  }
+  if (opened.file.is_open()) {
+    EndpointRecord record;
+    const auto valid = read_endpoint_record(host, files, opened, record);
+    if (!valid.has_value()) return valid.error();
+    const bool is_own =
+        *valid && record.owner == own.owner && record.generation == own.generation && record.lock == own.lock;
+    if (!is_own) return false;
+    if (has_socket(host, directory, record)) return true;
+    const auto withdrawn = withdraw(host, files, directory, files.endpoints(), opened.info.id, temporary);
+    if (!withdrawn.has_value() || !*withdrawn) return withdrawn;
+  }
+  own.has_no_endpoints = true;
+  return true;
 }
 
 }  // namespace genie::inline v0::detail
@@ -2464,12 +2496,13 @@ template <typename H>
 class Leftovers {
  public:
   /// `previous` is what the lock file says, null where it says nothing; `is_this_lock` whether it says so of this very
-  /// file. Requires: the lock.
-  Leftovers(H& host, const StateFiles& files, typename H::File directory, const LockRecord* previous, bool is_this_lock,
-            bool trust_legacy) noexcept
+  /// file; `boot` is our own. Requires: the lock.
+  Leftovers(H& host, const StateFiles& files, typename H::File directory, const BootId& boot,
+            const LockRecord* previous, bool is_this_lock, bool trust_legacy) noexcept
       : host_{host},
         files_{files},
         directory_{directory},
+        boot_{boot},
         previous_{previous},
         proof_{is_this_lock ? previous : nullptr},
         trust_legacy_{trust_legacy} {}
@@ -2477,9 +2510,8 @@ class Leftovers {
   /// Settles the file that the lock's record names; without a record of this boot, every file of that kind: a power cut
   /// may have lost the last record, and kept the file.
   [[nodiscard]] Result<void> settle() noexcept {
-    const BootId own = host_.process.origin().boot;
     is_rebooted_ =
-        previous_ != nullptr && !previous_->origin.boot.empty() && !own.empty() && previous_->origin.boot != own;
+        previous_ != nullptr && !previous_->origin.boot.empty() && !boot_.empty() && previous_->origin.boot != boot_;
     if (previous_ != nullptr && !is_rebooted_) {
       if (previous_->temporary == 0) return {};
       return settle(files_.temporary(previous_->temporary));
@@ -2584,8 +2616,8 @@ class Leftovers {
       // If that is killed half-way, a dead record stays under a name that nobody knows, until the machine is started
       // anew.
       const NameText aside = files_.temporary(host_.process.random() | 1U);
-      if (auto ok = withdraw(host_, files_, directory_, files_.record(), opened.info.id, &aside); !ok)
-        return ok.error();
+      const auto gone = withdraw(host_, files_, directory_, files_.record(), opened.info.id, aside);
+      if (!gone.has_value()) return gone.error();
       return false;
     }
     if (!exchanged.ok()) return files_.error(Operation::exchange, exchanged.error, name);
@@ -2601,17 +2633,20 @@ class Leftovers {
     return removed(name);
   }
 
-  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. The maker's
-  /// identity alone does not tell: an owner of an earlier boot may have had the same.
+  /// Whether the file stood under the record's name before. Else it is its maker's own, not yet written. A claim puts
+  /// its own record in the place of what it moves away; a release moves away what stands in the place of its own. The
+  /// maker's identity alone does not tell: an owner of an earlier boot may have had the same.
   bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
     if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
-    return previous_->phase == Phase::claiming && opened.file.is_open() && current.record.owner == previous_->owner &&
-           opened.info.id.inode == previous_->record.inode;
+    const bool has_makers_record = opened.file.is_open() && current.record.owner == previous_->owner &&
+                                   opened.info.id.inode == previous_->record.inode;
+    return has_makers_record == (previous_->phase == Phase::claiming);
   }
 
   H& host_;
   const StateFiles& files_;
   typename H::File directory_;
+  const BootId& boot_;
   const LockRecord* previous_;
   const LockRecord* proof_;
   bool trust_legacy_;
@@ -3333,6 +3368,7 @@ struct HeldClaim {
   Pid claimant = 0;  ///< the process that claimed; a forked copy of this struct holds nothing
   bool has_port = false;
   bool has_endpoints = false;
+  bool has_litter = false;  ///< a temporary file could not be removed
   typename H::File directory{};
   typename H::File lock{};
   typename H::File record{};
@@ -3378,17 +3414,23 @@ template <typename H>
   return {};
 }
 
-/// Gives the owner's lock record the name of a temporary file that is about to be made, so that none can be left behind
-/// unnoticed. The one that it has named before is removed.
+/// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
+/// behind unnoticed.
 template <typename H>
-[[nodiscard]] Result<void> name_temporary(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (held.written.temporary != 0) {
-    const NameText earlier = files.temporary(held.written.temporary);
-    const auto removed = uninterrupted([&] { return host.files.unlink(held.directory, earlier.c_str()); });
-    if (!removed.ok() && removed.error != ENOENT) return files.error(Operation::unlink, removed.error, earlier);
+[[nodiscard]] Result<typename H::File> create_owners_temporary(H& host, const StateFiles& files, HeldClaim<H>& held,
+                                                               const NameText& temporary) noexcept {
+  const auto create = [&] {
+    return uninterrupted(
+        [&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
+  };
+  auto created = create();
+  if (created.error == EEXIST) {  // an earlier one could not be removed
+    if (auto ok = remove_file(host, files, held.directory, temporary); !ok) return ok.error();
+    held.has_litter = false;
+    created = create();
   }
-  held.written.temporary = host.process.random() | 1U;
-  return write_lock_record(host, files, held.lock, held.written);
+  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
+  return created.value;
 }
 
 /// One call of `claim`.
@@ -3573,6 +3615,7 @@ class Claimant {
     record_.port_name = has_previous_ ? previous_.port_name : PortFileName{Text{files_.port()}};
     describe_owner();
     record_.failed = previous_is_this_lock_ ? previous_.failed : 0;
+    record_.has_no_endpoints = is_of_this_boot() && previous_.has_no_endpoints;
     return settle_and_judge();
   }
 
@@ -3581,6 +3624,7 @@ class Claimant {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
+                           record_.origin.boot,
                            has_previous_ ? &previous_ : nullptr,
                            proof() != nullptr,
                            options_.trust_legacy};
@@ -3591,7 +3635,22 @@ class Claimant {
     return step;
   }
 
+  /// Whether what the lock's record says of other files is so. A power cut may have kept one of them, and lost another.
+  [[nodiscard]] bool is_of_this_boot() const noexcept {
+    return previous_is_this_lock_ && !record_.origin.boot.empty() && previous_.origin.boot == record_.origin.boot;
+  }
+
+  /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
+  /// proves nothing of whatever record may stand there by now, and most often there is none.
+  [[nodiscard]] bool has_been_released() const noexcept {
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+  }
+
   Result<Step> judge_repeatedly() noexcept {
+    if (has_been_released() && kept_ == nullptr) {
+      const Result<Step> step = publish_new();
+      if (!step || *step != Step::judge_again) return step;
+    }
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
@@ -3668,8 +3727,9 @@ class Claimant {
     if (!unnamed.ok()) return failed_in_directory(files_.error(Operation::create, unnamed.error, files_.record()));
     published_.file = ScopedFile<H>{host_, unnamed.value};
     if (auto ok = write_record_into(unnamed.value); !ok) return ok.error();
-    record_.temporary = 0;
-    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is.
+    if (record_.temporary == 0) record_.temporary = host_.process.random() | 1U;
+    // The lock's record comes first: from the moment our record is visible, it must be provable whose it is. It names a
+    // temporary file, too, which there is none of yet: for the rest of our life we need no other.
     if (auto ok = write_lock_record(host_, files_, lock_.file.get(), record_); !ok) return ok.error();
     const auto linked = uninterrupted(
         [&] { return host_.files.link_unnamed(unnamed.value, directory_.file.get(), files_.record().c_str()); });
@@ -3732,10 +3792,7 @@ class Claimant {
 
   Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
-    if (renamed.ok()) {
-      record_.temporary = 0;
-      return complete();
-    }
+    if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
     drop_temporary();
     if (renamed.error == EEXIST) return Step::judge_again;
@@ -3769,9 +3826,9 @@ class Claimant {
     }
     const auto out = uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), temporary_.c_str()); });
     if (out.ok() && out.value.id == stale.info.id && still_says(stale, pinned)) {
+      // Where that fails, the lock's record goes on naming it, for whoever comes next.
       const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
-      // Where that failed, the lock's record goes on naming it, for whoever comes next.
-      if (removed.ok() || removed.error == ENOENT) record_.temporary = 0;
+      has_litter_ = !removed.ok() && removed.error != ENOENT;
       if (!is_heir_) report_.taken_over = stale.evidence;
       return complete();
     }
@@ -3873,6 +3930,7 @@ class Claimant {
     held_.claimant = record_.owner.pid;
     held_.has_port = false;
     held_.has_endpoints = false;
+    held_.has_litter = has_litter_;
     held_.lock_id = lock_.info.id;
     held_.record_id = published_.info.id;
     if (auto ok = complete_under_lock(info); !ok) {
@@ -3909,6 +3967,7 @@ class Claimant {
     }();
     fill_held();
     if (!announced) {
+      held_.written.phase = Phase::claiming;  // for all that is known
       // This start has failed, so the intent that it was to end stands on.
       if (has_taken) (void)put_up_stay(host_, files_, held_.directory, options_.sentinel_ttl, taken);
       (void)release_held(host_, files_, held_);
@@ -3945,8 +4004,11 @@ class Claimant {
       if (auto ok = invalidate_port(NameText{previous_.port_name}); !ok) return ok;
     }
     record_.port_name = PortFileName{Text{files_.port()}};
-    int& leftover_error = report_.leftover_error;
-    if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+    if (!record_.has_no_endpoints) {
+      int& leftover_error = report_.leftover_error;
+      if (auto ok = invalidate_endpoints(host_, files_, directory_, lock_.info.id, leftover_error); !ok) return ok;
+      record_.has_no_endpoints = true;
+    }
     // A stopper that crashed while it wrote; one that is at it now writes again.
     (void)uninterrupted([&] { return host_.files.unlink(directory_.file.get(), files_.sentinel_temporary().c_str()); });
     return {};
@@ -4000,12 +4062,15 @@ class Claimant {
 };
 
 /// Removes the port file if we published it.
+/// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<void> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
-                                         const NameText* aside) noexcept {
+[[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                         const NameText& temporary) noexcept {
   OpenStateFile<H> port;
-  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) return ok;
-  if (!port.file.is_open()) return {};
+  if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) {
+    return ok.error();
+  }
+  if (!port.file.is_open()) return true;
   PortRecordBytes bytes;
   const auto count = read_whole(host, port.file.get(), bytes.data(), PortRecordBytes::capacity());
   if (!count.ok()) return files.error(Operation::read, count.error, files.port());
@@ -4014,29 +4079,44 @@ template <typename H>
   const LockRecord& record = held.written;
   if (published.kind != PortRecordKind::owned || published.owner != record.owner ||
       published.generation != record.generation || published.lock != record.lock) {
-    return {};
+    return false;
   }
-  return withdraw(host, files, held.directory, files.port(), port.info.id, aside);
+  return withdraw(host, files, held.directory, files.port(), port.info.id, temporary);
 }
 
 template <typename H>
 [[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
-  const auto note = [&](const Result<void>& step) noexcept {
-    if (result && !step) result = step;
+  bool is_clean = true;
+  const auto note = [&](const auto& step) noexcept {
+    if (result && !step.has_value()) result = step.error();
+    is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
+  // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
+  // comes after a crash must be able to tell which it was.
+  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
-  if (record.temporary == 0) record.temporary = host.process.random() | 1U;
-  const auto announced = write_lock_record(host, files, held.lock, record);
-  note(announced);
-  // A file is withdrawn under a temporary name, which nobody would find if the lock's record did not tell it.
+  if (is_told_first) {
+    const auto told = write_lock_record(host, files, held.lock, record);
+    if (!told) result = told;
+  }
+  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
   const NameText temporary = files.temporary(record.temporary);
-  const NameText* const aside = announced ? &temporary : nullptr;
-  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, aside));
-  if (held.has_port) note(withdraw_port(host, files, held, aside));
-  note(withdraw(host, files, held.directory, files.record(), held.record_id, aside));
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (result && !removed) result = removed;
+    is_clean = removed.has_value();
+  }
+  if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
+  if (held.has_port) note(withdraw_port(host, files, held, temporary));
+  note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
   host.files.close(held.record);
+  // Whoever claims next need not look for what is not there.
+  if (is_clean) record.temporary = 0;
+  const auto announced = write_lock_record(host, files, held.lock, record);
+  if (result && !announced) result = announced;
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
   host.files.close(held.lock);
   host.files.close(held.directory);
@@ -4111,36 +4191,49 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.try_lock(file.get(), owner_byte, 1); });
   const auto before = uninterrupted([&] { return host.files.stat(file.get()); });
   if (!before.ok()) return files.error(Operation::stat, before.error, files.record());
+  const FileStamp earlier = held.written.record;
   held.written.record = {before.value.id.inode, 0};
-  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) return ok;
+  if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+    held.written.record = earlier;
+    return ok;
+  }
   const auto named =
       temporary != nullptr
           ? rename_to_new(host, held.directory, *temporary, files.record())
           : uninterrupted([&] { return host.files.link_unnamed(file.get(), held.directory, files.record().c_str()); });
-  if (!named.ok()) {
+  const auto failure = [&]() noexcept -> Result<void> {
     return files.error(temporary != nullptr ? Operation::rename : Operation::link, named.error, files.record());
+  };
+  if (!named.ok()) {
+    // It may have both names now.
+    const auto stands = uninterrupted([&] { return host.files.stat_at(held.directory, files.record().c_str()); });
+    if (!stands.ok() || stands.value.id != before.value.id) {
+      held.written.record = earlier;
+      (void)write_lock_record(host, files, held.lock, held.written);
+      return failure();
+    }
   }
-  const auto info = uninterrupted([&] { return host.files.stat(file.get()); });
-  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  // Whatever fails from here on, this is our record.
   host.files.close(held.record);
   held.record = file.release();
-  held.record_id = info.value.id;
-  held.written.record = {info.value.id.inode, info.value.changed_ns};
+  held.record_id = before.value.id;
+  if (!named.ok()) return failure();
+  const auto info = uninterrupted([&] { return host.files.stat(held.record); });
+  if (!info.ok()) return files.error(Operation::stat, info.error, files.record());
+  held.written.record.changed_ns = info.value.changed_ns;
   return write_lock_record(host, files, held.lock, held.written);
 }
 
 /// The same where there are no files without a name.
 template <typename H>
 [[nodiscard]] Result<void> restore_by_rename(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
-  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  ScopedFile<H> file{host, created.value};
+  const Result<typename H::File> created = create_owners_temporary(host, files, held, temporary);
+  if (!created) return created.error();
+  ScopedFile<H> file{host, *created};
   auto published = publish_record_again(host, files, held, file, &temporary);
   // The lock's record goes on naming it, so that what can't be removed here is removed by the next claim.
-  if (!published) (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+  if (!published) held.has_litter = !remove_file(host, files, held.directory, temporary);
   return published;
 }
 
@@ -4444,18 +4537,16 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> publish_file(H& host, const StateFiles& files, HeldClaim<H>& held, const NameText& name,
                                         Text bytes) noexcept {
-  if (auto ok = name_temporary(host, files, held); !ok) return ok;
   const NameText temporary = files.temporary(held.written.temporary);
-  const auto created =
-      uninterrupted([&] { return host.files.open(held.directory, temporary.c_str(), OpenMode::create, private_file); });
-  if (!created.ok()) return files.error(Operation::create, created.error, temporary);
-  const auto written = write_whole(host, created.value, bytes);
-  host.files.close(created.value);
+  const Result<typename H::File> created = create_owners_temporary(host, files, held, temporary);
+  if (!created) return created.error();
+  const auto written = write_whole(host, *created, bytes);
+  host.files.close(*created);
   const auto renamed =
       written.ok() ? uninterrupted([&] { return host.files.rename(held.directory, temporary.c_str(), name.c_str()); })
                    : SysResult<void>::failure(written.error);
   if (!renamed.ok()) {
-    (void)uninterrupted([&] { return host.files.unlink(held.directory, temporary.c_str()); });
+    held.has_litter = !remove_file(host, files, held.directory, temporary);
     return files.error(written.ok() ? Operation::rename : Operation::write, renamed.error, name);
   }
   return {};
@@ -4597,6 +4688,13 @@ template <typename H>
       return make_error(ErrorKind::not_a_socket, Operation::none, 0, socket_path(files, endpoint.value));
     }
     published.socket = {info.value.id, info.value.changed_ns};
+  }
+  if (held.written.has_no_endpoints) {
+    held.written.has_no_endpoints = false;
+    if (auto ok = write_lock_record(host, files, held.lock, held.written); !ok) {
+      held.written.has_no_endpoints = true;  // so that the next publication says it
+      return ok;
+    }
   }
   if (auto ok = publish_file(host, files, held, files.endpoints(), encode_endpoint_record(record)); !ok) return ok;
   held.has_endpoints = true;
@@ -5551,7 +5649,8 @@ template <typename H, typename MayRemove>
   if (!kind.ok()) return files.error(Operation::read, kind.error, files.lock());
   const bool is_valid = kind.value == LockRecordKind::valid;
   const bool proof = is_valid && record.lock == lock_id;
-  Leftovers<H> leftovers{host, files, directory, is_valid ? &record : nullptr, proof, false};
+  const BootId boot = host.process.origin().boot;
+  Leftovers<H> leftovers{host, files, directory, boot, is_valid ? &record : nullptr, proof, false};
   if (auto ok = leftovers.settle(); !ok) return ok.error();
   if (const RecordView* const kept = leftovers.kept(); kept != nullptr) {
     result.survivor = kept->record.owner;  // the lock's record must go on naming it
@@ -5583,8 +5682,9 @@ template <typename H, typename MayRemove>
     if (const auto written = write_whole(host, lock, encode_lock_record(record)); !written.ok()) {
       return files.error(Operation::write, written.error, files.lock());
     }
-    const NameText aside = files.temporary(record.temporary);
-    if (auto ok = withdraw(host, files, directory, files.record(), opened.info.id, &aside); !ok) return ok.error();
+    const NameText temporary = files.temporary(record.temporary);
+    const auto withdrawn = withdraw(host, files, directory, files.record(), opened.info.id, temporary);
+    if (!withdrawn.has_value()) return withdrawn.error();
     result.has_removed_record = true;
   }
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.port().c_str()); });
@@ -8680,8 +8780,6 @@ class WindowsClock {
 // The filesystem policy on Windows.
 #ifndef GENIE_WINDOWS_FILESYSTEM_HPP
 #define GENIE_WINDOWS_FILESYSTEM_HPP
-
-#include <string.h>
 
 // As whom the calling process acts on Windows.
 #ifndef GENIE_WINDOWS_OWN_USER_HPP

@@ -827,6 +827,7 @@ TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
                                         "write_at",
                                         "try_lock",
                                         "stat",
+                                        "random",
                                         "write_at",
                                         "link_unnamed serve.pid",
                                         "stat",
@@ -836,6 +837,179 @@ TEST_CASE("a claim looks nothing up twice", "[claim][calls]") {
                                         "open serve.stopping.lock",
                                         "unlock",
                                         "write_at"});
+}
+
+TEST_CASE("what the last owner has taken away is not looked for", "[claim][calls]") {
+  Machine machine;
+  const Contender contender = machine.spawn();
+  Guard guard = guard_of(contender);
+  REQUIRE(guard.claim()->owned());
+  const auto log_of = [&](auto&& step) {
+    const std::size_t before = contender.calls().log().size();
+    step();
+    std::vector<std::string> log;
+    for (std::size_t at = before; at < contender.calls().log().size(); ++at) {
+      const std::string& line = contender.calls().log()[at];
+      if (line != "self" && line != "origin" && line != "monotonic" && line != "wall" && line != "look") {
+        log.push_back(line.find(".tmp") == std::string::npos || line.ends_with("stopping.tmp")
+                          ? line
+                          : line.substr(0, line.find(' ')));
+      }
+    }
+    return log;
+  };
+  CHECK(log_of([&] { REQUIRE(guard.release()); }) == std::vector<std::string>{"stat_at serve.pid", "rename serve.pid",
+                                                                              "stat_at", "unlink", "close", "write_at",
+                                                                              "close", "close"});
+  CHECK(log_of([&] { REQUIRE(guard.claim()->owned()); }) == std::vector<std::string>{"open_directory /tmp/state",
+                                                                                     "stat",
+                                                                                     "open serve.lock",
+                                                                                     "stat",
+                                                                                     "try_lock",
+                                                                                     "stat_at /tmp/state/serve.lock",
+                                                                                     "read_at",
+                                                                                     "create_unnamed",
+                                                                                     "write_at",
+                                                                                     "try_lock",
+                                                                                     "stat",
+                                                                                     "random",
+                                                                                     "write_at",
+                                                                                     "link_unnamed serve.pid",
+                                                                                     "stat",
+                                                                                     "unlink pgserve.port",
+                                                                                     "unlink serve.stopping.tmp",
+                                                                                     "open serve.stopping.lock",
+                                                                                     "unlock",
+                                                                                     "write_at",
+                                                                                     "user"});
+}
+
+TEST_CASE("an older program's record that came after a release is judged", "[claim][older]") {
+  Machine machine;
+  {
+    const Contender first = machine.spawn();
+    Guard guard = guard_of(first);
+    REQUIRE(guard.claim()->owned());
+  }
+  const Contender older = machine.spawn();
+  machine.disk.write_file(record_path, text_of(older.identity));
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  SECTION("alive") {
+    const auto report = guard.claim();
+    CHECK(report->outcome == ClaimOutcome::already_running);
+    CHECK(report->owner == older.identity);
+    CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  }
+  SECTION("dead") {
+    older.kill();
+    older.reap();
+    const auto report = guard.claim();
+    CHECK(report->owned());
+    CHECK(report->taken_over.recorded == older.identity);
+  }
+  SECTION("empty, until it is written") {
+    machine.disk.write_file(record_path, "");
+    machine.time.after(genie::milliseconds(50), [&] { machine.disk.write_file(record_path, text_of(older.identity)); });
+    CHECK(guard.claim()->outcome == ClaimOutcome::already_running);
+  }
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("an empty record that a release has moved away, and was killed, is put back", "[claim][crash][older]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  owner.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::rename) machine.disk.replace(record_path, "");  // an older program begins its claim
+    if (event.call == Call::rename_new) owner.kill();
+  };
+  (void)guard.release();
+  owner.reap();
+  REQUIRE_FALSE(machine.disk.exists(record_path));
+  const Contender fresh = machine.spawn();
+  const Contender older = machine.spawn();
+  machine.time.after(genie::milliseconds(50), [&] {
+    if (machine.disk.read_file(record_path) == "") machine.disk.write_file(record_path, text_of(older.identity));
+  });
+  CHECK(guard_of(fresh).claim()->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("an empty record that a failed claim has moved away, and was killed, is put back",
+          "[claim][crash][faults][older]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  SECTION("a port cannot be removed") { owner.calls().fail(Call::unlink, EACCES); }
+  SECTION("the lock's last record cannot be written") { owner.calls().fail(Call::write_at, EIO, 3); }
+  owner.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::rename) machine.disk.replace(record_path, "");  // an older program begins its claim
+    if (event.call == Call::rename_new) owner.kill();
+  };
+  (void)guard.claim();
+  REQUIRE_FALSE(owner.is_alive());
+  owner.reap();
+  REQUIRE_FALSE(machine.disk.exists(record_path));
+  const Contender fresh = machine.spawn();
+  const Contender older = machine.spawn();
+  machine.time.after(genie::milliseconds(50), [&] {
+    if (machine.disk.read_file(record_path) == "") machine.disk.write_file(record_path, text_of(older.identity));
+  });
+  CHECK(guard_of(fresh).claim()->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("after a release that has met another program's record, the next claim looks before it writes",
+          "[claim][older]") {
+  Machine machine;
+  const Contender older = machine.spawn();
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  SECTION("before it") { machine.disk.replace(record_path, text_of(older.identity)); }
+  SECTION("in the middle of it") {
+    owner.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::rename) machine.disk.replace(record_path, text_of(older.identity));
+    };
+  }
+  REQUIRE(guard.release());
+  const auto before = machine.disk.read_file(lock_path);
+  CHECK(guard_of(machine.spawn()).claim()->outcome == ClaimOutcome::already_running);
+  CHECK(machine.disk.read_file(lock_path) == before);
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("what a power cut has brought back after a release is proved dead, whoever is killed meanwhile",
+          "[claim][crash][reboot]") {
+  for (std::uint64_t at = 1;; ++at) {
+    CAPTURE(at);
+    Machine machine;
+    machine.processes.has_proc = false;
+    const Contender owner = machine.spawn();
+    {
+      Guard guard = guard_of(owner);
+      REQUIRE(guard.claim()->owned());
+      machine.disk.make_hard_link(record_path, "/tmp/state/kept");
+      REQUIRE(guard.release());
+    }
+    machine.reboot();
+    machine.disk.make_hard_link("/tmp/state/kept", record_path);
+    machine.disk.remove("/tmp/state/kept");
+    genie::testing::ProcessOptions options;
+    options.pid = owner.identity.pid;
+    (void)machine.spawn(options);
+    const Contender first = machine.spawn();
+    first.kill_before_call(at);
+    (void)guard_of(first).claim();
+    const bool is_alive = first.is_alive();
+    if (!is_alive) first.reap();
+    CHECK(guard_of(machine.spawn()).claim()->owned());
+    if (is_alive) break;
+  }
 }
 
 TEST_CASE("unusable names and directories are told apart from contention", "[claim][F15]") {

@@ -2,6 +2,7 @@
 // owner's sockets are to the next one.
 #include <cerrno>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -214,6 +215,33 @@ TEST_CASE("an owner in another PID namespace is believed while it holds the lock
   CHECK(standing(machine) == EndpointStanding::live);
   server.crash();
   CHECK(standing(machine) == EndpointStanding::stale);
+}
+
+TEST_CASE("endpoints that a power cut has kept are removed, though the record that told of them is lost",
+          "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  const std::optional<std::string> before = machine.disk.read_file(lock_path);
+  REQUIRE(before);
+  REQUIRE(server.guard.publish_endpoints(http));
+  CHECK(machine.disk.read_file(lock_path) != before);
+  server.crash();
+  machine.reboot();
+  machine.disk.write_file(lock_path, *before);
+  CHECK(claim_after(machine) == 0);
+}
+
+TEST_CASE("an owner that could not tell of its endpoints tells of them the next time", "[endpoints][faults]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  server.process.calls().fail(genie::testing::Call::write_at, EIO);
+  REQUIRE_FALSE(server.guard.publish_endpoints(http));
+  server.process.calls().clear();
+  REQUIRE(server.guard.publish_endpoints(http));
+  server.crash();
+  CHECK(claim_after(machine) == 0);
 }
 
 TEST_CASE("endpoints of an owner that releases, or whose place somebody takes, are stale at once", "[endpoints][F12]") {

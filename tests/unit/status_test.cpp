@@ -430,8 +430,7 @@ TEST_CASE("a port that cannot be published is an error that says why, and the ea
     genie::Operation operation;
   };
   const Row row =
-      GENERATE(Row{Call::unlink, 1, genie::Operation::unlink}, Row{Call::write_at, 1, genie::Operation::write},
-               Row{Call::open, 1, genie::Operation::create}, Row{Call::write_at, 2, genie::Operation::write},
+      GENERATE(Row{Call::open, 1, genie::Operation::create}, Row{Call::write_at, 1, genie::Operation::write},
                Row{Call::rename, 1, genie::Operation::rename});
   CAPTURE(name_of(row.call), row.occurrence);
   Machine machine;
@@ -446,6 +445,42 @@ TEST_CASE("a port that cannot be published is an error that says why, and the ea
   CHECK(published.error().code == EIO);
   CHECK(strangers(machine).empty());
   CHECK(*guard_of(machine.spawn()).port() == 4711);
+}
+
+TEST_CASE("a publication that could not be taken away again is no obstacle to the next", "[port][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  owner.calls().fail(Call::write_at, ENOSPC);
+  owner.calls().fail(Call::unlink, EIO);
+  REQUIRE_FALSE(guard.publish_port(4711));
+  owner.calls().clear();
+  CHECK(strangers(machine).size() == 1);
+  SECTION("its owner publishes once more") {
+    REQUIRE(guard.publish_port(4712));
+    CHECK(*guard_of(machine.spawn()).port() == 4712);
+  }
+  SECTION("its owner tries, and it still can't be removed") {
+    owner.calls().fail(Call::unlink, EIO);
+    const auto published = guard.publish_port(4712);
+    REQUIRE_FALSE(published);
+    CHECK(published.error().operation == genie::Operation::unlink);
+    owner.calls().clear();
+    REQUIRE(guard.release());
+  }
+  SECTION("its owner releases") { REQUIRE(guard.release()); }
+  SECTION("its owner releases, and somebody has deleted its record") {
+    machine.disk.remove(record_path);
+    REQUIRE(guard.release());
+    CHECK(guard_of(machine.spawn()).claim()->owned());
+  }
+  SECTION("its owner is killed") {
+    owner.kill();
+    owner.reap();
+    CHECK(guard_of(machine.spawn()).claim()->owned());
+  }
+  CHECK(strangers(machine).empty());
 }
 
 TEST_CASE("what keeps the short question from an answer is told", "[status][F16]") {

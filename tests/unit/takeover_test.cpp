@@ -445,7 +445,7 @@ TEST_CASE("our own record that another lock's holder has swept before it was pub
   CHECK(takeover.fresh.calls().count(Call::exchange) == 2);
   // What is gone is no litter: its removal is not tried again.
   CHECK(removals == 2);
-  CHECK(takeover.guard.held().written.temporary == 0);
+  CHECK_FALSE(takeover.guard.held().has_litter);
   CHECK(takeover.machine.disk.read_file(record_path) == text_of(takeover.fresh.identity));
   CHECK(takeover.guard.verify() == genie::Ownership::held);
   CHECK(takeover.temporary().empty());
@@ -562,6 +562,44 @@ TEST_CASE("a restored record is locked, named by the lock's record, and closed w
   REQUIRE(guard.release());
   CHECK_FALSE(machine.disk.exists(record_path));
   CHECK(machine.disk.open_count(owner.index()) == 0);
+}
+
+TEST_CASE("a record that was restored goes with the claim, whatever failed after it stood", "[claim][faults]") {
+  Machine machine;
+  const bool has_two_names = GENERATE(false, true);
+  machine.disk.has_unnamed = !has_two_names;
+  machine.disk.has_rename_new = !has_two_names;
+  machine.disk.has_file_unlink = has_two_names;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  machine.disk.remove(record_path);
+  owner.calls().clear();
+  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 2); }
+  SECTION("telling of it") { owner.calls().fail(Call::write_at, EIO, 3); }
+  if (has_two_names) {
+    SECTION("the removal of the other name") { owner.calls().fail(Call::unlink, EACCES, 1, 2); }
+  }
+  REQUIRE_FALSE(guard.restore_record());
+  owner.calls().clear();
+  CHECK(machine.disk.read_file(record_path) == text_of(owner.identity));
+  CHECK(guard.verify() == genie::Ownership::held);
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a record that was not restored leaves one's own, which stands, as it was", "[claim]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const auto before = machine.disk.read_file(lock_path);
+  REQUIRE_FALSE(guard.restore_record());
+  CHECK(machine.disk.read_file(lock_path) == before);
+  CHECK(guard.verify() == genie::Ownership::held);
+  REQUIRE(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
 }
 
 TEST_CASE("a claim that was killed while it restored its record leaves the way free, even if its PID is reused",
@@ -908,14 +946,36 @@ TEST_CASE("a stale record that is too long to be one is taken over", "[claim][ta
   CHECK(takeover.fresh.calls().count(Call::exchange) == 1);
 }
 
-TEST_CASE("the lock's record names no temporary file once a claim has removed it", "[claim][takeover]") {
+TEST_CASE("the lock's record names one temporary file for life, and none once it is certain that there is none",
+          "[claim][takeover]") {
   Takeover takeover;
   SECTION("after the takeover") {}
   SECTION("because the stale record vanished before it") {
     takeover.before(Call::exchange, 1, [&] { takeover.machine.disk.remove(record_path); });
   }
+  const auto named = [&] {
+    genie::LockRecord record;
+    const std::string bytes = takeover.machine.disk.read_file(lock_path).value_or("");
+    REQUIRE(genie::parse_lock_record(bytes, INT32_MAX, record) == genie::LockRecordKind::valid);
+    return record.temporary;
+  };
   REQUIRE(takeover.guard.claim()->owned());
-  CHECK(takeover.guard.held().written.temporary == 0);
+  const std::uint64_t temporary = takeover.guard.held().written.temporary;
+  CHECK(temporary != 0);
+  CHECK(named() == temporary);
+  CHECK(takeover.temporary().empty());
+  REQUIRE(takeover.guard.publish_port(4711));
+  CHECK(named() == temporary);
+  SECTION("nothing is left") {
+    REQUIRE(takeover.guard.release());
+    CHECK(named() == 0);
+  }
+  SECTION("something may be left") {
+    takeover.fresh.calls().fail(Call::unlink, EACCES);
+    REQUIRE_FALSE(takeover.guard.release());
+    CHECK(named() == temporary);
+    CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
+  }
   CHECK(takeover.temporary().empty());
 }
 
@@ -999,7 +1059,7 @@ TEST_CASE("a file system without unnamed files, or without links, is claimed by 
   CHECK(fresh.calls().count(Call::create_unnamed) == 1);
   CHECK(machine.disk.read_file(record_path) == text_of(fresh.identity));
   CHECK(strangers(machine).empty());
-  CHECK(guard.held().written.temporary == 0);
+  CHECK_FALSE(guard.held().has_litter);
   CHECK(guard.verify() == genie::Ownership::held);
 }
 

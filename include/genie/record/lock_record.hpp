@@ -57,6 +57,8 @@ struct LockRecord {
   ProcessIdentity judged;       ///< whose `NAME.pid` the owner judged dead, or took over from its starter
   FileStamp judged_record;      ///< that file
   std::uint64_t temporary = 0;  ///< token of the temporary file that the owner may have left, 0 for none
+  /// Neither this owner nor one before it has left `NAME.endpoints`. An older record does not say so.
+  bool has_no_endpoints = false;
   Milliseconds claimed_wall;
   Milliseconds claimed_monotonic;
   ProcessIdentity server;    ///< the guarded command, where the owner is a supervisor
@@ -88,40 +90,58 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 
 }  // namespace record_detail
 
-/// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`.
+/// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`. What has its default value has no line:
+/// every character is read and summed up at each claim.
 [[nodiscard]] constexpr LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
   using namespace record_detail;
   LockRecordBytes bytes;
+  const auto add_number = [&](Text key, std::uint64_t value) noexcept {
+    if (value != 0) bytes.append(key).append_number(value);
+  };
+  const auto add_time = [&](Text key, std::int64_t value) noexcept {
+    if (value == 0) return;
+    bytes.append(key);
+    append_time(bytes, value);
+  };
+  const auto add_identity = [&](Text key, const ProcessIdentity& identity) noexcept {
+    if (identity == ProcessIdentity{}) return;
+    bytes.append(key);
+    append_identity(bytes, identity);
+  };
+  const auto add_stamp = [&](Text key, const FileStamp& stamp) noexcept {
+    if (stamp == FileStamp{}) return;
+    bytes.append(key);
+    append_stamp(bytes, stamp);
+  };
+  const auto add_text = [&](Text key, Text text) noexcept {
+    if (text.empty()) return;
+    bytes.append(key);
+    append_line_text(bytes, text);
+  };
   bytes.append("genie-lock 1\ngeneration ").append_number(record.generation);
-  bytes.append("\nphase ").append(to_string(record.phase)).append("\nowner ");
-  append_identity(bytes, record.owner);
-  bytes.append("\nboot ").append(record.origin.boot).append("\npid-namespace ");
-  bytes.append_number(record.origin.pid_namespace).append("\nlock ");
-  bytes.append_number(record.lock.device).append(':').append_number(record.lock.inode).append("\nrecord ");
-  append_stamp(bytes, record.record);
-  bytes.append("\njudged ");
-  append_identity(bytes, record.judged);
-  bytes.append("\njudged-record ");
-  append_stamp(bytes, record.judged_record);
-  bytes.append("\ntemporary ").append_number(record.temporary).append("\nclaimed ");
-  append_time(bytes, record.claimed_wall.count());
-  bytes.append("\nclaimed-monotonic ");
-  append_time(bytes, record.claimed_monotonic.count());
-  bytes.append("\nserver ");
-  append_identity(bytes, record.server);
-  bytes.append("\nheir ");
-  append_identity(bytes, record.heir);
-  bytes.append("\nstarter ");
-  append_identity(bytes, record.starter);
-  bytes.append("\nport ");
-  append_line_text(bytes, record.port_name);
-  bytes.append("\nbuild ");
-  append_line_text(bytes, record.build);
-  bytes.append("\nversion ");
-  append_line_text(bytes, record.version);
-  bytes.append("\nwanted ");
-  append_line_text(bytes, record.wanted);
-  bytes.append("\nfailed ").append_number(record.failed).append('\n');
+  bytes.append("\nphase ").append(to_string(record.phase));
+  add_identity("\nowner ", record.owner);
+  add_text("\nboot ", record.origin.boot);
+  add_number("\npid-namespace ", record.origin.pid_namespace);
+  if (record.lock != FileIdentity{}) {
+    bytes.append("\nlock ").append_number(record.lock.device).append(':').append_number(record.lock.inode);
+  }
+  add_stamp("\nrecord ", record.record);
+  add_identity("\njudged ", record.judged);
+  add_stamp("\njudged-record ", record.judged_record);
+  add_number("\ntemporary ", record.temporary);
+  if (record.has_no_endpoints) bytes.append("\nendpoints none");
+  add_time("\nclaimed ", record.claimed_wall.count());
+  add_time("\nclaimed-monotonic ", record.claimed_monotonic.count());
+  add_identity("\nserver ", record.server);
+  add_identity("\nheir ", record.heir);
+  add_identity("\nstarter ", record.starter);
+  add_text("\nport ", record.port_name);
+  add_text("\nbuild ", record.build);
+  add_text("\nversion ", record.version);
+  add_text("\nwanted ", record.wanted);
+  add_number("\nfailed ", record.failed);
+  bytes.append('\n');
   seal(bytes);
   return bytes;
 }
@@ -154,6 +174,7 @@ using LockRecordKind = BlockKind;
     if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
     if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
     if (key == Text{"failed"}) return parse_number(line, parsed.failed);
+    if (key == Text{"endpoints"}) parsed.has_no_endpoints = line == Text{"none"};
     if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
     if (key == Text{"port"}) parsed.port_name = PortFileName{line};
     if (key == Text{"build"}) parsed.build = FixedText<63>{line};
