@@ -295,6 +295,22 @@ TEST_CASE("a refused boot ends with its grace, or with the caller's time", "[ens
   CHECK_FALSE(world.server().contender.is_alive());
 }
 
+TEST_CASE("a server whose boot was refused has the grace to end by itself", "[ensure]") {
+  World world;
+  world.program([&world](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    server.guard.step("migrate").refused("run: x");
+    world.machine.time.after(Milliseconds{1000}, [&server] { server.contender.exit(3); });
+  });
+  EnsureOptions options;
+  options.grace = Milliseconds{3000};
+  const Milliseconds began = world.machine.time.monotonic;
+  const auto report = world.ensure(options);
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.kind == FailureKind::refused);
+  CHECK(world.machine.time.monotonic - began == Milliseconds{1000});
+}
+
 TEST_CASE("a log is put aside only where it is too large, and quoted only where there is one", "[ensure]") {
   World world;
   world.program([](Server& server) { server.contender.exit(1); });

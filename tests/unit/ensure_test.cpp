@@ -443,6 +443,39 @@ TEST_CASE("a server that ignores the request to end is made to", "[ensure]") {
   CHECK(world.machine.processes.deliveries.back().signal == genie::Signal::kill);
 }
 
+TEST_CASE("a server that is asked to end has its grace for that", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    server.contender.process.me().reaction.terminate_takes = Milliseconds{200};
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+  });
+  EnsureOptions options;
+  options.stall = Milliseconds{100};
+  options.grace = Milliseconds{300};
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::failed);
+  CHECK_FALSE(world.server().contender.is_alive());
+  REQUIRE(world.machine.processes.deliveries.size() == 1);
+  CHECK(world.machine.processes.deliveries.front().signal == genie::Signal::terminate);
+}
+
+TEST_CASE("a starter sleeps until something happens, or looks again and again where nothing can be watched", "[ensure]") {
+  World world;
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true})->adopted);
+    world.machine.time.after(Milliseconds{5000}, [&server] { CHECK(server.guard.ready()); });
+  });
+  EnsureOptions options;
+  SECTION("sleeps") {
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+    CHECK(world.client.calls().count(Call::wait_child) < 10);
+  }
+  SECTION("looks") {
+    world.client.calls().fail(Call::watch, ENOSPC, 1, 100);
+    CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+    CHECK(world.client.calls().count(Call::wait_child) > 200);
+  }
+}
+
 TEST_CASE("a step that needs a person ends the boot, and says what to run", "[ensure]") {
   World world;
   SECTION("the server ends by itself") {
@@ -486,6 +519,21 @@ TEST_CASE("what a server itself tells of its failure stands", "[ensure]") {
   CHECK(report->failure.kind == FailureKind::signalled);
   CHECK(report->failure.value == 11);
   CHECK(report->failure == world.status().failure);
+}
+
+TEST_CASE("a server that gets ready after it has told a failure has not failed", "[ensure]") {
+  World world;
+  const Contender itself = world.machine.spawn();
+  Guard guard = guard_of(itself);
+  REQUIRE(guard.claim({.starting = true})->owned());
+  genie::FailureRecord failure;
+  failure.kind = FailureKind::exited;
+  REQUIRE(guard.report_failure(failure));
+  REQUIRE(guard.ready());
+  const auto report = world.ensure();
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->owner == itself.identity);
 }
 
 TEST_CASE("a caller whose time is up leaves a server that goes on", "[ensure]") {
@@ -1317,6 +1365,23 @@ TEST_CASE("a start on demand that a stop overtakes is withdrawn", "[ensure][F19]
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->has_started);
     CHECK(world.servers.size() == 1);
+    // The first process was ended before it was let go.
+    CHECK(world.client.calls().count(Call::spawn) == 2);
+    CHECK(world.client.calls().count(Call::let_go) == 1);
+  }
+  SECTION("but a restart is by no other one") {
+    REQUIRE(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::running);
+    std::unique_ptr<Stopping> other;
+    when_spawned([&] {
+      other = std::make_unique<Stopping>(world.machine, genie::ProcessIdentity{1, genie::known_start(1)}, true);
+    });
+    EnsureOptions restart = explicitly();
+    restart.upgrade = genie::UpgradePolicy::replace_running;
+    const auto report = world.ensure(restart);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->replaced.pid != 0);
+    CHECK(world.servers.size() == 2);
+    CHECK(other->registration.leave());
   }
   SECTION("a restart, too") {
     REQUIRE(world.ensure(world.machine.spawn())->outcome == EnsureOutcome::running);
@@ -1685,6 +1750,50 @@ TEST_CASE("processes that inherited a dead owner's lock keep a start out, and ar
   // As soon as they are gone, the way is free; a start that waits notices.
   world.machine.time.after(Milliseconds{100}, [&child] { child.kill(); });
   CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("as many processes as a report has room for are named", "[ensure]") {
+  World world;
+  const Contender owner = world.machine.spawn();
+  Guard guard = guard_of(owner);
+  const auto orphan = [&] {
+    REQUIRE(guard.claim());
+    for (std::size_t at = 0; at < genie::holder_capacity + 1; ++at) (void)world.machine.fork(owner);
+    owner.kill();
+    owner.reap();
+  };
+  EnsureOptions options;
+  options.settle = Milliseconds{1};
+  SECTION("where they are found at once") { orphan(); }
+  SECTION("where they come between the look and the claim") { before(world.client, Call::try_lock, 1, orphan); }
+  const auto report = world.ensure(options);
+  REQUIRE(report);
+  CHECK(report->outcome == EnsureOutcome::orphaned);
+  CHECK(report->holder_count == genie::holder_capacity);
+  CHECK(report->holders[genie::holder_capacity - 1].pid != 0);
+}
+
+TEST_CASE("who is half-way through a claim is not taken for the owner before it", "[ensure]") {
+  World world;
+  crashed_owner(world.machine);
+  const Contender parked = world.machine.spawn();
+  bool has_asked = false;
+  bool has_locked = false;
+  parked.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    // It has the lock, and the lock's record is still the dead one's.
+    has_locked = has_locked || event.call == Call::try_lock;
+    if (event.call != Call::read_at || !has_locked || has_asked) return;
+    has_asked = true;
+    const auto report = world.ensure();
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::claim_in_progress);
+    CHECK(report->owner.pid == 0);
+    CHECK(report->generation == 0);
+  };
+  Guard guard = guard_of(parked);
+  REQUIRE(guard.claim());
+  CHECK(has_asked);
 }
 
 TEST_CASE("what its starter says of a server counts until it speaks for itself", "[ensure]") {
