@@ -29,7 +29,9 @@ struct Ending {
 /// What a start that failed is told with, the end of its log included.
 [[nodiscard]] inline std::string with_tail(std::string text, const FailureRecord& failure) {
   if (failure.tail.empty()) return text;
-  return text + fmt::format("\nthe end of {}:\n{}", failure.log.c_str(), failure.tail.c_str());
+  text += fmt::format("\nthe end of {}:", fmt_detail::Foreign{failure.log});
+  for (Text rest = failure.tail; !rest.empty();) text += fmt::format("\n{}", fmt_detail::Foreign{take_line(rest)});
+  return text;
 }
 
 /// The ending of a start that failed.

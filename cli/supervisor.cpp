@@ -291,8 +291,8 @@ class Supervision {
     if (!reported) fmt::print(stderr, "genie: {}\n", reported.error());
     if (step.state != StepState::refused) return;
     was_refused_ = true;
-    fmt::print(stderr, "genie: {} cannot start without you, in the step \"{}\"; {}\n", request_.place.name, step.step,
-               step.advice);
+    fmt::print(stderr, "genie: {} cannot start without you, in the step \"{}\"; {}\n", request_.place.name,
+               fmt_detail::Foreign{Text{step.step}}, fmt_detail::Foreign{Text{step.advice}});
   }
 
   /// For everybody who waits, and for `status`.

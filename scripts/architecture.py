@@ -140,8 +140,8 @@ def inclusions(part, includes):
 
 def band(part, names, includes, x, y, width, label):
     """One floor or wing. Returns its SVG and its height."""
-    left = x + (label or GAP)
-    chips, at_x, at_y = [], left, y + (GAP if label else 44)
+    left = x + (label or 14)
+    chips, at_x, at_y = [], left, y + (GAP if label else 50)
     for name in names:
         text = name.split("/", 1)[1] if "/" in name else name
         wide = len(text) * ADVANCE + 14
@@ -258,7 +258,7 @@ STATES = {
     "orphaned": (790, 430, "owner dead, lock held"),
     "unknown": (160, 430, "nothing can be proved"),
 }
-OWNED = (300, 70, 640, 250)  # around those in which somebody owns the directory
+OWNED = (300, 70, 655, 250)  # around those in which somebody owns the directory
 # Path, and where its label stands, centred; lines of the label.
 ARROWS = [
     ("M190 118 H350", 270, 92, ["claim: the lock is won,", "a record is published"]),
@@ -270,9 +270,9 @@ ARROWS = [
     ("M395 398 V162", 330, 350, ["claim: takeover,", "by exchange"]),
     ("M480 320 V398", 570, 352, ["killed: the kernel", "frees the lock"]),
     ("M790 320 V398", 870, 352, ["killed, and a child", "has the lock"]),
-    ("M700 430 H520", 610, 420, ["the child ends"]),
+    ("M710 430 H510", 610, 420, ["the child ends"]),
     ("M360 412 C280 390 190 280 130 162", 222, 330, ["stop: cleaned"]),
-    ("M790 462 C790 505 700 505 600 505 H110 C55 505 50 480 50 430 V162", 450, 509, ["stop (--orphans): ended, and cleaned"]),
+    ("M790 462 C790 505 700 505 600 505 H110 C55 505 50 480 50 430 V162", 450, 496, ["stop (--orphans): ended, and cleaned"]),
 ]
 
 

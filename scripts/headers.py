@@ -550,7 +550,8 @@ def read_header(path, name):
     includes = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', source, re.MULTILINE)
     public = [entity for entity in parser.entities if entity.scope in ("genie", "genie::testing")]
     internal = [entity for entity in parser.entities if entity.kind in ("class", "struct") and entity not in public]
-    formatters = re.findall(r"^struct fmt::formatter<(genie::[\w:]+)>", source, re.MULTILINE)
+    printed = re.findall(r"^struct fmt::formatter<(genie::[\w:]+)>", source, re.MULTILINE)
+    formatters = [name for name in printed if not any(is_internal(part) for part in name.split("::")[:-1])]
     return Header(name, unmark(first.splitlines()), includes, public + macros(name, source), internal, formatters)
 
 

@@ -242,14 +242,17 @@ namespace genie::inline v0 {
 
 namespace fmt_detail {
 
-inline std::string_view view(Text text) noexcept { return {text.data(), text.size()}; }
-
 /// Formatters without options: `{}` only.
 struct PlainFormatter {
   template <typename Context>
   constexpr auto parse(Context& context) {
     return context.begin();
   }
+};
+
+/// What somebody else has written, and may be any bytes: shown in one line, and never as a command to the terminal.
+struct Foreign {
+  Text text;
 };
 
 template <typename T>
@@ -268,7 +271,7 @@ Out format_start(Out out, const StartToken& start) {
 template <typename Out>
 Out format_holders(Out out, const LockHolder* holders, std::size_t count) {
   for (std::size_t at = 0; at < count; ++at) {
-    out = fmt::format_to(out, "{}{} (PID {})", at == 0 ? "" : ", ", view(holders[at].name), holders[at].pid);
+    out = fmt::format_to(out, "{}{} (PID {})", at == 0 ? "" : ", ", Foreign{holders[at].name}, holders[at].pid);
   }
   return count == 0 ? fmt::format_to(out, "a process that cannot be seen from here") : out;
 }
@@ -355,6 +358,21 @@ Out format_advice(Out out, std::string_view advice) {
 }  // namespace genie::inline v0
 
 template <>
+struct fmt::formatter<genie::fmt_detail::Foreign> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::fmt_detail::Foreign& foreign, Context& context) const {
+    auto out = context.out();
+    for (genie::Text rest = foreign.text; !rest.empty();) {
+      const std::size_t harmless = rest[0] == '\n' ? 0 : genie::detail::harmless_bytes(rest);
+      const genie::Text part = harmless == 0 ? genie::Text{"?"} : rest.first(harmless);
+      for (const char c : part) *out++ = c;
+      rest = rest.after(harmless == 0 ? 1 : harmless);
+    }
+    return out;
+  }
+};
+
+template <>
 struct fmt::formatter<genie::Operation> : genie::fmt_detail::EnumFormatter<genie::Operation> {};
 template <>
 struct fmt::formatter<genie::Liveness> : genie::fmt_detail::EnumFormatter<genie::Liveness> {};
@@ -384,13 +402,14 @@ struct fmt::formatter<genie::Phase> : genie::fmt_detail::PlainFormatter {
   }
 };
 
-/// `4711:991`, as the record file has it.
 template <>
 struct fmt::formatter<genie::StepState> : genie::fmt_detail::EnumFormatter<genie::StepState> {};
 template <>
 struct fmt::formatter<genie::FailureKind> : genie::fmt_detail::EnumFormatter<genie::FailureKind> {};
 template <>
 struct fmt::formatter<genie::EnsureOutcome> : genie::fmt_detail::EnumFormatter<genie::EnsureOutcome> {};
+
+/// `4711:991`, as the record file has it.
 template <>
 struct fmt::formatter<genie::ProcessIdentity> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
@@ -404,7 +423,7 @@ template <>
 struct fmt::formatter<genie::Error> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
   auto format(const genie::Error& error, Context& context) const {
-    auto out = fmt::format_to(context.out(), "cannot {} {}: ", error.operation, error.path.c_str());
+    auto out = fmt::format_to(context.out(), "cannot {} {}: ", error.operation, genie::fmt_detail::Foreign{error.path});
     const genie::ErrorKind kind = error.kind;
     if (kind == genie::ErrorKind::system) {
       return fmt::format_to(out, "{} (errno {})", genie::to_error_code(error).message(), error.code);
@@ -424,8 +443,9 @@ struct fmt::formatter<genie::PublishedEndpoint> : genie::fmt_detail::PlainFormat
   template <typename Context>
   auto format(const genie::PublishedEndpoint& endpoint, Context& context) const {
     auto out = fmt::format_to(context.out(), "{} {} ", endpoint.name.c_str(), genie::to_string(endpoint.kind));
-    return endpoint.kind == genie::EndpointKind::tcp ? fmt::format_to(out, "{}", endpoint.port)
-                                                     : fmt::format_to(out, "{}", endpoint.value.c_str());
+    return endpoint.kind == genie::EndpointKind::tcp
+               ? fmt::format_to(out, "{}", endpoint.port)
+               : fmt::format_to(out, "{}", genie::fmt_detail::Foreign{endpoint.value});
   }
 };
 
@@ -588,14 +608,14 @@ template <>
 struct fmt::formatter<genie::BootRecord> : genie::fmt_detail::PlainFormatter {
   template <typename Context>
   auto format(const genie::BootRecord& boot, Context& context) const {
-    auto out = fmt::format_to(context.out(), "step {}: {}", boot.number, boot.step.c_str());
+    auto out = fmt::format_to(context.out(), "step {}: {}", boot.number, genie::fmt_detail::Foreign{boot.step});
     if (boot.total != 0) {
       out = fmt::format_to(out, ", {} of {} ({} %)", boot.done, boot.total, genie::percentage(boot));
     } else if (boot.done != 0) {
       out = fmt::format_to(out, ", {}", boot.done);
     }
     if (boot.state != genie::StepState::running) out = fmt::format_to(out, ": {}", boot.state);
-    return boot.advice.empty() ? out : fmt::format_to(out, "; {}", boot.advice.c_str());
+    return boot.advice.empty() ? out : fmt::format_to(out, "; {}", genie::fmt_detail::Foreign{boot.advice});
   }
 };
 
@@ -629,8 +649,10 @@ struct fmt::formatter<genie::FailureRecord> : genie::fmt_detail::PlainFormatter 
         out = fmt::format_to(out, "ended before it was ready; how could not be learnt (errno {})", failure.value);
         break;
     }
-    if (!failure.step.empty()) out = fmt::format_to(out, ", in the step \"{}\"", failure.step.c_str());
-    return failure.advice.empty() ? out : fmt::format_to(out, "; {}", failure.advice.c_str());
+    if (!failure.step.empty()) {
+      out = fmt::format_to(out, ", in the step \"{}\"", genie::fmt_detail::Foreign{failure.step});
+    }
+    return failure.advice.empty() ? out : fmt::format_to(out, "; {}", genie::fmt_detail::Foreign{failure.advice});
   }
 };
 
@@ -649,8 +671,9 @@ struct fmt::formatter<genie::EnsureReport> : genie::fmt_detail::PlainFormatter {
         if (report.has_kept) return fmt::format_to(out, ", and is not replaced: {}", report.evidence);
         if (report.replaced.pid == 0) return out;
         out = fmt::format_to(out, ", in place of PID {}", report.replaced.pid);
-        return report.replaced_version.empty() ? out
-                                               : fmt::format_to(out, " (version {})", report.replaced_version.c_str());
+        return report.replaced_version.empty()
+                   ? out
+                   : fmt::format_to(out, " (version {})", genie::fmt_detail::Foreign{report.replaced_version});
       case EnsureOutcome::self: return fmt::format_to(out, "is what this runs in (PID {}): nothing was started", pid);
       case EnsureOutcome::stopping: return fmt::format_to(out, "{}", report.stop);
       case EnsureOutcome::failed: return fmt::format_to(out, "{}", report.failure);

@@ -134,6 +134,17 @@ class Steps(BootTest):
             self.open_gate(gate)
         self.assertExit(starter.finish(), OK)
 
+    def test_do_not_command_the_terminal(self):
+        hostile = "a\x1b[2Jb\tc"
+        lines = [self.boot(hostile, "--refused", "run: \x1b]0;title\a"), "exit 1\n"]
+        starter = self.genie("start", *self.script(*lines))
+        status = self.genie("status")
+        for done in (starter, status):
+            self.assertSays(done, 'in the step "a?[2Jb\tc"; run: ?]0;title?')
+            self.assertNotIn("\x1b", done.text)
+        with open(os.path.join(self.dir, "serve.log")) as log:
+            self.assertNotIn("\x1b", log.read())
+
     def test_are_a_bar_on_a_terminal(self):
         gate = self.gate()
         master, slave = pty.openpty()

@@ -247,6 +247,48 @@ TEST_CASE("a start that is not known is called unknown, never 0", "[fmt]") {
   CHECK(contains(fmt::format("{}", evidence), "started at unknown, recorded 815"));
 }
 
+TEST_CASE("what others call themselves does not command the terminal", "[fmt]") {
+  const auto hostile = [](auto text) {
+    text = decltype(text){"a\x1B[2Jb\n\tc\x7F\x9B\xC3\xA9"};
+    return text;
+  };
+  constexpr std::string_view shown = "a?[2Jb?\tc??\xC3\xA9";
+  const auto is_clean = [&](const auto& report) {
+    const std::string text = fmt::format("{}", report);
+    CAPTURE(text);
+    return contains(text, shown) && !contains(text, "\x1B") && !contains(text, "\n");
+  };
+
+  genie::StatusReport status;
+  status.state = genie::ServerState::orphaned;
+  status.holders[0].name = hostile(genie::FixedText<31>{});
+  status.holder_count = 1;
+  CHECK(is_clean(status));
+  genie::BootRecord boot;
+  boot.step = hostile(genie::StepName{});
+  CHECK(is_clean(boot));
+  boot = {};
+  boot.advice = hostile(genie::StepAdvice{});
+  CHECK(is_clean(boot));
+  genie::FailureRecord failure;
+  failure.step = hostile(genie::StepName{});
+  CHECK(is_clean(failure));
+  failure = {};
+  failure.advice = hostile(genie::StepAdvice{});
+  CHECK(is_clean(failure));
+  genie::EnsureReport ensured;
+  ensured.outcome = genie::EnsureOutcome::running;
+  ensured.replaced.pid = 4711;
+  ensured.replaced_version = hostile(genie::VersionText{});
+  CHECK(is_clean(ensured));
+  genie::PublishedEndpoint endpoint;
+  endpoint.kind = genie::EndpointKind::text;
+  endpoint.value = hostile(genie::EndpointText{});
+  CHECK(is_clean(endpoint));
+  genie::Error error = genie::make_error(ErrorKind::system, Operation::open, EACCES, "a\x1B[2Jb\n\tc\x7F\x9B\xC3\xA9");
+  CHECK(is_clean(error));
+}
+
 TEST_CASE("a claim's outcome reads on from the server's name", "[fmt]") {
   genie::ClaimReport report;
   report.owner = {4711, known_start(991)};
