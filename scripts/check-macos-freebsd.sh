@@ -84,6 +84,15 @@ for target in "${targets[@]}"; do
   fi
 done
 
+for target in "${targets[@]}"; do
+  case $target in
+    *-macos) system=macOS ;;
+    *) system=FreeBSD ;;
+  esac
+  [ $failed != 0 ] || scripts/platforms.py record --platform "$system ${target%-*}" --compiler "zig c++ $($python -m ziglang version), libc++" \
+    --how "compiled and linked only" --note "all headers; the command, the examples, the unit tests"
+done
+
 # --- clang-tidy ------------------------------------------------------------------------------------------------------
 if [ "${clang_tidy_missing:-}" ]; then
   echo "no clang-tidy-19"
