@@ -17,6 +17,8 @@ case ${1:-} in
 esac
 
 python=build/venv/bin/python
+# The headers of the command's and the tests' libraries, and clang-tidy.
+[ ! "$nightly" ] || scripts/install-deps.sh build check cross
 if ! $python -m ziglang version 2>/dev/null | grep -Eq '^0\.(1[7-9]|[2-9][0-9])\.'; then
   scripts/install-deps.sh cross
   $python -m ziglang version >/dev/null || { echo "zig cannot be had here"; exit 77; }
