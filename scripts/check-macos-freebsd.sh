@@ -2,8 +2,8 @@
 # Compiles genie for macOS and FreeBSD with zig's clang, libc++ and headers of these systems, which come from PyPI:
 # nothing of it is executed, here or anywhere. See docs/macos-freebsd.md.
 #
-#   scripts/check-macos-freebsd.sh            each public header and the whole protocol, compiled with every warning
-#   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI, linked; the examples, the unit tests
+#   scripts/check-macos-freebsd.sh            each public header and the whole protocol, with every warning, linked
+#   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI; the examples, the unit tests
 #                                             and the command, linked; clang-tidy
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,8 +53,21 @@ headers_of() { sed 's/.*/#include <&>/'; }
 grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" >"$work/core_headers"
 { headers_of <"$work/core_headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/core.cpp"
 for target in "${targets[@]}"; do
-  zig "$target" -O0 -c "$work/everything.cpp" -o "$work/everything-$target.o" || fail "everything, $target"
+  zig "$target" -O0 "$work/everything.cpp" -o "$work/everything-$target" || fail "everything, $target"
 done
+recorded() { # NOTE: for docs/platforms.md
+  local target system
+  [ $failed = 0 ] || return 0
+  for target in "${targets[@]}"; do
+    case $target in
+      *-macos) system=macOS ;;
+      *) system=FreeBSD ;;
+    esac
+    scripts/platforms.py record --platform "$system ${target%-*}" --compiler "zig c++ $($python -m ziglang version), libc++" \
+      --how "compiled and linked only" --note "$1"
+  done
+}
+recorded "all headers, the whole protocol"
 [ "$nightly" ] || exit $failed
 
 # --- without exceptions and RTTI, optimised, linked ------------------------------------------------------------------
@@ -86,14 +99,7 @@ for target in "${targets[@]}"; do
   fi
 done
 
-for target in "${targets[@]}"; do
-  case $target in
-    *-macos) system=macOS ;;
-    *) system=FreeBSD ;;
-  esac
-  [ $failed != 0 ] || scripts/platforms.py record --platform "$system ${target%-*}" --compiler "zig c++ $($python -m ziglang version), libc++" \
-    --how "compiled and linked only" --note "all headers; the command, the examples, the unit tests"
-done
+recorded "all headers, the whole protocol; the command, the examples, the unit tests"
 
 # --- clang-tidy ------------------------------------------------------------------------------------------------------
 if [ "${clang_tidy_missing:-}" ]; then

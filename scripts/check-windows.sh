@@ -4,6 +4,8 @@
 #   scripts/check-windows.sh            the tests of the Windows policies: files, locks, processes, claims, stops
 #   scripts/check-windows.sh nightly    the whole unit suite as well, and longer races
 #
+# The unit suite runs on fakes, and mingw's linker alone takes more than a minute of processor time for it: so, nightly.
+#
 # Installs compiler and wine by apt-get where they are missing. What the tests need of fmt and Catch2 are headers, which
 # are the same for every system: they are copied from /usr/include to where only this build finds them.
 # The last line says how many test cases passed. Returns 77, and says why, where it can't run.
