@@ -56,7 +56,8 @@ def recorded():
     rows = []
     for path in glob.glob(os.path.join(RECORDS, "*.json")):
         with open(path, encoding="utf-8") as stream:
-            rows.append(json.load(stream))
+            row = json.load(stream)
+            rows.append([cell or "0" for cell in row])  # older ones say nothing where there is nothing to count
     return rows
 
 
