@@ -11627,7 +11627,7 @@ namespace windows_detail {
 /// What the process's console asks for, as a request to end. Runs in a thread that Windows makes for it.
 inline int __stdcall end_by_console(Ulong event) noexcept {
   constexpr Ulong may_set = 0x0002;
-  constexpr Ulong window_closed = 2;  // CTRL_CLOSE_EVENT; after it come those of which a user may know nothing
+  constexpr Ulong window_closed = 2;  // CTRL_CLOSE_EVENT; above are logoff and shutdown
   constexpr Ulong user_leaves = 5;    // CTRL_LOGOFF_EVENT
   // Only services are told, and not of whom.
   if (event == user_leaves) return 1;
