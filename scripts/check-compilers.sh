@@ -10,6 +10,7 @@
 #   - all headers, not as system headers, with all warnings as errors; and the core after hostile macros, without
 #     exceptions and RTTI (scripts/check-headers.sh)
 #   - the concepts (tests/concepts): each policy that lacks a member is refused by the concept's name
+#   - GCC: the whole protocol, optimised, which is when it warns of more (the installed one, by any run)
 #   - GCC: the tree and the amalgam, with and without fmt, in one program with -flto -Wodr (tests/odr, which is also a test)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,6 +27,17 @@ jobs=${GENIE_JOBS:-2}
 failed=0
 fail() { echo "check-compilers: $*" >&2; failed=1; }
 gcc=${CXX:-g++}
+
+# Whatever a user's own options make of it.
+{
+  (cd include && find genie -maxdepth 1 -name '*.hpp' ! -name fmt.hpp | LC_ALL=C sort | sed 's/.*/#include <&>/')
+  cat tests/cross/main.cpp
+} >"$work/whole.cpp"
+ccache=$(command -v ccache || true)
+for level in 1 3; do
+  $ccache $gcc -std=c++20 -O$level -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wundef \
+    -Werror -Iinclude -c "$work/whole.cpp" -o "$work/whole.o" || fail "$gcc -O$level warns"
+done
 
 if [ ! "$nightly" ]; then
   compilers=("$gcc")

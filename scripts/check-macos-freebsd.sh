@@ -2,9 +2,9 @@
 # Compiles genie for macOS and FreeBSD with zig's clang, libc++ and headers of these systems, which come from PyPI:
 # nothing of it is executed, here or anywhere. See docs/macos-freebsd.md.
 #
-#   scripts/check-macos-freebsd.sh            each public header, the whole protocol and the single header, compiled
-#                                             with every warning
-#   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI, linked; the examples, the unit tests
+#   scripts/check-macos-freebsd.sh            each public header and the whole protocol with every warning, linked, and the
+#                                             single header, compiled
+#   scripts/check-macos-freebsd.sh nightly    the same without exceptions and RTTI; the examples, the unit tests
 #                                             and the command, linked; clang-tidy
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,8 @@ case ${1:-} in
 esac
 
 python=build/venv/bin/python
+# The headers of the command's and the tests' libraries, and clang-tidy.
+[ ! "$nightly" ] || scripts/install-deps.sh build check cross
 if ! $python -m ziglang version 2>/dev/null | grep -Eq '^0\.(1[7-9]|[2-9][0-9])\.'; then
   scripts/install-deps.sh cross
   $python -m ziglang version >/dev/null || { echo "zig cannot be had here"; exit 77; }
@@ -53,9 +55,22 @@ grep -Ev '^genie/(fmt|system_error)\.hpp$|^genie/testing/' "$work/headers" >"$wo
 { headers_of <"$work/core_headers" && grep -v "^#include <genie/" tests/cross/main.cpp; } >"$work/core.cpp"
 echo '#include <genie/ensure.hpp>' >"$work/single.cpp"
 for target in "${targets[@]}"; do
-  zig "$target" -O0 -c "$work/everything.cpp" -o "$work/everything-$target.o" || fail "everything, $target"
+  zig "$target" -O0 "$work/everything.cpp" -o "$work/everything-$target" || fail "everything, $target"
   zig "$target" -O0 -Isingle_include -c "$work/single.cpp" -o "$work/single-$target.o" || fail "the single header, $target"
 done
+recorded() { # NOTE: for docs/platforms.md
+  local target system
+  [ $failed = 0 ] || return 0
+  for target in "${targets[@]}"; do
+    case $target in
+      *-macos) system=macOS ;;
+      *) system=FreeBSD ;;
+    esac
+    scripts/platforms.py record --platform "$system ${target%-*}" --compiler "zig c++ $($python -m ziglang version), libc++" \
+      --how "compiled and linked only" --note "$1"
+  done
+}
+recorded "all headers, the whole protocol"
 [ "$nightly" ] || exit $failed
 
 # --- without exceptions and RTTI, optimised, linked ------------------------------------------------------------------
@@ -86,6 +101,8 @@ for target in "${targets[@]}"; do
       fail "the unit tests, $target"
   fi
 done
+
+recorded "all headers, the whole protocol; the command, the examples, the unit tests"
 
 # --- clang-tidy ------------------------------------------------------------------------------------------------------
 if [ "${clang_tidy_missing:-}" ]; then

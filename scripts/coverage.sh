@@ -49,6 +49,12 @@ if [ "${1:-}" != --report ]; then
     tail -n 30 "$out/$program.log"
   done
   [ -z "$failed" ] || exit 1
+  passed=$(for program in "${programs[@]}"; do cat "$out/$program.log"; done |
+    sed -n 's/^All tests passed.* in \([0-9]*\) test cases*.*/\1/p' | paste -sd +)
+  if [ "$passed" ]; then
+    scripts/platforms.py record --platform "Linux $(uname -m)" --compiler "Clang 19, libstdc++, C++20" --how "run natively" \
+      --note "unit and process tests" --passed $((passed))
+  fi
 fi
 
 exports=()

@@ -24,7 +24,7 @@ RECORDS = os.path.join(ROOT, "build", "platforms")
 PAGE = os.path.join(ROOT, "docs", "platforms.md")
 BEGIN, END = "<!-- platforms -->\n", "<!-- /platforms -->\n"
 HEAD = "| platform | compiler | checked | tests run | passed | not run there | last |\n|---|---|---|---:|---:|---:|---|\n"
-HOWS = ["run natively", "under qemu", "under wine", "compiled only"]
+HOWS = ["run natively", "under qemu", "under wine", "compiled and linked only", "compiled only"]
 
 
 def counts(paths):
@@ -43,10 +43,7 @@ def record(options):
     row = [options.platform, options.compiler, options.how + (": " + options.note if options.note else "")]
     if options.passed:
         run = passed = options.passed
-    if run:
-        row += [str(run), str(passed), str(skipped + options.left_out)]
-    else:
-        row += ["", "", ""]
+    row += [str(run), str(passed), str(skipped + options.left_out)]
     row.append(datetime.date.today().isoformat())
     os.makedirs(RECORDS, exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", (options.platform + " " + options.compiler).lower()).strip("-")
@@ -59,7 +56,8 @@ def recorded():
     rows = []
     for path in glob.glob(os.path.join(RECORDS, "*.json")):
         with open(path, encoding="utf-8") as stream:
-            rows.append(json.load(stream))
+            row = json.load(stream)
+            rows.append([cell or "0" for cell in row])  # older ones say nothing where there is nothing to count
     return rows
 
 
@@ -83,7 +81,7 @@ def update():
     for row in rows + recorded():
         before_it = merged.get((row[0], row[1]))
         # Less does not replace more: a small program a run of tests, a part of the tests all of them.
-        if before_it is None or int(row[3] or 0) * 2 >= int(before_it[3] or 0):
+        if before_it is None or int(row[3]) * 2 >= int(before_it[3]):
             merged[(row[0], row[1])] = row
     order = sorted(merged.values(), key=lambda row: (HOWS.index(row[2].split(":")[0]), row[0], row[1]))
     table = "".join("| " + " | ".join(row) + " |\n" for row in order)

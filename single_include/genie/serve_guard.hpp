@@ -8533,6 +8533,7 @@ __declspec(dllimport) unsigned long __stdcall GetProcessId(void*);
 __declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
 __declspec(dllimport) void __stdcall GetSystemTimePreciseAsFileTime(_FILETIME*);
 __declspec(dllimport) unsigned long long __stdcall GetTickCount64();
+__declspec(dllimport) GenieModule __stdcall LoadLibraryExW(const wchar_t*, void*, unsigned long);
 __declspec(dllimport) int __stdcall LockFileEx(void*, unsigned long, unsigned long, unsigned long, unsigned long,
                                                _OVERLAPPED*);
 __declspec(dllimport) int __stdcall MultiByteToWideChar(unsigned, unsigned long, const char*, int, wchar_t*, int);
@@ -8545,6 +8546,7 @@ __declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned l
 __declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, _OVERLAPPED*);
 __declspec(dllimport) long __stdcall RegGetValueW(GenieKey, const wchar_t*, const wchar_t*, unsigned long,
                                                   unsigned long*, void*, unsigned long*);
+__declspec(dllimport) int __stdcall SetConsoleCtrlHandler(int(__stdcall*)(unsigned long), int);
 __declspec(dllimport) int __stdcall SetEvent(void*);
 __declspec(dllimport) void __stdcall Sleep(unsigned long);
 __declspec(dllimport) unsigned char __stdcall SystemFunction036(void*, unsigned long);
@@ -9797,6 +9799,94 @@ class WindowsJob {
 #ifndef GENIE_WINDOWS_PROCESS_PROBE_HPP
 #define GENIE_WINDOWS_PROCESS_PROBE_HPP
 
+// How a Windows process that has windows is asked to end: they are closed, as by its user.
+#ifndef GENIE_WINDOWS_CLOSE_WINDOWS_HPP
+#define GENIE_WINDOWS_CLOSE_WINDOWS_HPP
+
+#include <initializer_list>
+
+namespace genie::inline v0::windows_detail {
+
+/// What is called of user32, which is loaded by the first who has somebody's windows to close: a program that has none
+/// of its own does without it. Source: <winuser.h>.
+struct WindowFunctions {
+  using Visit = int(__stdcall*)(void* window, std::intptr_t context);
+  int(__stdcall* enumerate)(Visit, std::intptr_t) = nullptr;
+  Ulong(__stdcall* thread_and_process)(void*, Ulong*) = nullptr;
+  void*(__stdcall* related)(void*, unsigned) = nullptr;
+  int(__stdcall* class_name)(void*, wchar_t*, int) = nullptr;
+  int(__stdcall* post)(void*, unsigned, std::uintptr_t, std::intptr_t) = nullptr;
+
+  WindowFunctions() noexcept {
+    constexpr Ulong from_system_directory = 0x0800;
+    const GenieModule user32 = ::LoadLibraryExW(L"user32.dll", nullptr, from_system_directory);
+    if (user32 == nullptr) return;
+    find(user32, "EnumWindows", enumerate);
+    find(user32, "GetWindowThreadProcessId", thread_and_process);
+    find(user32, "GetWindow", related);
+    find(user32, "GetClassNameW", class_name);
+    find(user32, "PostMessageW", post);
+  }
+
+  [[nodiscard]] bool are_there() const noexcept {
+    return enumerate != nullptr && thread_and_process != nullptr && related != nullptr && class_name != nullptr &&
+           post != nullptr;
+  }
+
+ private:
+  template <typename Function>
+  static void find(GenieModule module, const char* name, Function& function) noexcept {
+    function = reinterpret_cast<Function>(reinterpret_cast<void*>(::GetProcAddress(module, name)));
+  }
+};
+
+/// Returns: whether windows of this class are not their process's own. A console's window claims to be of the first
+/// process in it, and closing it ends everybody who shares that console; an input method's, which each thread that has
+/// a window has, tells its program nothing.
+[[nodiscard]] constexpr bool is_of_the_system(const wchar_t* class_name) noexcept {
+  for (const wchar_t* theirs : {L"ConsoleWindowClass", L"PseudoConsoleWindow", L"IME", L"MSCTFIME UI"}) {
+    const wchar_t* name = class_name;
+    while (*name != L'\0' && *name == *theirs) ++name, ++theirs;
+    if (*name == *theirs) return true;
+  }
+  return false;
+}
+
+struct WindowsToClose {
+  const WindowFunctions& functions;
+  Ulong pid;
+  bool has_asked;
+};
+
+inline int __stdcall close_if_it_is_one(void* window, std::intptr_t context) noexcept {
+  constexpr unsigned owner = 4;       // GW_OWNER
+  constexpr unsigned close = 0x0010;  // WM_CLOSE
+  auto& to_close = *reinterpret_cast<WindowsToClose*>(context);
+  const WindowFunctions& functions = to_close.functions;
+  Ulong pid = 0;
+  (void)functions.thread_and_process(window, &pid);
+  if (pid != to_close.pid || functions.related(window, owner) != nullptr) return 1;
+  wchar_t name[64]{};
+  if (functions.class_name(window, name, 64) <= 0 || is_of_the_system(name)) return 1;
+  if (functions.post(window, close, 0, 0) != 0) to_close.has_asked = true;
+  return 1;
+}
+
+/// Asks each window to close that belongs to the process `pid`, is nobody's child and has no owner: a dialog goes with
+/// the window that owns it. Preconditions: the caller has that process open, so that its PID is nobody else's.
+/// Returns: whether there was one that could be asked; those of other desktops and sessions can't.
+/// Source: `EnumWindows`, `PostMessageW` with WM_CLOSE.
+[[nodiscard]] inline bool close_windows_of(Ulong pid) noexcept {
+  static const WindowFunctions functions;
+  WindowsToClose to_close{functions, pid, false};
+  if (functions.are_there()) (void)functions.enumerate(close_if_it_is_one, reinterpret_cast<std::intptr_t>(&to_close));
+  return to_close.has_asked;
+}
+
+}  // namespace genie::inline v0::windows_detail
+
+#endif  // GENIE_WINDOWS_CLOSE_WINDOWS_HPP
+
 namespace genie::inline v0 {
 
 namespace windows_detail {
@@ -9837,9 +9927,10 @@ inline constexpr Ulong job_may_terminate = 0x0008;
 /// Processes by handle and creation time. Nobody is told apart by a PID alone: Windows reuses them at once.
 ///
 /// Groups: the job that a server made for itself (`WindowsJob`) is the group that it leads. Signals: `terminate` sets
-/// the server's `WindowsStopEvent`; whoever has none can't be asked, and gets ESRCH. (A console event would reach
-/// everybody who shares the console, unless the server leads a group there, which nobody can ask for.) `kill` is
-/// `TerminateProcess`. Cgroups: there are none. Who holds a lock can't be seen; it ends with its process.
+/// the server's `WindowsStopEvent`; where it has none, its windows are closed (WM_CLOSE), and whoever has neither can't
+/// be asked: ESRCH. (A console event can't be aimed: it would reach everybody who shares the console, unless the server
+/// leads a group there, which nobody can ask for.) `kill` is `TerminateProcess`. Cgroups: there are none. Who holds a
+/// lock can't be seen; it ends with its process.
 /// Thread safety: one thread at a time.
 class WindowsProcessProbe {
  public:
@@ -9937,7 +10028,7 @@ class WindowsProcessProbe {
     return {handle, 0};
   }
 
-  /// Source: `SetEvent`, `TerminateProcess`.
+  /// Source: `SetEvent`, `PostMessageW`, `TerminateProcess`.
   [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
     const auto ended = windows_detail::wait_for(handle.process, Milliseconds{});
     if (ended.ok() && ended.value) return {ESRCH};
@@ -10067,14 +10158,19 @@ class WindowsProcessProbe {
     return hash | 1U;
   }
 
-  /// Asks one process to end. Returns: whether it could be asked.
+  /// Asks the process that is open as `process` to end. Returns: whether it could be asked.
   static bool ask(void* process, Pid pid) noexcept {
     using namespace windows_detail;
     constexpr Ulong may_set = 0x0002;
+    constexpr Ulong file_not_found = 2;
     const StartToken start = start_of(process);
-    if (!start.known) return false;
-    const ScopedHandle event{::OpenEventW(may_set, 0, ObjectName{"stop", {pid, start}}.get())};
-    return event.is_open() && ::SetEvent(event.get()) != 0;
+    if (start.known) {
+      const ScopedHandle event{::OpenEventW(may_set, 0, ObjectName{"stop", {pid, start}}.get())};
+      if (event.is_open()) return ::SetEvent(event.get()) != 0;
+      // It listens, but not to us.
+      if (::GetLastError() != file_not_found) return false;
+    }
+    return close_windows_of(static_cast<Ulong>(pid));
   }
 
   /// Returns: the job that the process leads, and that we are not in, to be closed by the caller; null where there is
@@ -10142,19 +10238,53 @@ class WindowsProcessProbe {
 
 namespace genie::inline v0 {
 
+namespace windows_detail {
+
+/// What the process's console asks for, as a request to end. Runs in a thread that Windows makes for it.
+inline int __stdcall end_by_console(Ulong event) noexcept {
+  constexpr Ulong may_set = 0x0002;
+  constexpr Ulong window_closed = 2;  // CTRL_CLOSE_EVENT; above are logoff and shutdown
+  constexpr Ulong user_leaves = 5;    // CTRL_LOGOFF_EVENT
+  // Only services are told, and not of whom.
+  if (event == user_leaves) return 1;
+  const ScopedHandle stop{::OpenEventW(may_set, 0, ObjectName{"stop", own_process_identity()}.get())};
+  if (!stop.is_open() || ::SetEvent(stop.get()) == 0) return 0;
+  // Having answered these, the process is ended: it gets all the time that there is to end by itself.
+  if (event >= window_closed) ::Sleep(0xFFFFFFFFU);
+  return 1;
+}
+
+}  // namespace windows_detail
+
 /// What SIGTERM is elsewhere. A server makes one before it claims, and waits for it where it waits anyway:
 ///
 ///   genie::WindowsStopEvent stop_event;
 ///   …
 ///   WaitForMultipleObjects(2, handles_with(stop_event.handle()), FALSE, INFINITE);
 ///
-/// Without one, a server can only be killed, after the grace. Thread safety: each method is. Source: `CreateEventW`.
+/// Without one, a server that has windows is asked by closing them, any other can only be killed, after the grace.
+/// Thread safety: each method is. Source: `CreateEventW`.
 class WindowsStopEvent {
  public:
   WindowsStopEvent() noexcept
       : event_{::CreateEventW(nullptr, 1, 0,
                               windows_detail::ObjectName{"stop", windows_detail::own_process_identity()}.get())} {
     if (!event_.is_open()) error_ = windows_detail::last_error();
+  }
+  WindowsStopEvent(const WindowsStopEvent&) = delete;
+  WindowsStopEvent& operator=(const WindowsStopEvent&) = delete;
+  ~WindowsStopEvent() {
+    if (listens_to_console_) (void)::SetConsoleCtrlHandler(windows_detail::end_by_console, 0);
+  }
+
+  /// Effects: from now on the console can ask, too: Ctrl+C, Ctrl+Break, its window that is closed, the machine that
+  /// shuts down, `docker stop`. After the last three the process has a few seconds left.
+  /// Errors: of `SetConsoleCtrlHandler`. Thread safety: not beside another call of it.
+  [[nodiscard]] SysResult<void> listen_to_console() noexcept {
+    if (listens_to_console_) return {};
+    if (::SetConsoleCtrlHandler(windows_detail::end_by_console, 1) == 0) return {windows_detail::last_error()};
+    listens_to_console_ = true;
+    return {};
   }
 
   /// Returns: 0, or the errno for which there is none; then `handle()` is null, and nobody can be told.
@@ -10170,6 +10300,7 @@ class WindowsStopEvent {
  private:
   windows_detail::ScopedHandle event_;
   int error_ = 0;
+  bool listens_to_console_ = false;
 };
 
 }  // namespace genie::inline v0

@@ -50,6 +50,67 @@ TEST_CASE("a server that does not listen is killed after the grace, and what it 
   CHECK(served.scratch.names() == std::vector<std::string>{"serve.lock"});
 }
 
+TEST_CASE("a server without a stop event is asked by closing its window, and nobody else's is", "[windows][stop]") {
+  const Served bystander{"window"};
+  Served served{"window"};
+  const auto receipt = served.guard.stop();
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->sent_terminate);
+  CHECK_FALSE(receipt->sent_kill);
+  CHECK(served.server.wait() == 42);
+  CHECK(served.scratch.names() == std::vector<std::string>{"serve.lock"});
+  // It would have been asked before.
+  CHECK_FALSE(bystander.server.has_ended());
+}
+
+TEST_CASE("a server that has a stop event is asked by that, and its window is left to it", "[windows][stop]") {
+  Served served{"both"};
+  CHECK(served.guard.stop()->outcome == StopOutcome::stopped);
+  CHECK(served.server.wait() == 0);
+}
+
+TEST_CASE("a console's window is never closed: it would end everybody who shares the console", "[windows][stop]") {
+  Served served{"terminal"};
+  const auto receipt = served.guard.stop({.grace = milliseconds(100)});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::killed);
+  CHECK_FALSE(receipt->sent_terminate);
+  CHECK(served.server.wait() == WindowsProcessProbe::killed_status);
+}
+
+TEST_CASE("windows that the system makes for a process are told by their class", "[windows][stop]") {
+  using genie::windows_detail::is_of_the_system;
+  CHECK(is_of_the_system(L"ConsoleWindowClass"));
+  CHECK(is_of_the_system(L"PseudoConsoleWindow"));
+  CHECK(is_of_the_system(L"IME"));
+  for (const wchar_t* const own : {L"", L"I", L"IMEX", L"ConsoleWindowClas", L"GenieTest", L"Notepad"}) {
+    CHECK_FALSE(is_of_the_system(own));
+  }
+}
+
+TEST_CASE("a server that nobody can ask is not said to have been asked", "[windows][stop]") {
+  Served served{"silent"};
+  const auto receipt = served.guard.stop({.grace = milliseconds(100)});
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::killed);
+  CHECK_FALSE(receipt->sent_terminate);
+}
+
+TEST_CASE("what the console asks for sets the stop event, while it is listened to", "[windows][stop]") {
+  using genie::windows_detail::end_by_console;
+  CHECK(end_by_console(CTRL_C_EVENT) == 0);  // nobody listens: the next handler, or the end
+  genie::WindowsStopEvent stop_event;
+  REQUIRE(stop_event.error() == 0);
+  REQUIRE(stop_event.listen_to_console().ok());
+  CHECK(stop_event.listen_to_console().ok());
+  // Services are told of every user who logs off.
+  CHECK(end_by_console(CTRL_LOGOFF_EVENT) == 1);
+  CHECK_FALSE(stop_event.wait(milliseconds(0)).value);
+  CHECK(end_by_console(CTRL_BREAK_EVENT) == 1);
+  CHECK(stop_event.wait(milliseconds(0)).value);
+}
+
 TEST_CASE("what a server has started in its job ends with it", "[windows][stop]") {
   Served served{"family"};
   WindowsProcessProbe process;

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "genie/policy/process_probe.hpp"
+#include "genie/windows/close_windows.hpp"
 #include "genie/windows/names.hpp"
 #include "genie/windows/own_user.hpp"
 #include "genie/windows/win32.hpp"
@@ -53,9 +54,10 @@ inline constexpr Ulong job_may_terminate = 0x0008;
 /// Processes by handle and creation time. Nobody is told apart by a PID alone: Windows reuses them at once.
 ///
 /// Groups: the job that a server made for itself (`WindowsJob`) is the group that it leads. Signals: `terminate` sets
-/// the server's `WindowsStopEvent`; whoever has none can't be asked, and gets ESRCH. (A console event would reach
-/// everybody who shares the console, unless the server leads a group there, which nobody can ask for.) `kill` is
-/// `TerminateProcess`. Cgroups: there are none. Who holds a lock can't be seen; it ends with its process.
+/// the server's `WindowsStopEvent`; where it has none, its windows are closed (WM_CLOSE), and whoever has neither can't
+/// be asked: ESRCH. (A console event can't be aimed: it would reach everybody who shares the console, unless the server
+/// leads a group there, which nobody can ask for.) `kill` is `TerminateProcess`. Cgroups: there are none. Who holds a
+/// lock can't be seen; it ends with its process.
 /// Thread safety: one thread at a time.
 class WindowsProcessProbe {
  public:
@@ -153,7 +155,7 @@ class WindowsProcessProbe {
     return {handle, 0};
   }
 
-  /// Source: `SetEvent`, `TerminateProcess`.
+  /// Source: `SetEvent`, `PostMessageW`, `TerminateProcess`.
   [[nodiscard]] SysResult<void> signal(const Handle& handle, Signal signal) noexcept {
     const auto ended = windows_detail::wait_for(handle.process, Milliseconds{});
     if (ended.ok() && ended.value) return {ESRCH};
@@ -283,14 +285,19 @@ class WindowsProcessProbe {
     return hash | 1U;
   }
 
-  /// Asks one process to end. Returns: whether it could be asked.
+  /// Asks the process that is open as `process` to end. Returns: whether it could be asked.
   static bool ask(void* process, Pid pid) noexcept {
     using namespace windows_detail;
     constexpr Ulong may_set = 0x0002;
+    constexpr Ulong file_not_found = 2;
     const StartToken start = start_of(process);
-    if (!start.known) return false;
-    const ScopedHandle event{::OpenEventW(may_set, 0, ObjectName{"stop", {pid, start}}.get())};
-    return event.is_open() && ::SetEvent(event.get()) != 0;
+    if (start.known) {
+      const ScopedHandle event{::OpenEventW(may_set, 0, ObjectName{"stop", {pid, start}}.get())};
+      if (event.is_open()) return ::SetEvent(event.get()) != 0;
+      // It listens, but not to us.
+      if (::GetLastError() != file_not_found) return false;
+    }
+    return close_windows_of(static_cast<Ulong>(pid));
   }
 
   /// Returns: the job that the process leads, and that we are not in, to be closed by the caller; null where there is

@@ -55,6 +55,7 @@ __declspec(dllimport) unsigned long __stdcall GetProcessId(void*);
 __declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
 __declspec(dllimport) void __stdcall GetSystemTimePreciseAsFileTime(_FILETIME*);
 __declspec(dllimport) unsigned long long __stdcall GetTickCount64();
+__declspec(dllimport) GenieModule __stdcall LoadLibraryExW(const wchar_t*, void*, unsigned long);
 __declspec(dllimport) int __stdcall LockFileEx(void*, unsigned long, unsigned long, unsigned long, unsigned long,
                                                _OVERLAPPED*);
 __declspec(dllimport) int __stdcall MultiByteToWideChar(unsigned, unsigned long, const char*, int, wchar_t*, int);
@@ -67,6 +68,7 @@ __declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned l
 __declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, _OVERLAPPED*);
 __declspec(dllimport) long __stdcall RegGetValueW(GenieKey, const wchar_t*, const wchar_t*, unsigned long,
                                                   unsigned long*, void*, unsigned long*);
+__declspec(dllimport) int __stdcall SetConsoleCtrlHandler(int(__stdcall*)(unsigned long), int);
 __declspec(dllimport) int __stdcall SetEvent(void*);
 __declspec(dllimport) void __stdcall Sleep(unsigned long);
 __declspec(dllimport) unsigned char __stdcall SystemFunction036(void*, unsigned long);

@@ -6,7 +6,9 @@
 //   genie_windows_actor lock FILE READY DONE      the same, with the owner byte of FILE locked
 //   genie_windows_actor claim DIR READY DONE      claims, tells, waits, releases; exits with the outcome
 //   genie_windows_actor serve DIR READY KIND      a server that ends when it is told to (KIND polite), or never does
-//                                                 (deaf), or has a job with a child that does not (family)
+//                                                 (deaf), or has a job with a child that does not (family); one that
+//                                                 has no stop event but a window (window), a console's window
+//                                                 (terminal) or none (silent); one that has both (both)
 //   genie_windows_actor race DIR BOARD INDEX END  one contender of many rounds; its claims end by `release` or `crash`
 #include <genie/serve_guard.hpp>
 
@@ -45,7 +47,53 @@ int claim(const char* directory, const char* ready, const char* done) {
   return static_cast<int>(report->outcome);
 }
 
+// A server with a window exits with this if it was closed.
+constexpr int window_was_closed = 42;
+
+LRESULT CALLBACK handle_message(HWND window, UINT message, WPARAM first, LPARAM second) {
+  if (message == WM_DESTROY) ::PostQuitMessage(window_was_closed);
+  return ::DefWindowProcW(window, message, first, second);
+}
+
+/// A hidden top-level window, as programs with an icon in the notification area have one.
+HWND make_window(const wchar_t* class_name) {
+  WNDCLASSW window_class{};
+  window_class.lpfnWndProc = handle_message;
+  window_class.hInstance = ::GetModuleHandleW(nullptr);
+  window_class.lpszClassName = class_name;
+  ::RegisterClassW(&window_class);
+  return ::CreateWindowExW(0, class_name, L"genie", WS_OVERLAPPEDWINDOW, 0, 0, 10, 10, nullptr, nullptr,
+                           window_class.hInstance, nullptr);
+}
+
+/// Until a window is closed, or `stop` is set.
+int handle_messages(HANDLE stop) {
+  for (;;) {
+    const DWORD count = stop != nullptr ? 1 : 0;
+    if (::MsgWaitForMultipleObjects(count, &stop, FALSE, INFINITE, QS_ALLINPUT) == WAIT_OBJECT_0 && count != 0)
+      return 0;
+    MSG message;
+    while (::PeekMessageW(&message, nullptr, 0, 0, PM_REMOVE) != 0) {
+      if (message.message == WM_QUIT) return static_cast<int>(message.wParam);
+      ::DispatchMessageW(&message);
+    }
+  }
+}
+
+int serve_without_event(const char* directory, const char* ready, const std::string& kind) {
+  const bool has_window = kind != "silent";
+  if (has_window && make_window(kind == "window" ? L"GenieTest" : L"ConsoleWindowClass") == nullptr) return 95;
+  genie::ServeGuard<> guard{directory};
+  const auto report = guard.claim();
+  if (!report || !report->owned()) return 92;
+  ::SetEvent(event(ready));
+  if (!has_window) ::Sleep(INFINITE);
+  const int result = handle_messages(nullptr);
+  return guard.release() ? result : 94;
+}
+
 int serve(const char* directory, const char* ready, const std::string& kind, const char* own_path) {
+  if (kind == "window" || kind == "terminal" || kind == "silent") return serve_without_event(directory, ready, kind);
   genie::WindowsStopEvent stop_event;
   const genie::WindowsJob* const job = kind == "family" ? new genie::WindowsJob : nullptr;
   if (stop_event.error() != 0 || (job != nullptr && job->error() != 0)) return 90;
@@ -58,14 +106,16 @@ int serve(const char* directory, const char* ready, const std::string& kind, con
       return 91;
     }
   }
+  if (kind == "both" && make_window(L"GenieTest") == nullptr) return 95;
   genie::ServeGuard<> guard{directory};
   const auto report = guard.claim();
   if (!report || !report->owned()) return 92;
   if (!guard.publish_port(4711)) return 93;
   ::SetEvent(event(ready));
   if (kind == "deaf") ::Sleep(INFINITE);
-  ::WaitForSingleObject(stop_event.handle(), INFINITE);
-  return guard.release() ? 0 : 94;
+  const int result = kind == "both" ? handle_messages(stop_event.handle())
+                                    : static_cast<int>(::WaitForSingleObject(stop_event.handle(), INFINITE));
+  return guard.release() ? result : 94;
 }
 
 int race(const char* directory, const char* board_name, unsigned index, const std::string& ending) {
