@@ -348,11 +348,11 @@ class Claimant {
   /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
   /// proves nothing of whatever record may stand there by now, and most often there is none.
   [[nodiscard]] bool has_been_released() const noexcept {
-    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0;
   }
 
   Result<Step> judge_repeatedly() noexcept {
-    if (has_been_released() && kept_ == nullptr) {
+    if (has_been_released()) {
       const Result<Step> step = publish_new();
       if (!step || *step != Step::judge_again) return step;
     }
