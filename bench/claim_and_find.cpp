@@ -2,8 +2,8 @@
 //
 //   build/release/bench/claim_and_find DIRECTORY…     one on each file system of interest, as /tmp and /dev/shm
 //
-// Peers are measured where their headers are installed: libbsd's pidfile (libbsd-dev), Boost.Interprocess
-// (libboost-dev).
+// Peers are measured where they are installed: libbsd's pidfile (libbsd-dev), Boost.Interprocess (libboost-dev), Qt's
+// QLockFile (qtbase5-dev).
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -25,6 +25,9 @@
 #if __has_include(<boost/interprocess/sync/file_lock.hpp>)
 #include <boost/interprocess/sync/file_lock.hpp>
 #define GENIE_BENCH_BOOST
+#endif
+#ifdef GENIE_BENCH_QT
+#include <QLockFile>
 #endif
 
 namespace {
@@ -84,6 +87,13 @@ void compare_claims(const std::string& directory) {
                      lock.unlock();
                    }});
 #endif
+#ifdef GENIE_BENCH_QT
+  works.push_back({"Qt: QLockFile, tryLock, unlock", [=] {
+                     QLockFile lock{QString::fromStdString(directory + "/qt.lock")};
+                     require(lock.tryLock(0), "QLockFile");
+                     lock.unlock();
+                   }});
+#endif
   bench::compare("claim and release, " + directory, works);
 }
 
@@ -107,6 +117,14 @@ void compare_looks(const std::string& directory) {
                      const auto running = nobody.running();
                      require(running.has_value() && !*running, "genie");
                    }});
+#ifdef GENIE_BENCH_QT
+  QLockFile held{QString::fromStdString(directory + "/held.lock")};
+  require(held.tryLock(0), "QLockFile");
+  works.push_back({"Qt: QLockFile, tryLock of what is locked", [=] {
+                     QLockFile lock{QString::fromStdString(directory + "/held.lock")};
+                     require(!lock.tryLock(0), "QLockFile");
+                   }});
+#endif
   bench::compare("is it running, " + directory, works, 100);
 }
 

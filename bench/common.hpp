@@ -32,29 +32,42 @@ struct Work {
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
+/// What a work took, in each round.
+struct Taken {
+  std::string name;
+  std::vector<double> spans;
+};
+
+/// Prints a table in Markdown: microseconds, and the ratio to the first work, its floor, within each round: median, and
+/// the range of the middle half of the rounds.
+inline void print_table(const std::string& title, const std::vector<Taken>& works) {
+  fmt::print("| {} | µs | ratio | from | to |\n|---|---:|---:|---:|---:|\n", title);
+  for (const Taken& work : works) {
+    const std::size_t rounds = work.spans.size();
+    std::vector<double> ratios;
+    for (std::size_t round = 0; round < rounds; ++round) ratios.push_back(work.spans[round] / works[0].spans[round]);
+    std::sort(ratios.begin(), ratios.end());
+    fmt::print("| {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", work.name, median(work.spans), ratios[rounds / 2],
+               ratios[rounds / 4], ratios[rounds - 1 - rounds / 4]);
+  }
+  fmt::print("\n");
+}
+
 /// Does each work `times` in a row, one work after the other, `rounds` times over, so that whatever disturbs the
-/// machine disturbs all of them. Prints a table in Markdown: microseconds of processor time, and the ratio to the first
-/// work, its floor, within each round: median, and the range of the middle half of the rounds.
+/// machine disturbs all of them. Prints the processor time of each.
 inline void compare(const std::string& title, const std::vector<Work>& works, std::size_t times = 25,
                     std::size_t rounds = 400) {
-  std::vector<std::vector<double>> spans(works.size());
+  std::vector<Taken> taken;
+  for (const Work& work : works) taken.push_back({work.name, {}});
   for (std::size_t round = 0; round <= rounds; ++round) {
     for (std::size_t at = 0; at < works.size(); ++at) {
       const double began = cpu_time();
       for (std::size_t time = 0; time < times; ++time) works[at].run();
       const double took = cpu_time() - began;
-      if (round > 0) spans[at].push_back(took / static_cast<double>(times));  // the first one warms up
+      if (round > 0) taken[at].spans.push_back(took / static_cast<double>(times));  // the first one warms up
     }
   }
-  fmt::print("| {} | µs | ratio | from | to |\n|---|---:|---:|---:|---:|\n", title);
-  for (std::size_t at = 0; at < works.size(); ++at) {
-    std::vector<double> ratios;
-    for (std::size_t round = 0; round < rounds; ++round) ratios.push_back(spans[at][round] / spans[0][round]);
-    std::sort(ratios.begin(), ratios.end());
-    fmt::print("| {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", works[at].name, median(spans[at]), ratios[rounds / 2],
-               ratios[rounds / 4], ratios[rounds - 1 - rounds / 4]);
-  }
-  fmt::print("\n");
+  print_table(title, taken);
 }
 
 }  // namespace bench

@@ -138,7 +138,8 @@ template <typename H>
   return created.value;
 }
 
-/// One call of `claim`.
+/// One call of `claim`. What only a crash, an older program or a contender leads to is `cold`: compiled for size, and
+/// out of the way of the rest.
 template <typename H>
 class Claimant {
  public:
@@ -220,7 +221,7 @@ class Claimant {
     return Step::again;
   }
 
-  Result<Step> look_at_holder() noexcept {
+  [[gnu::cold]] Result<Step> look_at_holder() noexcept {
     const Result<OwnerView> view = inspect_lock(host_, files_, lock_.file.get(), lock_.info.id);
     if (!view) return view.error();
     report_.evidence = view->evidence;
@@ -261,7 +262,7 @@ class Claimant {
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
   /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
-  Result<Step> adopt(const LockRecord& starters) noexcept {
+  [[gnu::cold]] Result<Step> adopt(const LockRecord& starters) noexcept {
     const auto inherited = uninterrupted([&] { return host_.files.inherited(); });
     if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
     const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
@@ -348,11 +349,11 @@ class Claimant {
   /// Whether the lock's last holder has removed its own record, and left nothing under a temporary name. Then the lock
   /// proves nothing of whatever record may stand there by now, and most often there is none.
   [[nodiscard]] bool has_been_released() const noexcept {
-    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0 && !is_heir_;
+    return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0;
   }
 
   Result<Step> judge_repeatedly() noexcept {
-    if (has_been_released() && kept_ == nullptr) {
+    if (has_been_released()) {
       const Result<Step> step = publish_new();
       if (!step || *step != Step::judge_again) return step;
     }
@@ -373,7 +374,7 @@ class Claimant {
     return judge_open_record(host_, files_, opened, name, proof(), options_.trust_legacy);
   }
 
-  Result<Step> judge_and_publish() noexcept {
+  [[gnu::cold]] Result<Step> judge_and_publish() noexcept {
     OpenStateFile<H> opened;
     const Result<RecordView> view = judge(files_.record(), opened);
     if (!view) return view.error();
@@ -400,7 +401,7 @@ class Claimant {
   }
 
   /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
-  bool outlast_empty_record(const RecordView& view) noexcept {
+  [[gnu::cold]] bool outlast_empty_record(const RecordView& view) noexcept {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.empty_grace};
     const PathText path = files_.path_of(files_.record());
     while (wait.next(path.c_str())) {
@@ -446,7 +447,7 @@ class Claimant {
   }
 
   /// An error, unless the directory was removed under us: then there is another one, or none, to begin with.
-  Result<Step> failed_in_directory(const Error& error) noexcept {
+  [[gnu::cold]] Result<Step> failed_in_directory(const Error& error) noexcept {
     if (error.code != ENOENT && error.code != EPERM) return error;
     const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
     if (named.ok() && named.value.id == lock_.info.id) return error;
@@ -454,7 +455,7 @@ class Claimant {
   }
 
   /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
-  Result<void> create_temporary() noexcept {
+  [[gnu::cold]] Result<void> create_temporary() noexcept {
     if (auto ok = drop_litter(); !ok) return ok;
     for (int attempt = 0; attempt < 16; ++attempt) {
       record_.temporary = host_.process.random() | 1U;
@@ -476,7 +477,7 @@ class Claimant {
   }
 
   /// Where that fails, the lock's record must go on naming it: no other may be created.
-  void drop_temporary() noexcept {
+  [[gnu::cold]] void drop_temporary() noexcept {
     const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
     litter_error_ = removed.error;
     has_litter_ = !removed.ok() && removed.error != ENOENT;
@@ -490,12 +491,12 @@ class Claimant {
     return {};
   }
 
-  Result<Step> publish_by_rename() noexcept {
+  [[gnu::cold]] Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
     return publish_temporary();
   }
 
-  Result<Step> publish_temporary() noexcept {
+  [[gnu::cold]] Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
@@ -506,7 +507,7 @@ class Claimant {
 
   /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
   /// meanwhile, the exchange is undone and the newcomer is judged.
-  Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  [[gnu::cold]] Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     // An heir acts on the word of the lock that it holds, not on that of a file.
     if (!is_heir_) {
       if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
@@ -545,7 +546,7 @@ class Claimant {
   /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
   /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
   /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
-  Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  [[gnu::cold]] Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
@@ -566,7 +567,7 @@ class Claimant {
 
   /// Where a name can only be removed whosever it is by then, the stale record is moved aside and compared, and ours is
   /// published as where there was none. Nothing is ever replaced; whoever publishes in between is judged.
-  Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  [[gnu::cold]] Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     record_.temporary = host_.process.random() | 1U;
     record_.record = {};
@@ -588,7 +589,7 @@ class Claimant {
   }
 
   /// A file may be rewritten in place, too.
-  bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  [[gnu::cold]] bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     char bytes[pid_record_capacity + 1];
     const auto count = read_whole(host_, pinned.file.get(), bytes, sizeof bytes);
     if (!count.ok()) return false;
@@ -597,7 +598,7 @@ class Claimant {
   }
 
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
-  Result<Step> put_back(SysResult<void> exchanged) noexcept {
+  [[gnu::cold]] Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
       const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();

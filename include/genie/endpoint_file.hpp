@@ -56,8 +56,9 @@ template <typename H>
 /// is dead, and a copied directory names the sockets of a server that lives elsewhere.
 /// Returns: the errno of a call that failed, EPERM where one stands that must not be removed, else 0.
 template <typename H>
-[[nodiscard]] int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory, const EndpointRecord& record,
-                                          bool is_trusted, FileIdentity lock) noexcept {
+[[nodiscard, gnu::cold]] int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory,
+                                                     const EndpointRecord& record, bool is_trusted,
+                                                     FileIdentity lock) noexcept {
   int error = 0;
   const std::uint64_t user = host.process.user();
   for (std::size_t at = 0; at < record.count; ++at) {
@@ -84,8 +85,9 @@ template <typename H>
 /// Requires: the lock `lock`, with nobody else's record standing.
 /// Errors: unlink.
 template <typename H>
-[[nodiscard]] Result<void> invalidate_endpoints(H& host, const StateFiles& files, const OpenDirectory<H>& directory,
-                                                FileIdentity lock, int& leftover_error) noexcept {
+[[nodiscard, gnu::cold]] Result<void> invalidate_endpoints(H& host, const StateFiles& files,
+                                                           const OpenDirectory<H>& directory, FileIdentity lock,
+                                                           int& leftover_error) noexcept {
   OpenStateFile<H> opened;
   const auto found = open_state_file(host, files, directory.file.get(), files.endpoints(), OpenMode::read, opened);
   if (!found) {
@@ -124,8 +126,8 @@ template <typename H>
 /// it is gone, `own` says so from now on.
 /// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
-                                              LockRecord& own, const NameText& temporary) noexcept {
+[[nodiscard, gnu::cold]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+                                                         LockRecord& own, const NameText& temporary) noexcept {
   OpenStateFile<H> opened;
   if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {
     return ok.error();

@@ -69,7 +69,7 @@ class Leftovers {
     return previous_ != nullptr && name == files_.temporary(previous_->temporary);
   }
 
-  Result<void> settle(const NameText& name) noexcept {
+  [[gnu::cold]] Result<void> settle(const NameText& name) noexcept {
     // Since the machine was started, nobody can have made one that the lock's record does not name.
     if (is_rebooted_ && !is_named(name)) {
       sweep(name);
@@ -95,7 +95,7 @@ class Leftovers {
   }
 
   /// Returns: false where somebody else was at it, too: judge again.
-  Result<bool> try_to_settle(const NameText& name) noexcept {
+  [[gnu::cold]] Result<bool> try_to_settle(const NameText& name) noexcept {
     OpenStateFile<H> leftover;
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();

@@ -213,7 +213,8 @@ template <typename H>
 
 /// Brings the names in the directory onto stable storage; its own descriptor need not be one that can.
 template <typename H>
-[[nodiscard]] Result<void> sync_directory(H& host, const StateFiles& files, typename H::File directory) noexcept {
+[[nodiscard, gnu::cold]] Result<void> sync_directory(H& host, const StateFiles& files,
+                                                     typename H::File directory) noexcept {
   const auto opened = uninterrupted([&] { return host.files.open(directory, ".", OpenMode::read, private_file); });
   if (!opened.ok()) return files.error(Operation::open, opened.error, Text{});
   const ScopedFile<H> readable{host, opened.value};

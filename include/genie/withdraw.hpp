@@ -11,8 +11,8 @@ namespace genie::inline v0::detail {
 /// the old one can't be removed, both are left as well, and that is the error.
 /// Requires: the lock, whose record names the temporary one of the two.
 template <typename H>
-[[nodiscard]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
-                                            const NameText& to) noexcept {
+[[nodiscard, gnu::cold]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
+                                                       const NameText& to) noexcept {
   auto renamed = uninterrupted([&] { return host.files.rename_new(directory, from.c_str(), to.c_str()); });
   if constexpr (requires { host.files.link(directory, from.c_str(), to.c_str()); }) {
     if (!is_unsupported(renamed.error)) return renamed;

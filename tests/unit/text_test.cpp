@@ -175,6 +175,16 @@ TEST_CASE("a written number reads back as itself", "[text]") {
   CHECK(string(FixedText<16>{}.append_hex(UINT64_MAX)) == "ffffffffffffffff");
 }
 
+TEST_CASE("a text is filled as far as there is room", "[text]") {
+  FixedText<8> text{"ab"};
+  text.append(std::size_t{3}, '.');
+  CHECK(text == Text{"ab..."});
+  CHECK_FALSE(text.overflowed());
+  text.append(std::size_t{4}, '-');
+  CHECK(text == Text{"ab...---"});
+  CHECK(text.overflowed());
+}
+
 TEST_CASE("a fixed text cuts what does not fit, says so, and stays terminated", "[text]") {
   FixedText<4> text{"abcd"};
   CHECK(!text.overflowed());

@@ -262,8 +262,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return holds;
   }
 
-  [[nodiscard]] std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
-                                         std::size_t count) noexcept {
+  [[nodiscard, gnu::cold]] std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
+                                                    std::size_t count) noexcept {
     std::size_t found = 0;
     learn_origin();
     if (!proc_is_ours_) return 0;
