@@ -2,8 +2,7 @@
 
 add_library(genie_warnings INTERFACE)
 if(MSVC)
-  # C5030: attributes of other compilers, which are to be ignored.
-  target_compile_options(genie_warnings INTERFACE /W4 /wd5030 /permissive- /utf-8 $<$<BOOL:${GENIE_WERROR}>:/WX>)
+  target_compile_options(genie_warnings INTERFACE /W4 /permissive- /utf-8 $<$<BOOL:${GENIE_WERROR}>:/WX>)
 else()
   target_compile_options(genie_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Wundef

@@ -6,6 +6,7 @@
 #include "genie/change_wait.hpp"
 #include "genie/endpoint_file.hpp"
 #include "genie/judge.hpp"
+#include "genie/language.hpp"
 #include "genie/leftovers.hpp"
 #include "genie/owner.hpp"
 #include "genie/record/port_record.hpp"
@@ -221,7 +222,7 @@ class Claimant {
     return Step::again;
   }
 
-  [[gnu::cold]] Result<Step> look_at_holder() noexcept {
+  GENIE_COLD Result<Step> look_at_holder() noexcept {
     const Result<OwnerView> view = inspect_lock(host_, files_, lock_.file.get(), lock_.info.id);
     if (!view) return view.error();
     report_.evidence = view->evidence;
@@ -262,7 +263,7 @@ class Claimant {
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
   /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
-  [[gnu::cold]] Result<Step> adopt(const LockRecord& starters) noexcept {
+  GENIE_COLD Result<Step> adopt(const LockRecord& starters) noexcept {
     const auto inherited = uninterrupted([&] { return host_.files.inherited(); });
     if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
     const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
@@ -374,7 +375,7 @@ class Claimant {
     return judge_open_record(host_, files_, opened, name, proof(), options_.trust_legacy);
   }
 
-  [[gnu::cold]] Result<Step> judge_and_publish() noexcept {
+  GENIE_COLD Result<Step> judge_and_publish() noexcept {
     OpenStateFile<H> opened;
     const Result<RecordView> view = judge(files_.record(), opened);
     if (!view) return view.error();
@@ -401,7 +402,7 @@ class Claimant {
   }
 
   /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
-  [[gnu::cold]] bool outlast_empty_record(const RecordView& view) noexcept {
+  GENIE_COLD bool outlast_empty_record(const RecordView& view) noexcept {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.empty_grace};
     const PathText path = files_.path_of(files_.record());
     while (wait.next(path.c_str())) {
@@ -447,7 +448,7 @@ class Claimant {
   }
 
   /// An error, unless the directory was removed under us: then there is another one, or none, to begin with.
-  [[gnu::cold]] Result<Step> failed_in_directory(const Error& error) noexcept {
+  GENIE_COLD Result<Step> failed_in_directory(const Error& error) noexcept {
     if (error.code != ENOENT && error.code != EPERM) return error;
     const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
     if (named.ok() && named.value.id == lock_.info.id) return error;
@@ -455,7 +456,7 @@ class Claimant {
   }
 
   /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
-  [[gnu::cold]] Result<void> create_temporary() noexcept {
+  GENIE_COLD Result<void> create_temporary() noexcept {
     if (auto ok = drop_litter(); !ok) return ok;
     for (int attempt = 0; attempt < 16; ++attempt) {
       record_.temporary = host_.process.random() | 1U;
@@ -477,7 +478,7 @@ class Claimant {
   }
 
   /// Where that fails, the lock's record must go on naming it: no other may be created.
-  [[gnu::cold]] void drop_temporary() noexcept {
+  GENIE_COLD void drop_temporary() noexcept {
     const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
     litter_error_ = removed.error;
     has_litter_ = !removed.ok() && removed.error != ENOENT;
@@ -491,12 +492,12 @@ class Claimant {
     return {};
   }
 
-  [[gnu::cold]] Result<Step> publish_by_rename() noexcept {
+  GENIE_COLD Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
     return publish_temporary();
   }
 
-  [[gnu::cold]] Result<Step> publish_temporary() noexcept {
+  GENIE_COLD Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
@@ -507,7 +508,7 @@ class Claimant {
 
   /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
   /// meanwhile, the exchange is undone and the newcomer is judged.
-  [[gnu::cold]] Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     // An heir acts on the word of the lock that it holds, not on that of a file.
     if (!is_heir_) {
       if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
@@ -546,7 +547,7 @@ class Claimant {
   /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
   /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
   /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
-  [[gnu::cold]] Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
@@ -567,7 +568,7 @@ class Claimant {
 
   /// Where a name can only be removed whosever it is by then, the stale record is moved aside and compared, and ours is
   /// published as where there was none. Nothing is ever replaced; whoever publishes in between is judged.
-  [[gnu::cold]] Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     record_.temporary = host_.process.random() | 1U;
     record_.record = {};
@@ -589,7 +590,7 @@ class Claimant {
   }
 
   /// A file may be rewritten in place, too.
-  [[gnu::cold]] bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     char bytes[pid_record_capacity + 1];
     const auto count = read_whole(host_, pinned.file.get(), bytes, sizeof bytes);
     if (!count.ok()) return false;
@@ -598,7 +599,7 @@ class Claimant {
   }
 
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
-  [[gnu::cold]] Result<Step> put_back(SysResult<void> exchanged) noexcept {
+  GENIE_COLD Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
       const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "genie/language.hpp"
 #include "genie/record/endpoint_record.hpp"
 #include "genie/state_files.hpp"
 #include "genie/withdraw.hpp"
@@ -56,7 +57,7 @@ template <typename H>
 /// is dead, and a copied directory names the sockets of a server that lives elsewhere.
 /// Returns: the errno of a call that failed, EPERM where one stands that must not be removed, else 0.
 template <typename H>
-[[nodiscard, gnu::cold]] int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory,
+[[nodiscard]] GENIE_COLD int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory,
                                                      const EndpointRecord& record, bool is_trusted,
                                                      FileIdentity lock) noexcept {
   int error = 0;
@@ -85,7 +86,7 @@ template <typename H>
 /// Requires: the lock `lock`, with nobody else's record standing.
 /// Errors: unlink.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> invalidate_endpoints(H& host, const StateFiles& files,
+[[nodiscard]] GENIE_COLD Result<void> invalidate_endpoints(H& host, const StateFiles& files,
                                                            const OpenDirectory<H>& directory, FileIdentity lock,
                                                            int& leftover_error) noexcept {
   OpenStateFile<H> opened;
@@ -126,7 +127,7 @@ template <typename H>
 /// it is gone, `own` says so from now on.
 /// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
                                                          LockRecord& own, const NameText& temporary) noexcept {
   OpenStateFile<H> opened;
   if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {

@@ -3,6 +3,7 @@
 #define GENIE_LEFTOVERS_HPP
 
 #include "genie/judge.hpp"
+#include "genie/language.hpp"
 #include "genie/withdraw.hpp"
 
 namespace genie::inline v0::detail {
@@ -69,7 +70,7 @@ class Leftovers {
     return previous_ != nullptr && name == files_.temporary(previous_->temporary);
   }
 
-  [[gnu::cold]] Result<void> settle(const NameText& name) noexcept {
+  GENIE_COLD Result<void> settle(const NameText& name) noexcept {
     // Since the machine was started, nobody can have made one that the lock's record does not name.
     if (is_rebooted_ && !is_named(name)) {
       sweep(name);
@@ -95,7 +96,7 @@ class Leftovers {
   }
 
   /// Returns: false where somebody else was at it, too: judge again.
-  [[gnu::cold]] Result<bool> try_to_settle(const NameText& name) noexcept {
+  GENIE_COLD Result<bool> try_to_settle(const NameText& name) noexcept {
     OpenStateFile<H> leftover;
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();

@@ -5,6 +5,7 @@
 #define GENIE_SENTINEL_HPP
 
 #include "genie/change_wait.hpp"
+#include "genie/language.hpp"
 #include "genie/owner.hpp"
 #include "genie/record/sentinel_record.hpp"
 #include "genie/state_files.hpp"
@@ -109,7 +110,7 @@ template <typename H>
 /// Replaces the sentinel by `sentinel`, or removes it where nothing is left in it. An intent to stay outlives a power
 /// cut. Requires: the stopper lock.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                        const Sentinel& sentinel) noexcept {
   if (sentinel.empty()) {
     const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.sentinel().c_str()); });
@@ -205,7 +206,7 @@ class StopperLock {
 /// lock file.
 /// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
 template <typename H, typename Change>
-[[nodiscard, gnu::cold]] Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                        Milliseconds ttl, Change&& change) noexcept {
   // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
   ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
@@ -318,7 +319,7 @@ template <typename H>
 
 /// Removes a sentinel that is empty, malformed or expired. Does nothing where a stopper is just writing one.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                      typename H::File lock,
                                                      Milliseconds ttl = default_sentinel_ttl) noexcept {
   detail::StopperLock<H> stopper{host, files, directory};

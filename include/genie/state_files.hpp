@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "genie/host.hpp"
+#include "genie/language.hpp"
 
 namespace genie::inline v0 {
 
@@ -213,7 +214,7 @@ template <typename H>
 
 /// Brings the names in the directory onto stable storage; its own descriptor need not be one that can.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> sync_directory(H& host, const StateFiles& files,
+[[nodiscard]] GENIE_COLD Result<void> sync_directory(H& host, const StateFiles& files,
                                                      typename H::File directory) noexcept {
   const auto opened = uninterrupted([&] { return host.files.open(directory, ".", OpenMode::read, private_file); });
   if (!opened.ok()) return files.error(Operation::open, opened.error, Text{});

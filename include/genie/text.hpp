@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/language.hpp"
+
 namespace genie::inline v0 {
 
 /// Anything that shows its characters as `data()` and `size()`: `std::string`, `std::string_view`,
@@ -152,7 +154,7 @@ class Text {
 // is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
 namespace text_detail {
 
-[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
+GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
   const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
@@ -163,8 +165,8 @@ namespace text_detail {
   return count;
 }
 
-[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
-                                            char c) noexcept {
+GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
+                                         char c) noexcept {
   if (count > capacity - size) count = capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = c;

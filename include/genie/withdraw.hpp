@@ -2,6 +2,7 @@
 #ifndef GENIE_WITHDRAW_HPP
 #define GENIE_WITHDRAW_HPP
 
+#include "genie/language.hpp"
 #include "genie/state_files.hpp"
 
 namespace genie::inline v0::detail {
@@ -11,7 +12,7 @@ namespace genie::inline v0::detail {
 /// the old one can't be removed, both are left as well, and that is the error.
 /// Requires: the lock, whose record names the temporary one of the two.
 template <typename H>
-[[nodiscard, gnu::cold]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
+[[nodiscard]] GENIE_COLD SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
                                                        const NameText& to) noexcept {
   auto renamed = uninterrupted([&] { return host.files.rename_new(directory, from.c_str(), to.c_str()); });
   if constexpr (requires { host.files.link(directory, from.c_str(), to.c_str()); }) {

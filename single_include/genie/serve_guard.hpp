@@ -43,12 +43,23 @@
 
 #include <compare>
 
-// Says in one line what an older language standard would otherwise say in two hundred.
+// What the compiler must know: says in one line what an older language standard would otherwise say in two hundred; and
+// marks that MSVC would warn of in whoever includes us, if they were written out.
 #ifndef GENIE_LANGUAGE_HPP
 #define GENIE_LANGUAGE_HPP
 
 #if !defined(__cpp_concepts)
 #error "genie needs C++20: compile with -std=c++20 (MSVC: /std:c++20)"
+#endif
+
+#if defined(__GNUC__)
+/// Marks what only a crash, an older program or a contender leads to: it is compiled for size, and put out of the way.
+#define GENIE_COLD [[gnu::cold]]
+/// Marks what is called from so many places that a copy in each would cost more than the call.
+#define GENIE_NOINLINE [[gnu::noinline]]
+#else
+#define GENIE_COLD
+#define GENIE_NOINLINE
 #endif
 
 #endif  // GENIE_LANGUAGE_HPP
@@ -295,7 +306,7 @@ class Text {
 // is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
 namespace text_detail {
 
-[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
+GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
   const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
@@ -306,8 +317,8 @@ namespace text_detail {
   return count;
 }
 
-[[gnu::noinline]] constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
-                                            char c) noexcept {
+GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
+                                         char c) noexcept {
   if (count > capacity - size) count = capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
@@ -1798,7 +1809,7 @@ template <typename H>
 
 /// Brings the names in the directory onto stable storage; its own descriptor need not be one that can.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> sync_directory(H& host, const StateFiles& files,
+[[nodiscard]] GENIE_COLD Result<void> sync_directory(H& host, const StateFiles& files,
                                                      typename H::File directory) noexcept {
   const auto opened = uninterrupted([&] { return host.files.open(directory, ".", OpenMode::read, private_file); });
   if (!opened.ok()) return files.error(Operation::open, opened.error, Text{});
@@ -1851,7 +1862,7 @@ namespace genie::inline v0::detail {
 /// the old one can't be removed, both are left as well, and that is the error.
 /// Requires: the lock, whose record names the temporary one of the two.
 template <typename H>
-[[nodiscard, gnu::cold]] SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
+[[nodiscard]] GENIE_COLD SysResult<void> rename_to_new(H& host, typename H::File directory, const NameText& from,
                                                        const NameText& to) noexcept {
   auto renamed = uninterrupted([&] { return host.files.rename_new(directory, from.c_str(), to.c_str()); });
   if constexpr (requires { host.files.link(directory, from.c_str(), to.c_str()); }) {
@@ -1970,7 +1981,7 @@ template <typename H>
 /// is dead, and a copied directory names the sockets of a server that lives elsewhere.
 /// Returns: the errno of a call that failed, EPERM where one stands that must not be removed, else 0.
 template <typename H>
-[[nodiscard, gnu::cold]] int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory,
+[[nodiscard]] GENIE_COLD int remove_leftover_sockets(H& host, const OpenDirectory<H>& directory,
                                                      const EndpointRecord& record, bool is_trusted,
                                                      FileIdentity lock) noexcept {
   int error = 0;
@@ -1999,7 +2010,7 @@ template <typename H>
 /// Requires: the lock `lock`, with nobody else's record standing.
 /// Errors: unlink.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> invalidate_endpoints(H& host, const StateFiles& files,
+[[nodiscard]] GENIE_COLD Result<void> invalidate_endpoints(H& host, const StateFiles& files,
                                                            const OpenDirectory<H>& directory, FileIdentity lock,
                                                            int& leftover_error) noexcept {
   OpenStateFile<H> opened;
@@ -2040,7 +2051,7 @@ template <typename H>
 /// it is gone, `own` says so from now on.
 /// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<bool> withdraw_endpoints(H& host, const StateFiles& files, typename H::File directory,
                                                          LockRecord& own, const NameText& temporary) noexcept {
   OpenStateFile<H> opened;
   if (auto ok = open_state_file(host, files, directory, files.endpoints(), OpenMode::read, opened); !ok) {
@@ -2557,7 +2568,7 @@ class Leftovers {
     return previous_ != nullptr && name == files_.temporary(previous_->temporary);
   }
 
-  [[gnu::cold]] Result<void> settle(const NameText& name) noexcept {
+  GENIE_COLD Result<void> settle(const NameText& name) noexcept {
     // Since the machine was started, nobody can have made one that the lock's record does not name.
     if (is_rebooted_ && !is_named(name)) {
       sweep(name);
@@ -2583,7 +2594,7 @@ class Leftovers {
   }
 
   /// Returns: false where somebody else was at it, too: judge again.
-  [[gnu::cold]] Result<bool> try_to_settle(const NameText& name) noexcept {
+  GENIE_COLD Result<bool> try_to_settle(const NameText& name) noexcept {
     OpenStateFile<H> leftover;
     const Result<RecordView> view = judge(name, leftover);
     if (!view) return view.error();
@@ -2788,7 +2799,7 @@ inline constexpr Milliseconds stay_until{253'402'300'799'000};
 using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
 /// Returns: the file. Its first line is the latest expiry on the wall clock, which is all that older readers look at.
-[[nodiscard, gnu::cold]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COLD constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));
   };
@@ -2861,7 +2872,7 @@ namespace detail {
 /// Total. Returns: whether the first line is a time; further lines that are neither an intent's nor a stopper's are
 /// passed over, and so is a second intent. A sentinel that names neither gets a stopper without identity, which holds
 /// until the time of the first line.
-[[nodiscard, gnu::cold]] constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COLD constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
   sentinel.count = 0;
   sentinel.has_stay = false;
   Text rest = bytes;
@@ -2991,7 +3002,7 @@ template <typename H>
 /// Replaces the sentinel by `sentinel`, or removes it where nothing is left in it. An intent to stay outlives a power
 /// cut. Requires: the stopper lock.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> publish_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                        const Sentinel& sentinel) noexcept {
   if (sentinel.empty()) {
     const auto removed = uninterrupted([&] { return host.files.unlink(directory, files.sentinel().c_str()); });
@@ -3087,7 +3098,7 @@ class StopperLock {
 /// lock file.
 /// Errors: open; lock (ETIMEDOUT where another stopper keeps the sentinel locked); those of `change`.
 template <typename H, typename Change>
-[[nodiscard, gnu::cold]] Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> rewrite_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                        Milliseconds ttl, Change&& change) noexcept {
   // A stopper needs the lock for some microseconds. One that was suspended there must not suspend us for ever.
   ChangeWait<H> wait{host, host.clock.monotonic() + milliseconds(5000)};
@@ -3200,7 +3211,7 @@ template <typename H>
 
 /// Removes a sentinel that is empty, malformed or expired. Does nothing where a stopper is just writing one.
 template <typename H>
-[[nodiscard, gnu::cold]] Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
+[[nodiscard]] GENIE_COLD Result<void> sweep_sentinel(H& host, const StateFiles& files, typename H::File directory,
                                                      typename H::File lock,
                                                      Milliseconds ttl = default_sentinel_ttl) noexcept {
   detail::StopperLock<H> stopper{host, files, directory};
@@ -3522,7 +3533,7 @@ class Claimant {
     return Step::again;
   }
 
-  [[gnu::cold]] Result<Step> look_at_holder() noexcept {
+  GENIE_COLD Result<Step> look_at_holder() noexcept {
     const Result<OwnerView> view = inspect_lock(host_, files_, lock_.file.get(), lock_.info.id);
     if (!view) return view.error();
     report_.evidence = view->evidence;
@@ -3563,7 +3574,7 @@ class Claimant {
 
   /// Whoever started us shares its open lock file with us, and has claimed the directory for us. Its record is replaced
   /// by ours as a stale one would be; a crash on the way leaves what a crashed takeover leaves.
-  [[gnu::cold]] Result<Step> adopt(const LockRecord& starters) noexcept {
+  GENIE_COLD Result<Step> adopt(const LockRecord& starters) noexcept {
     const auto inherited = uninterrupted([&] { return host_.files.inherited(); });
     if (!inherited.ok()) return files_.error(Operation::inherit, inherited.error, files_.lock());
     const auto info = uninterrupted([&] { return host_.files.stat(inherited.value); });
@@ -3675,7 +3686,7 @@ class Claimant {
     return judge_open_record(host_, files_, opened, name, proof(), options_.trust_legacy);
   }
 
-  [[gnu::cold]] Result<Step> judge_and_publish() noexcept {
+  GENIE_COLD Result<Step> judge_and_publish() noexcept {
     OpenStateFile<H> opened;
     const Result<RecordView> view = judge(files_.record(), opened);
     if (!view) return view.error();
@@ -3702,7 +3713,7 @@ class Claimant {
   }
 
   /// Returns: whether the record stayed empty for the whole grace; false as soon as it changes.
-  [[gnu::cold]] bool outlast_empty_record(const RecordView& view) noexcept {
+  GENIE_COLD bool outlast_empty_record(const RecordView& view) noexcept {
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.empty_grace};
     const PathText path = files_.path_of(files_.record());
     while (wait.next(path.c_str())) {
@@ -3748,7 +3759,7 @@ class Claimant {
   }
 
   /// An error, unless the directory was removed under us: then there is another one, or none, to begin with.
-  [[gnu::cold]] Result<Step> failed_in_directory(const Error& error) noexcept {
+  GENIE_COLD Result<Step> failed_in_directory(const Error& error) noexcept {
     if (error.code != ENOENT && error.code != EPERM) return error;
     const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
     if (named.ok() && named.value.id == lock_.info.id) return error;
@@ -3756,7 +3767,7 @@ class Claimant {
   }
 
   /// Creates a temporary file with our record; the lock's record says which, so that it can't be left behind unnoticed.
-  [[gnu::cold]] Result<void> create_temporary() noexcept {
+  GENIE_COLD Result<void> create_temporary() noexcept {
     if (auto ok = drop_litter(); !ok) return ok;
     for (int attempt = 0; attempt < 16; ++attempt) {
       record_.temporary = host_.process.random() | 1U;
@@ -3778,7 +3789,7 @@ class Claimant {
   }
 
   /// Where that fails, the lock's record must go on naming it: no other may be created.
-  [[gnu::cold]] void drop_temporary() noexcept {
+  GENIE_COLD void drop_temporary() noexcept {
     const auto removed = uninterrupted([&] { return host_.files.unlink(directory_.file.get(), temporary_.c_str()); });
     litter_error_ = removed.error;
     has_litter_ = !removed.ok() && removed.error != ENOENT;
@@ -3792,12 +3803,12 @@ class Claimant {
     return {};
   }
 
-  [[gnu::cold]] Result<Step> publish_by_rename() noexcept {
+  GENIE_COLD Result<Step> publish_by_rename() noexcept {
     if (auto ok = create_temporary(); !ok) return failed_in_directory(ok.error());
     return publish_temporary();
   }
 
-  [[gnu::cold]] Result<Step> publish_temporary() noexcept {
+  GENIE_COLD Result<Step> publish_temporary() noexcept {
     const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
     if (renamed.ok()) return complete();
     if (renamed.error == ENOENT) return Step::judge_again;  // swept by somebody who may have published it for us
@@ -3808,7 +3819,7 @@ class Claimant {
 
   /// Replaces a stale record. What the exchange brings out is compared with what was judged: if somebody replaced it
   /// meanwhile, the exchange is undone and the newcomer is judged.
-  [[gnu::cold]] Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> take_over(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     // An heir acts on the word of the lock that it holds, not on that of a file.
     if (!is_heir_) {
       if (auto ok = check_trust(host_, files_, directory_.info, lock_.info, files_.lock()); !ok) return ok.error();
@@ -3847,7 +3858,7 @@ class Claimant {
   /// Replaces a stale record where files can't be exchanged, but a name be removed only where it is that of a certain
   /// file. For a moment, there is no record: whoever publishes one then is found, and judged. What is written into the
   /// very file that is being removed is lost, and seen too late to be put back: then nobody owns the directory.
-  [[gnu::cold]] Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> remove_and_publish(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     const bool is_stale_still = still_says(stale, pinned);
     const auto removed = is_stale_still
                              ? unlink_pinned(host_, directory_.file.get(), files_.record(), pinned.file.get())
@@ -3868,7 +3879,7 @@ class Claimant {
 
   /// Where a name can only be removed whosever it is by then, the stale record is moved aside and compared, and ours is
   /// published as where there was none. Nothing is ever replaced; whoever publishes in between is judged.
-  [[gnu::cold]] Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD Result<Step> take_over_by_moving(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     record_.temporary = host_.process.random() | 1U;
     record_.record = {};
@@ -3890,7 +3901,7 @@ class Claimant {
   }
 
   /// A file may be rewritten in place, too.
-  [[gnu::cold]] bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
+  GENIE_COLD bool still_says(const RecordView& stale, const OpenStateFile<H>& pinned) noexcept {
     char bytes[pid_record_capacity + 1];
     const auto count = read_whole(host_, pinned.file.get(), bytes, sizeof bytes);
     if (!count.ok()) return false;
@@ -3899,7 +3910,7 @@ class Claimant {
   }
 
   /// After the second exchange, or instead of it where our own record vanished meanwhile.
-  [[gnu::cold]] Result<Step> put_back(SysResult<void> exchanged) noexcept {
+  GENIE_COLD Result<Step> put_back(SysResult<void> exchanged) noexcept {
     if (!exchanged.ok()) {
       const auto renamed = rename_to_new(host_, directory_.file.get(), temporary_, files_.record());
       if (!renamed.ok()) return yield_to_the_next();
@@ -7868,7 +7879,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return holds;
   }
 
-  [[nodiscard, gnu::cold]] std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
+  [[nodiscard]] GENIE_COLD std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
                                                     std::size_t count) noexcept {
     std::size_t found = 0;
     learn_origin();

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/language.hpp"
 #include "genie/linux/cgroup.hpp"
 #include "genie/linux/descriptor.hpp"
 #include "genie/linux/process_mark.hpp"
@@ -262,7 +263,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return holds;
   }
 
-  [[nodiscard, gnu::cold]] std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
+  [[nodiscard]] GENIE_COLD std::size_t lock_holders(FileIdentity file, std::uint64_t offset, LockHolder* out,
                                                     std::size_t count) noexcept {
     std::size_t found = 0;
     learn_origin();

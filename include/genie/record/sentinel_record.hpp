@@ -7,6 +7,7 @@
 
 #include "genie/duration.hpp"
 #include "genie/identity.hpp"
+#include "genie/language.hpp"
 #include "genie/record/pid_record.hpp"
 #include "genie/text.hpp"
 
@@ -58,7 +59,7 @@ inline constexpr Milliseconds stay_until{253'402'300'799'000};
 using SentinelBytes = FixedText<stopper_capacity * 260 + 32 + 160>;
 
 /// Returns: the file. Its first line is the latest expiry on the wall clock, which is all that older readers look at.
-[[nodiscard, gnu::cold]] constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COLD constexpr SentinelBytes encode_sentinel(const Sentinel& sentinel) noexcept {
   constexpr auto number = [](SentinelBytes& bytes, Milliseconds time) noexcept {
     bytes.append(' ').append_number(time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count()));
   };
@@ -131,7 +132,7 @@ namespace detail {
 /// Total. Returns: whether the first line is a time; further lines that are neither an intent's nor a stopper's are
 /// passed over, and so is a second intent. A sentinel that names neither gets a stopper without identity, which holds
 /// until the time of the first line.
-[[nodiscard, gnu::cold]] constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COLD constexpr bool parse_sentinel(Text bytes, Pid pid_limit, Sentinel& sentinel) noexcept {
   sentinel.count = 0;
   sentinel.has_stay = false;
   Text rest = bytes;
