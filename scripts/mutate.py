@@ -34,9 +34,9 @@ out = root / "build" / "mutation"
 # Header -> the test files that exercise it, the likeliest to notice first.
 common = ["claim", "stop", "serve_guard", "status", "sentinel", "takeover", "stop_situations", "owner", "leftovers",
           "judge", "withdraw", "failing_calls", "state_files", "ensure", "ensure_situations", "stay", "stop_options",
-          "standby", "endpoints", "boot"]
+          "standby", "endpoints", "boot", "other_systems"]
 first = {
-    "claim": ["claim", "takeover", "ensure", "serve_guard", "leftovers", "owner"],
+    "claim": ["claim", "takeover", "ensure", "serve_guard", "leftovers", "owner", "other_systems"],
     "ensure": ["ensure", "ensure_situations"],
     "handover": ["ensure"],
     "leavings": ["stop", "stop_situations", "ensure"],

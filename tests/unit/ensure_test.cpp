@@ -458,7 +458,8 @@ TEST_CASE("a server that is asked to end has its grace for that", "[ensure]") {
   CHECK(world.machine.processes.deliveries.front().signal == genie::Signal::terminate);
 }
 
-TEST_CASE("a starter sleeps until something happens, or looks again and again where nothing can be watched", "[ensure]") {
+TEST_CASE("a starter sleeps until something happens, or looks again and again where nothing can be watched",
+          "[ensure]") {
   World world;
   world.program([&](Server& server) {
     REQUIRE(server.guard.claim({.starting = true})->adopted);
@@ -1624,6 +1625,48 @@ TEST_CASE("without /proc, sharing the lock tells a server that the claim is its 
   CHECK(report->outcome == EnsureOutcome::running);
   CHECK(report->owner.pid == world.server().contender.identity.pid);
   CHECK(world.server().guard.owns());
+}
+
+TEST_CASE("a server completes what its starter could not learn of where they are", "[ensure]") {
+  World world;
+  world.client.process.me().pid_namespace = 0;
+  world.program([&](Server& server) {
+    server.contender.process.me().pid_namespace = 4026531836;
+    CHECK(server.guard.claim()->adopted);
+  });
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  CHECK(world.server().guard.held().written.origin.pid_namespace == 4026531836);
+}
+
+TEST_CASE("a server that is killed while it adopts blocks nobody, even if its starter lives and has given the claim up",
+          "[ensure][crash]") {
+  World world;
+  Guard starting = guard_of(world.client);
+  genie::HeldClaim<Guard::Host> held;
+  genie::ClaimOptions options;
+  options.launching = true;
+  REQUIRE(genie::claim(starting.host(), starting.files(), options, held)->owned());
+  bool has_ended = false;
+  world.program([&](Server& server) {
+    // Its own record is about to take the place of its starter's.
+    before(server.contender, Call::exchange, 1, [&] {
+      has_ended = true;
+      genie::hand_over(starting.host(), held);
+      server.contender.kill();
+    });
+    (void)server.guard.claim();
+  });
+  Contender client = world.client;
+  const auto child = client.launcher.spawn(plan(), held.lock, Milliseconds{1000});
+  REQUIRE(child.ok());
+  const genie::Pid pid = client.launcher.pid(child.value);
+  REQUIRE(genie::name_heir(starting.host(), starting.files(), held, {pid, client.process.look(pid).start}));
+  (void)client.launcher.let_go(child.value, Milliseconds{1000});
+  CHECK(has_ended);
+  CHECK(*world.machine.disk.read_file(record_path) == text_of(world.client.identity));
+  CHECK(world.client.is_alive());
+  CHECK(guard_of(world.machine.spawn()).claim()->owned());
+  client.launcher.close(child.value);
 }
 
 TEST_CASE("a starter or a server that can't learn which boot this is hands over, and adopts, all the same",

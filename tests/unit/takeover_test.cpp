@@ -970,13 +970,126 @@ TEST_CASE("the lock's record names one temporary file for life, and none once it
     REQUIRE(takeover.guard.release());
     CHECK(named() == 0);
   }
+  SECTION("nothing is left, somebody has removed the port") {
+    takeover.machine.disk.remove(port_path);
+    REQUIRE(takeover.guard.release());
+    CHECK(named() == 0);
+  }
   SECTION("something may be left") {
     takeover.fresh.calls().fail(Call::unlink, EACCES);
     REQUIRE_FALSE(takeover.guard.release());
     CHECK(named() == temporary);
     CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
   }
+  SECTION("somebody else's port is left") {
+    takeover.machine.disk.replace(port_path, "5432");
+    REQUIRE(takeover.guard.release());
+    CHECK(named() == temporary);
+    CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
+    CHECK_FALSE(takeover.machine.disk.exists(port_path));
+  }
   CHECK(takeover.temporary().empty());
+}
+
+TEST_CASE("a stale record that could not be removed goes with the release, whatever becomes of our own",
+          "[claim][F16]") {
+  Takeover takeover;
+  takeover.fresh.calls().fail(Call::unlink, EACCES);
+  REQUIRE(takeover.guard.claim()->owned());
+  CHECK(takeover.temporary().size() == 1);
+  takeover.machine.disk.remove(record_path);
+  SECTION("at once") {
+    REQUIRE(takeover.guard.release());
+    CHECK(takeover.temporary().empty());
+  }
+  SECTION("or with the next claim") {
+    takeover.fresh.calls().fail(Call::unlink, EACCES);
+    const auto released = takeover.guard.release();
+    REQUIRE_FALSE(released);
+    CHECK(released.error().code == EACCES);
+    CHECK(guard_of(takeover.machine.spawn()).claim()->owned());
+    CHECK(takeover.temporary().empty());
+  }
+}
+
+TEST_CASE("a release tells the first of the errors that it meets", "[claim][release][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.publish_port(4711));
+  // A second publication leaves its temporary file.
+  owner.calls().fail(Call::rename, EIO);
+  owner.calls().fail(Call::unlink, EIO);
+  REQUIRE_FALSE(guard.publish_port(4712));
+  CHECK(strangers(machine).size() == 1);
+  const std::uint64_t write = owner.calls().count(Call::write_at) + 1;
+  owner.calls().decide = [write](const CallEvent& event) {
+    if (event.call != Call::write_at) return 0;
+    return event.occurrence == write ? ENOSPC : EIO;
+  };
+  const auto released = guard.release();
+  REQUIRE_FALSE(released);
+  CHECK(released.error().code == ENOSPC);
+  CHECK(strangers(machine).empty());
+}
+
+TEST_CASE("a claim that fails at its last step puts up no intent to stay stopped that it has not taken out",
+          "[claim][stay]") {
+  Machine machine;
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  fresh.calls().fail(Call::unlock, EIO);
+  REQUIRE_FALSE(guard.claim({.mode = genie::ClaimMode::automatic}));
+  CHECK_FALSE(machine.disk.exists(sentinel_path));
+}
+
+TEST_CASE("a claim half-way has no generation that others could be told", "[claim]") {
+  Machine machine;
+  const Contender parked = machine.spawn();
+  bool has_asked = false;
+  parked.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::link_unnamed || has_asked) return;
+    has_asked = true;
+    const auto report = guard_of(machine.spawn()).claim({.settle = genie::Milliseconds{1}});
+    REQUIRE(report);
+    CHECK(report->outcome == ClaimOutcome::contended);
+    CHECK(report->owner.pid == 0);
+    CHECK(report->generation == 0);
+  };
+  REQUIRE(guard_of(parked).claim()->owned());
+  CHECK(has_asked);
+}
+
+TEST_CASE("an error while a record is restored names the call, and leaves what the lock's record says", "[claim]") {
+  Machine machine;
+  machine.disk.has_unnamed = GENERATE(true, false);
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const auto recorded = [&] {
+    genie::LockRecord record;
+    const std::string bytes = machine.disk.read_file(lock_path).value_or("");
+    REQUIRE(genie::parse_lock_record(bytes, INT32_MAX, record) == genie::LockRecordKind::valid);
+    return record.record;
+  };
+  const genie::FileStamp before = recorded();
+  SECTION("the publication") {
+    machine.disk.remove(record_path);
+    owner.calls().fail(Call::link_unnamed, EIO);
+    owner.calls().fail(Call::rename_new, EIO);
+    const auto restored = guard.restore_record();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().operation == (machine.disk.has_unnamed ? Operation::link : Operation::rename));
+  }
+  SECTION("the lock's record") {
+    owner.calls().fail(Call::write_at, EIO, 2);  // the first is that of the new file
+    const auto restored = guard.restore_record();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().operation == Operation::write);
+    CHECK(guard.ready());  // writes what it remembers
+  }
+  CHECK(recorded() == before);
 }
 
 TEST_CASE("a record that a killed takeover had judged dead is dead for the next claim, whoever has its PID by then",
