@@ -491,6 +491,51 @@ TEST_CASE("who has waited for a start that failed is told so, also where nobody 
   CHECK(world.ensure()->outcome == EnsureOutcome::backing_off);
 }
 
+TEST_CASE("who comes when a server has ended, and its starter has not noticed that, is told why it failed",
+          "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  world.program([](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    CHECK(server.guard.release());
+    server.contender.exit(3);
+  });
+  const auto child = starter.contender.launcher.spawn(plan(), starter.held.lock, Milliseconds{1000});
+  REQUIRE(child.ok());
+  const genie::ProcessIdentity heir = world.machine.contender(child.value.process).identity;
+  REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir));
+  REQUIRE(starter.contender.launcher.let_go(child.value, Milliseconds{1000}).ok());
+  genie::FailureRecord failure;
+  failure.value = 3;
+  world.machine.time.after(Milliseconds{10}, [&] { starter.take_back(&failure); });
+  const auto report = world.ensure();
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 3);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("what a server tells when it is stopped is no failure of a start that waits for the stop", "[ensure][stop]") {
+  World world;
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  Guard stopping = guard_of(world.machine.spawn());
+  genie::detail::OpenDirectory<Guard::Host> place;
+  REQUIRE(genie::detail::open_state_directory(stopping.host(), stopping.files(), false, place));
+  genie::StopRegistration<Guard::Host> registration{stopping.host(), stopping.files(), place.file.get(),
+                                                    world.server().contender.identity, genie::default_sentinel_ttl};
+  REQUIRE(registration.enter([](bool) {}));
+  world.machine.time.after(Milliseconds{100}, [&] {
+    genie::FailureRecord failure;
+    failure.kind = FailureKind::signalled;
+    CHECK(world.server().guard.report_failure(failure));
+    world.kill_server();
+    CHECK(registration.leave());
+  });
+  const auto report = world.ensure(world.machine.spawn(), explicitly());
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+}
+
 TEST_CASE("each time that somebody leaves processes behind, these have all of their time to end", "[ensure]") {
   World world;
   std::vector<Contender> left;
