@@ -1537,8 +1537,8 @@ class Ensurer {
   /// Whether a start has certainly lost its starter. One that was made by nobody has none to lose.
   [[nodiscard]] bool is_abandoned(const OwnerView& lock) noexcept {
     const LockRecord& record = lock.record;
-    if (lock.evidence.whereabouts != Whereabouts::here) return false;
-    // In another time namespace, another start than the recorded one would prove nothing.
+    // Of one that runs elsewhere nothing was seen. In another time namespace, another start than the recorded one would
+    // prove nothing.
     const StartToken& seen = lock.evidence.observed.start;
     if (!seen.known || seen != lock.evidence.recorded.start) return false;
     const ProcessIdentity& whom = record.phase == Phase::launching ? record.owner : record.starter;

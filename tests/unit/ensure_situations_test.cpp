@@ -162,8 +162,25 @@ TEST_CASE("whoever comes between a starter's look and its claim is respected", "
     });
     const auto report = world.ensure();
     CHECK(report->outcome == EnsureOutcome::orphaned);
+    CHECK(report->owner == other.identity);
     REQUIRE(report->holder_count == 1);
     CHECK(report->holders[0].pid == child.identity.pid);
+  }
+  SECTION("a stranger's lock, once") {
+    Contender stranger = other;
+    EnsureOptions options;
+    options.settle = Milliseconds{200};
+    before(world.client, Call::try_lock, 1, [&] {
+      const auto lock = stranger.filesystem.open({}, lock_path, genie::OpenMode::ensure, 0600);
+      CHECK(stranger.filesystem.try_lock(lock.value, genie::detail::owner_byte, 1).ok());
+    });
+    const Milliseconds began = world.machine.time.monotonic;
+    const auto report = world.ensure(options);
+    CHECK(report->outcome == EnsureOutcome::contended);
+    CHECK(report->evidence.reason == genie::Reason::lock_record_unreadable);
+    REQUIRE(report->holder_count == 1);
+    CHECK(report->holders[0].pid == other.identity.pid);
+    CHECK(world.machine.time.monotonic - began == options.settle);
   }
   SECTION("a start that takes longer than a claim may") {
     Starter starter{world.machine};
@@ -234,6 +251,12 @@ TEST_CASE("what can't be told is neither used nor replaced", "[ensure]") {
     world.machine.disk.write_file(record_path, "");
     CHECK(world.ensure()->outcome == EnsureOutcome::running);
     return;
+  }
+  SECTION("a sentinel that cannot be read") {
+    world.machine.disk.make_directory(sentinel_path, 0700, 1000);
+    const auto report = world.ensure(explicitly());
+    REQUIRE_FALSE(report);
+    CHECK(report.error().kind == genie::ErrorKind::not_a_regular_file);
   }
   SECTION("a directory that is none") {
     world.machine.disk.write_file("/tmp/other", "");
@@ -333,12 +356,280 @@ TEST_CASE("a log is put aside only where it is too large, and quoted only where 
     CHECK(world.machine.disk.exists("/tmp/log.1"));
   }
   SECTION("by a path that is longer than a failure can hold") {
-    const std::string path = "/tmp/" + std::string(255, 'l');
+    const std::string path = "/tmp/" + std::string(251, 'l');
     what.log = path.c_str();
     const auto report = world.ensure(world.client, options, what);
     CHECK(report->outcome == EnsureOutcome::failed);
     CHECK(report->failure.log.empty());
   }
+  SECTION("by the longest path that a failure can hold, from the first character where the file is new") {
+    const std::string path = "/tmp/" + std::string(250, 'l');
+    what.log = path.c_str();
+    world.program([&](Server& server) {
+      world.machine.disk.write_file(path, "broken\n");
+      server.contender.exit(1);
+    });
+    const auto report = world.ensure(world.client, options, what);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(std::string{report->failure.log.c_str()} == path);
+    CHECK(std::string{report->failure.tail.c_str()} == "broken");
+  }
+}
+
+TEST_CASE("what a look cannot read is an error, and nothing is started for it", "[ensure]") {
+  std::uint64_t reads = 1;
+  for (std::uint64_t read = 1; read <= reads; ++read) {
+    CAPTURE(read);
+    World world;
+    world.program([](Server& server) { server.contender.exit(1); });
+    (void)world.ensure();
+    (void)world.ensure();
+    world.machine.disk.write_file(sentinel_path, "1\n");
+    const Contender caller = world.machine.spawn();
+    CHECK(world.ensure(caller)->outcome == EnsureOutcome::backing_off);
+    reads = caller.calls().count(Call::read_at);
+    caller.calls().fail(Call::read_at, EIO, read);
+    const auto report = world.ensure(caller);
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == EIO);
+    CHECK(world.servers.size() == 2);
+  }
+  CHECK(reads > 3);
+}
+
+TEST_CASE("a starter that can't read or claim what it needs says so, and leaves nothing that runs", "[ensure]") {
+  World world;
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  world.kill_server();
+  world.servers.clear();
+  const Contender caller = world.machine.spawn();
+  const auto fail_after = [&](Call moment, Call call, std::uint64_t occurrence) {
+    before(caller, moment, 1, [&caller, call, occurrence] { caller.calls().fail(call, EIO, occurrence); });
+  };
+  EnsureOptions options;
+  SECTION("its claim") {
+    world.machine.disk.remove(record_path);
+    caller.calls().fail(Call::create_unnamed, EIO);
+  }
+  SECTION("an earlier failure") {
+    world.program([](Server& server) { server.contender.exit(1); });
+    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
+    world.servers.clear();
+    options = explicitly();
+    fail_after(Call::link_unnamed, Call::read_at, 1);
+  }
+  SECTION("whether a stop has come since") { fail_after(Call::spawn, Call::open, 1); }
+  SECTION("the record of the server that it waits for, or the steps of its boot") {
+    const std::uint64_t read = GENERATE(1U, 2U);
+    world.program([&](Server& server) {
+      CHECK(server.guard.claim({.starting = true})->adopted);
+      world.machine.time.after(Milliseconds{100}, [&server] { (void)server.guard.ready(); });
+    });
+    fail_after(Call::let_go, Call::read_at, read);
+  }
+  SECTION("whether the server has ended, once that has claimed") {
+    world.program([](Server& server) { CHECK(server.guard.claim({.starting = true})->adopted); });
+    caller.calls().fail(Call::wait_child, EIO);
+  }
+  const auto report = world.ensure(caller, options);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK((world.servers.empty() || !world.server().contender.is_alive()));
+  CHECK_FALSE(world.machine.disk.exists(record_path));
+  CHECK(world.machine.disk.open_count(caller.index()) == 0);
+}
+
+TEST_CASE("a process that was not executed, and of which nobody learns whether it has ended, keeps its claim",
+          "[ensure]") {
+  World world;
+  world.client.calls().fail(Call::let_go, EIO);
+  world.client.calls().fail(Call::wait_child, EIO, 1, 10);
+  const auto report = world.ensure();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().kind == genie::ErrorKind::system);
+  CHECK(report.error().operation == genie::Operation::launch);
+  CHECK(report.error().code == EIO);
+  CHECK(world.machine.disk.exists(record_path));
+  CHECK(world.machine.disk.open_count(world.client.index()) == 0);
+}
+
+TEST_CASE("a record without a start time is stale to a start, as it is to a claim", "[ensure]") {
+  World world;
+  const Contender older = world.machine.spawn();
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  world.machine.disk.write_file(record_path, std::to_string(older.identity.pid));
+  const auto report = world.ensure();
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+}
+
+TEST_CASE("an older program's stop counts for as long as the caller says that one may, with its claim, too",
+          "[ensure]") {
+  World world;
+  world.machine.disk.make_directory(directory, 0700, 1000);
+  world.machine.disk.write_file(sentinel_path,
+                                std::to_string((world.machine.time.wall + Milliseconds{20'000}).count()));
+  EnsureOptions options;
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::stopping);
+  options.sentinel_ttl = Milliseconds{5000};
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("who has waited for a start that failed is told so, also where nobody may start again for a while",
+          "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  genie::FailureRecord failure;
+  failure.value = 3;
+  starter.claim();
+  starter.take_back(&failure);
+  starter.claim();
+  world.machine.time.after(Milliseconds{100}, [&] { starter.take_back(&failure); });
+  const auto report = world.ensure();
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.count == 2);
+  CHECK(world.ensure()->outcome == EnsureOutcome::backing_off);
+}
+
+TEST_CASE("who comes when a server has ended, and its starter has not noticed that, is told why it failed",
+          "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  world.program([](Server& server) {
+    CHECK(server.guard.claim({.starting = true})->adopted);
+    CHECK(server.guard.release());
+    server.contender.exit(3);
+  });
+  const auto child = starter.contender.launcher.spawn(plan(), starter.held.lock, Milliseconds{1000});
+  REQUIRE(child.ok());
+  const genie::ProcessIdentity heir = world.machine.contender(child.value.process).identity;
+  REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir));
+  REQUIRE(starter.contender.launcher.let_go(child.value, Milliseconds{1000}).ok());
+  genie::FailureRecord failure;
+  failure.value = 3;
+  world.machine.time.after(Milliseconds{10}, [&] { starter.take_back(&failure); });
+  const auto report = world.ensure();
+  CHECK(report->outcome == EnsureOutcome::failed);
+  CHECK(report->failure.value == 3);
+  CHECK(world.servers.size() == 1);
+}
+
+TEST_CASE("what a server tells when it is stopped is no failure of a start that waits for the stop", "[ensure][stop]") {
+  World world;
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  Guard stopping = guard_of(world.machine.spawn());
+  genie::detail::OpenDirectory<Guard::Host> place;
+  REQUIRE(genie::detail::open_state_directory(stopping.host(), stopping.files(), false, place));
+  genie::StopRegistration<Guard::Host> registration{stopping.host(), stopping.files(), place.file.get(),
+                                                    world.server().contender.identity, genie::default_sentinel_ttl};
+  REQUIRE(registration.enter([](bool) {}));
+  world.machine.time.after(Milliseconds{100}, [&] {
+    genie::FailureRecord failure;
+    failure.kind = FailureKind::signalled;
+    CHECK(world.server().guard.report_failure(failure));
+    world.kill_server();
+    CHECK(registration.leave());
+  });
+  const auto report = world.ensure(world.machine.spawn(), explicitly());
+  CHECK(report->outcome == EnsureOutcome::running);
+  CHECK(report->has_started);
+}
+
+TEST_CASE("each time that somebody leaves processes behind, these have all of their time to end", "[ensure]") {
+  World world;
+  std::vector<Contender> left;
+  const auto leave = [&](const Contender& owner) {
+    left.push_back(world.machine.fork(owner));
+    owner.kill();
+    owner.reap();
+  };
+  const auto end_left = [&] { left.back().kill(); };
+  const Contender first = world.machine.spawn();
+  Guard firsts = guard_of(first);
+  REQUIRE(firsts.claim()->owned());
+  leave(first);
+  const Contender second = world.machine.spawn();
+  Guard seconds = guard_of(second);
+  Starter starter{world.machine};
+  EnsureOptions options;
+  options.settle = Milliseconds{1000};
+  SECTION("where the directory was free between") {
+    world.machine.time.after(Milliseconds{600}, end_left);
+    bool has_claimed = false;
+    bool has_left = false;
+    world.client.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::try_lock && !has_claimed) {
+        // Between the look and the claim, which finds an owner …
+        has_claimed = seconds.claim()->owned();
+        CHECK(has_claimed);
+      } else if (event.call == Call::open_directory && has_claimed && !has_left) {
+        // … that is dead when the next look comes.
+        has_left = true;
+        leave(second);
+        world.machine.time.after(Milliseconds{600}, end_left);
+      }
+    };
+  }
+  SECTION("where somebody started a server between") {
+    world.machine.time.after(Milliseconds{600}, [&] {
+      end_left();
+      starter.claim();
+    });
+    world.machine.time.after(Milliseconds{700}, [&] { leave(starter.contender); });
+    world.machine.time.after(Milliseconds{1300}, end_left);
+  }
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
+  CHECK(left.size() == 2);
+}
+
+TEST_CASE("what does not end in time is told, also where a millisecond passes between a look and the next wait",
+          "[ensure]") {
+  World world;
+  REQUIRE(world.ensure()->outcome == EnsureOutcome::running);
+  (void)world.machine.fork(world.server().contender);
+  world.kill_server();
+  EnsureOptions options;
+  options.settle = Milliseconds{500};
+  const Milliseconds early{GENERATE(0, 1)};
+  world.looks_at(world.machine.time.monotonic + options.settle - early);
+  CHECK(world.ensure(options)->outcome == EnsureOutcome::orphaned);
+}
+
+namespace {
+
+/// Notes how long it is told that setting a process up, and letting it go, may take.
+struct TimedLauncher : genie::testing::FakeLauncher {
+  explicit TimedLauncher(const genie::testing::FakeLauncher& other) : FakeLauncher{other} {}
+
+  [[nodiscard]] genie::SysResult<Child> spawn(const genie::LaunchPlan& what,
+                                              genie::testing::MemoryFilesystem::File file, Milliseconds span) noexcept {
+    spawning = span;
+    return FakeLauncher::spawn(what, file, span);
+  }
+  [[nodiscard]] genie::SysResult<void> let_go(const Child& child, Milliseconds span) noexcept {
+    letting_go = span;
+    return FakeLauncher::let_go(child, span);
+  }
+
+  Milliseconds spawning;
+  Milliseconds letting_go;
+};
+
+}  // namespace
+
+TEST_CASE("a launcher is told how much of the stall window, or of the caller's time, is left", "[ensure]") {
+  World world;
+  EnsureOptions options;
+  options.stall = Milliseconds{500};
+  Milliseconds expected{500};
+  if (GENERATE(false, true)) expected = options.deadline = Milliseconds{300};
+  before(world.client, Call::spawn, 1, [&] { world.machine.time.advance(Milliseconds{100}); });
+  TimedLauncher launcher{world.client.launcher};
+  Guard guard = guard_of(world.client);
+  CHECK(genie::ensure(guard, launcher, plan(), options)->outcome == EnsureOutcome::running);
+  CHECK(launcher.spawning == expected);
+  CHECK(launcher.letting_go == expected - Milliseconds{100});
 }
 
 TEST_CASE("a stop of a start that has no server yet waits for one, and of one that has ended for its clean-up",

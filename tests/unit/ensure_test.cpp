@@ -46,6 +46,23 @@ TEST_CASE("a server that runs is used, and nothing is started", "[ensure]") {
   CHECK(world.servers.size() == 1);
 }
 
+TEST_CASE("a server that is used is told as it describes itself, and so is one that was just started", "[ensure]") {
+  World world;
+  const Contender command = world.machine.spawn();
+  world.program([&](Server& server) {
+    REQUIRE(server.guard.claim({.starting = true, .build = "own build"})->adopted);
+    REQUIRE(server.guard.set_server(command.identity));
+    REQUIRE(server.guard.ready());
+  });
+  for (const bool has_started : {true, false}) {
+    const auto report = world.ensure(world.machine.spawn());
+    CHECK(report->has_started == has_started);
+    CHECK(report->server == command.identity);
+    CHECK(report->generation == 1);
+    CHECK(report->build == genie::FixedText<63>{"own build"});
+  }
+}
+
 TEST_CASE("a started server goes on in the generation of its starter's claim", "[ensure]") {
   World world;
   crashed_owner(world.machine);
@@ -344,13 +361,16 @@ TEST_CASE("failures in a row keep starts on demand out for longer each time, and
   CHECK(third->failure == second->failure);
   CHECK(third->retry_in == Milliseconds{1000});
   CHECK(world.servers.size() == 2);
-  world.machine.time.advance(Milliseconds{1000});
+  world.machine.time.advance(Milliseconds{999});
+  CHECK(world.ensure()->retry_in == Milliseconds{1});
+  world.machine.time.advance(Milliseconds{1});
   CHECK(world.ensure()->failure.count == 3);
   CHECK(world.ensure()->retry_in == Milliseconds{2000});
   // A person is not kept waiting, and the count begins anew.
   const auto by_hand = world.ensure(explicitly());
   CHECK(by_hand->outcome == EnsureOutcome::failed);
   CHECK(by_hand->failure.count == 1);
+  CHECK(world.ensure(explicitly())->failure.count == 1);
   CHECK(world.ensure()->outcome == EnsureOutcome::failed);
   // Nobody knows how long ago it was once the machine was started anew.
   CHECK(world.ensure()->outcome == EnsureOutcome::backing_off);
@@ -362,7 +382,6 @@ TEST_CASE("a backoff that is longer than any was not written by genie, and keeps
   for (const bool is_longer : {false, true}) {
     World world;
     world.program([](Server& server) { server.contender.exit(1); });
-    CHECK(world.ensure()->outcome == EnsureOutcome::failed);
     genie::FailureRecord failure = world.ensure()->failure;
     failure.retry_at = world.machine.time.monotonic + genie::longest_backoff + Milliseconds{is_longer ? 1 : 0};
     const auto lock = world.client.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0);
@@ -437,7 +456,10 @@ TEST_CASE("a server that ignores the request to end is made to", "[ensure]") {
   });
   EnsureOptions options;
   options.stall = Milliseconds{100};
+  options.grace = Milliseconds{300};
+  const Milliseconds began = world.machine.time.monotonic;
   CHECK(world.ensure(options)->outcome == EnsureOutcome::failed);
+  CHECK(world.machine.time.monotonic - began == options.stall + options.grace);
   CHECK_FALSE(world.server().contender.is_alive());
   REQUIRE(world.machine.processes.deliveries.size() == 2);
   CHECK(world.machine.processes.deliveries.back().signal == genie::Signal::kill);
@@ -452,6 +474,10 @@ TEST_CASE("a server that is asked to end has its grace for that", "[ensure]") {
   EnsureOptions options;
   options.stall = Milliseconds{100};
   options.grace = Milliseconds{300};
+  if (GENERATE(false, true)) {
+    // A signal that interrupts the wait takes nothing from it.
+    before(world.client, Call::kill_child, 1, [&] { world.client.calls().fail(Call::wait_child, EINTR); });
+  }
   CHECK(world.ensure(options)->outcome == EnsureOutcome::failed);
   CHECK_FALSE(world.server().contender.is_alive());
   REQUIRE(world.machine.processes.deliveries.size() == 1);
@@ -554,6 +580,7 @@ TEST_CASE("a caller whose time is up leaves a server that goes on", "[ensure]") 
   const auto joined = world.ensure(options);
   CHECK(joined->outcome == EnsureOutcome::timed_out);
   CHECK(joined->has_joined);
+  CHECK_FALSE(joined->has_kept);
   REQUIRE(world.server().guard.ready());
   CHECK(world.ensure()->outcome == EnsureOutcome::running);
   CHECK(world.servers.size() == 1);
@@ -564,11 +591,12 @@ TEST_CASE("a program that never claims is ended when the time is up", "[ensure]"
   world.program([](Server&) {});
   EnsureOptions options;
   SECTION("the deadline") {
-    options.deadline = Milliseconds{500};
+    const int deadline = GENERATE(1, 500);
+    options.deadline = Milliseconds{deadline};
     const auto report = world.ensure(options);
     CHECK(report->outcome == EnsureOutcome::failed);
     CHECK(report->failure.kind == FailureKind::too_late);
-    CHECK(report->failure.value == 500);
+    CHECK(report->failure.value == deadline);
   }
   SECTION("the stall window") {
     options.stall = Milliseconds{500};
@@ -735,12 +763,12 @@ TEST_CASE("an explicit start ends a hanging boot that has lost its starter", "[e
       };
     }
   }
-  SECTION("also where its time counts up at the very end") {
-    world.client.calls().before_call = [&](const genie::testing::CallEvent& event) {
-      const Milliseconds passed = world.machine.time.monotonic - began;
-      if (event.call != Call::monotonic || passed < Milliseconds{690} || passed >= Milliseconds{701}) return;
-      world.machine.time.advance(Milliseconds{1});
-    };
+  SECTION("also where a millisecond passes between the last look and the wait for the next one") {
+    const Milliseconds early{GENERATE(0, 1)};
+    world.looks_at(began + world.options.stall + world.options.grace - early);
+  }
+  SECTION("also where it has got a little further before, and hangs again") {
+    if (claims) world.before_the_stop([&] { CHECK(world.hanging().guard.boot("backfill", 2, 9)); });
   }
   const auto report = world.ensure(world.options);
   REQUIRE(report);
@@ -808,6 +836,15 @@ TEST_CASE("a boot that has lost its starter is left alone as long as it may be w
     };
     CHECK(world.ensure(world.options)->outcome == EnsureOutcome::timed_out);
     CHECK(is_pinned);
+  }
+  SECTION("when it cannot be told from a stranger whenever it is to be ended") {
+    int looks = 0;
+    world.client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::open_process) looks = 2;  // that the stop needs
+      return event.call == Call::look && looks-- > 0 ? EACCES : 0;
+    };
+    CHECK(world.ensure(world.options)->outcome == EnsureOutcome::timed_out);
+    CHECK(world.client.calls().count(Call::open_process) == 1);
   }
   SECTION("when its record cannot be read at the last moment") {
     world.before_the_stop(
@@ -892,6 +929,8 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
     Starter lost{world.machine};
     lost.claim();
     const Contender other = world.machine.spawn();
+    const bool is_ready = GENERATE(false, true);
+    world.program([=](Server& server) { CHECK(server.guard.claim({.starting = !is_ready})->adopted); });
     const Milliseconds began = world.machine.time.monotonic;
     bool has_come = false;
     std::uint64_t looks = 0;
@@ -904,7 +943,9 @@ TEST_CASE("nobody's start is ended for another one's patience", "[ensure][F21]")
       has_come = true;
       lost.contender.kill();
       lost.contender.reap();
-      CHECK(world.ensure(other)->outcome == EnsureOutcome::running);
+      EnsureOptions hasty;
+      hasty.deadline = Milliseconds{1};
+      CHECK(world.ensure(other, hasty)->outcome == (is_ready ? EnsureOutcome::running : EnsureOutcome::timed_out));
     };
     const auto report = world.ensure(options);
     CHECK(has_come);
@@ -1130,6 +1171,7 @@ TEST_CASE("a server that is stopped while it boots was stopped, and has not fail
   CHECK(receipt.sent_terminate);
   CHECK(world.client.is_alive());
   CHECK(report->outcome == EnsureOutcome::stopping);
+  CHECK(report->stop.standing);
   CHECK(world.status().failure.generation == 0);
   CHECK_FALSE(world.machine.disk.exists(record_path));
 }
@@ -1206,6 +1248,9 @@ TEST_CASE("what a server that failed has left in its process group is asked to e
   });
   CHECK(world.ensure()->outcome == EnsureOutcome::failed);
   CHECK_FALSE(child.is_alive());
+  for (const genie::testing::Delivery& delivery : world.machine.processes.deliveries) {
+    CHECK(delivery.signal == genie::Signal::terminate);
+  }
   CHECK(world.client.is_alive());
   world.program([](Server& server) { CHECK(server.guard.claim()->adopted); });
   CHECK(world.ensure(explicitly())->outcome == EnsureOutcome::running);
@@ -1348,6 +1393,7 @@ TEST_CASE("a start on demand that a stop overtakes is withdrawn", "[ensure][F19]
       world.client.calls().fail(Call::kill_child, EPERM, 1, 10);
     });
     CHECK(world.ensure()->outcome == EnsureOutcome::stopping);
+    CHECK(world.machine.disk.exists(record_path));
   }
   SECTION("though its claim cannot be taken back") {
     when_spawned([&] {
@@ -1382,6 +1428,7 @@ TEST_CASE("a start on demand that a stop overtakes is withdrawn", "[ensure][F19]
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->replaced.pid != 0);
     CHECK(world.servers.size() == 2);
+    CHECK(world.client.calls().count(Call::spawn) == 1);
     CHECK(other->registration.leave());
   }
   SECTION("a restart, too") {
@@ -1614,7 +1661,9 @@ TEST_CASE("without /proc, sharing the lock tells a server that the claim is its 
   World world;
   world.machine.processes.has_proc = false;
   SECTION("of the starter and the server") {}
+  bool knows_itself = false;
   SECTION("of the starter only") {
+    knows_itself = true;
     world.program([&](Server& server) {
       world.machine.processes.has_proc = true;
       CHECK(server.guard.claim()->adopted);
@@ -1624,6 +1673,7 @@ TEST_CASE("without /proc, sharing the lock tells a server that the claim is its 
   REQUIRE(report);
   CHECK(report->outcome == EnsureOutcome::running);
   CHECK(report->owner.pid == world.server().contender.identity.pid);
+  CHECK(report->owner.start.known == knows_itself);
   CHECK(world.server().guard.owns());
 }
 
@@ -1792,7 +1842,9 @@ TEST_CASE("processes that inherited a dead owner's lock keep a start out, and ar
   CHECK(world.servers.empty());
   // As soon as they are gone, the way is free; a start that waits notices.
   world.machine.time.after(Milliseconds{100}, [&child] { child.kill(); });
-  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+  const auto next = world.ensure();
+  CHECK(next->outcome == EnsureOutcome::running);
+  CHECK(next->holder_count == 0);
 }
 
 TEST_CASE("as many processes as a report has room for are named", "[ensure]") {
@@ -2086,10 +2138,41 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
     world.server().contender.process.me().reaction.ignores_terminate = true;
     world.server().contender.process.me().reaction.kill_takes = Milliseconds{60'000};
     options.stop_grace = Milliseconds{100};
+    // What the stop saw is told, not what was seen before.
+    client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      return event.call == Call::look && client.calls().count(Call::open_directory) == 1 ? EACCES : 0;
+    };
     const auto report = world.ensure(client, options);
     CHECK(report->outcome == EnsureOutcome::contended);
     CHECK(report->owner == older);
     CHECK(report->replaced.pid == 0);
+    CHECK(report->evidence.reason == genie::Reason::lock_held);
+  }
+  SECTION("nobody can look at it when it is to be stopped: it is used") {
+    if (GENERATE(false, true)) {
+      // Also where it is an older program's, of which there is only a record.
+      world.kill_server();
+      world.servers.push_back(std::make_unique<Server>(world.machine.spawn()));
+      world.machine.disk.replace(record_path, text_of(world.server().contender.identity));
+      options.upgrade = genie::UpgradePolicy::replace_running;
+    }
+    int looks = 0;
+    client.calls().decide = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::open_process) looks = 2;
+      return event.call == Call::look && looks-- > 0 ? EACCES : 0;
+    };
+    const auto report = world.ensure(client, options);
+    CHECK(report->outcome == EnsureOutcome::running);
+    CHECK(report->owner == world.server().contender.identity);
+    CHECK(report->has_kept);
+    CHECK(report->evidence.reason == genie::Reason::liveness_unknown);
+  }
+  SECTION("what is to be there next cannot be claimed: that is told") {
+    client.calls().fail(Call::create_unnamed, EIO);
+    const auto report = world.ensure(client, options);
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == EIO);
+    CHECK(world.servers.size() == 1);
   }
   SECTION("it can't be told from a stranger") {
     genie::testing::ProcessOptions elsewhere;
@@ -2130,7 +2213,16 @@ TEST_CASE("whoever is there instead of a server that was to be replaced is used,
   SECTION("it has to be killed") {
     world.server().contender.process.me().reaction.ignores_terminate = true;
     options.stop_grace = Milliseconds{100};
+    options.sentinel_ttl = Milliseconds{5000};
+    bool has_asked = false;
+    world.server().contender.process.me().reaction.on_signal = [&](genie::Signal signal) {
+      has_asked = has_asked || signal == genie::Signal::terminate;
+      if (signal == genie::Signal::terminate) CHECK(world.status().stop.remaining == options.sentinel_ttl);
+    };
+    const Milliseconds began = world.machine.time.monotonic;
     const auto report = world.ensure(client, options);
+    CHECK(has_asked);
+    CHECK(world.machine.time.monotonic - began == options.stop_grace);
     CHECK(report->outcome == EnsureOutcome::running);
     CHECK(report->has_started);
     CHECK(report->replaced == older);

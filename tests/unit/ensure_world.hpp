@@ -67,6 +67,21 @@ struct World {
     return *guard.status();
   }
   [[nodiscard]] Server& server() { return *servers.back(); }
+  /// The client's first look from here on happens at that point in time, and a millisecond passes after it, before the
+  /// client asks how long it may wait.
+  void looks_at(Milliseconds point) {
+    client.calls().before_call = [this, point,
+                                  asked = std::make_shared<int>(-1)](const genie::testing::CallEvent& event) {
+      // Close enough that none of its own waits is longer.
+      constexpr Milliseconds close{250};
+      if (event.call == Call::query_lock && *asked < 0 && point - machine.time.monotonic < close) {
+        *asked = 0;
+        machine.time.advance(point - machine.time.monotonic);
+      } else if (event.call == Call::monotonic && *asked >= 0 && ++*asked == 2) {
+        machine.time.advance(Milliseconds{1});
+      }
+    };
+  }
   /// Ends whatever runs, as by `kill -9`.
   void kill_server() {
     server().contender.kill();
