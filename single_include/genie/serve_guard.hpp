@@ -5837,7 +5837,6 @@ class StopRun {
     stay_.user = host_.process.user();
     stay_.since = host_.clock.wall();
     const auto recorded = put_up_stay(host_, files_, directory_.file.get(), options_.sentinel_ttl, stay_);
-    receipt_.stays = recorded.has_value();
     if (!recorded) note_sentinel_error(recorded.error());
   }
   /// Where nobody was stopped, an explicit start that came after us may have ended the intent already.
@@ -5895,7 +5894,6 @@ class StopRun {
       // Workers that end together with their server look like orphans for a moment.
       if (chosen && receipt_.outcome == StopOutcome::orphans_left && wait.next(files_.lock_path().c_str())) {
         StopReceipt anew;
-        anew.stays = receipt_.stays;
         anew.sentinel_error = receipt_.sentinel_error;
         receipt_ = anew;
         continue;
@@ -6125,7 +6123,6 @@ class StopRun {
     } else {
       // A full disk, or a stopper that was suspended, must not keep the server running.
       note_sentinel_error(entered.error());
-      receipt_.stays = false;
       ask();
     }
     Result<void> result;
@@ -6400,7 +6397,7 @@ class StopRun {
                                            return check_trust(host_, files_, directory_.info, record, files_.record());
                                          });
     if (!cleaned) return cleaned.error();
-    if (cleaned->survivor.pid != 0) receipt_.successor = cleaned->survivor;
+    receipt_.successor = cleaned->survivor;
     if (cleaned->has_removed_record && receipt_.outcome == StopOutcome::not_running) {
       receipt_.outcome = StopOutcome::cleaned;
     }

@@ -324,7 +324,10 @@ TEST_CASE("an explicit start before any call of a stop --stay ends the intent, o
     if (operating.calls().count() < at) break;
     const bool owns = claimed && asked.is_alive();
     CHECK(stays(machine) != owns);
-    if (!owns) CHECK(receipt->stays);
+    if (!owns) {
+      CHECK(receipt->stays);
+      CHECK(sentinel_of(machine).stay.setter == operating.identity);
+    }
     was_stopped = was_stopped || (claimed && !owns);
     survived = survived || owns;
     CHECK(sentinel_of(machine).count <= (owns ? 0 : 1));
@@ -404,6 +407,7 @@ TEST_CASE("an intent that cannot be recorded does not keep the server running, a
     CHECK(receipt->stays);
     CHECK(receipt->sentinel_error == 0);
     CHECK(stays(machine));
+    CHECK(sentinel_of(machine).stay.setter == operating.identity);
   }
   SECTION("at first, and somebody is claiming the directory by then, who has seen none") {
     operating.calls().fail(Call::sync, EIO);

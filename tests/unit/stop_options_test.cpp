@@ -250,7 +250,9 @@ TEST_CASE("without being asked, a stop does not look at cgroups", "[stop][cgroup
   const Contender other = scene.spawn("/app");
   CHECK(stop_by(scene.stopper, {})->outcome == StopOutcome::stopped);
   CHECK(other.is_alive());
-  CHECK(scene.stopper.calls().count(Call::open_cgroup) == 0);
+  for (const Call call : {Call::open_cgroup, Call::cgroup_lives, Call::close_cgroup}) {
+    CHECK(scene.stopper.calls().count(call) == 0);
+  }
 }
 
 TEST_CASE("a cgroup that is not the server's own is refused before anybody is signalled", "[stop][cgroup]") {
@@ -352,7 +354,9 @@ TEST_CASE("a newcomer in the same cgroup is not ended with what its predecessor 
     if (when == 2 && scene.stopper.calls().count(Call::signal_cgroup) == 0) return;
     claimed = next.claim({.settle = milliseconds(0)})->owned();
   };
+  const auto began = scene.machine.time.monotonic;
   const auto receipt = stop_by(scene.stopper, {.grace = seconds(1), .cgroup = true});
+  CHECK(scene.machine.time.monotonic - began < seconds(static_cast<std::int64_t>(when)));  // without `settle`
   REQUIRE(receipt);
   REQUIRE(claimed);
   CHECK(receipt->spared_cgroup);
@@ -482,11 +486,17 @@ TEST_CASE("an intent to stay stopped is recorded while orphans are waited for", 
   (void)scene.machine.fork(scene.owner);
   scene.owner.kill();
   scene.owner.reap();
+  int error = 0;
+  SECTION("once") {}
+  SECTION("or is not, and the receipt says why") {
+    error = EPERM;
+    scene.stopper.calls().fail(Call::rename, error);
+  }
   const auto receipt = stop_by(scene.stopper, {.stay = true});
   REQUIRE(receipt);
   CHECK(receipt->outcome == StopOutcome::orphans_left);
-  CHECK(receipt->stays);
-  CHECK(receipt->sentinel_error == 0);
+  CHECK(receipt->stays == (error == 0));
+  CHECK(receipt->sentinel_error == error);
 }
 
 TEST_CASE("an orphaned command that cannot be pinned is an error", "[stop][F10]") {

@@ -110,6 +110,8 @@ TEST_CASE("a directory that does not exist is nothing to stop, and no error", "[
 
 TEST_CASE("an owner that ends before it is pinned is not signalled", "[stop]") {
   Stop stop;
+  const Contender command = server(stop.machine);
+  REQUIRE(stop.guard.set_server(command.identity));
   Reason reason = Reason::process_gone;
   SECTION("and leaves a zombie") {
     stop.before(Call::open_process, 1, [&] { stop.owner.kill(); });
@@ -126,6 +128,7 @@ TEST_CASE("an owner that ends before it is pinned is not signalled", "[stop]") {
   CHECK(receipt->outcome == StopOutcome::already_ended);
   CHECK(receipt->evidence.reason == reason);
   CHECK(stop.machine.processes.deliveries.empty());
+  CHECK(stop.stopper.calls().count(Call::open_process) == 1);  // nor is its command pinned, for nothing
   CHECK_FALSE(stop.machine.disk.exists(record_path));
   CHECK(stop.stopper.process.open_count() == 0);
 }
@@ -315,6 +318,22 @@ TEST_CASE("groups that outlive their leaders are killed, and the receipt says so
     CHECK(receipt->has_left);
     REQUIRE(receipt->left_count == 1);
     CHECK(receipt->left[0].pid == member.identity.pid);
+  }
+  SECTION("the owner's and its command's, and then all that there is room for are named") {
+    const Contender command = server(stop.machine);
+    REQUIRE(stop.guard.set_server(command.identity));
+    options.reaction.kill_takes = seconds(1000);
+    member.process.me().reaction.kill_takes = seconds(1000);
+    options.leader = command.index();
+    std::vector<Contender> others;
+    for (std::size_t count = 0; count < genie::holder_capacity; ++count) others.push_back(stop.machine.spawn(options));
+    const auto receipt = stop_by(stop.stopper);
+    CHECK(receipt->has_left);
+    REQUIRE(receipt->left_count == genie::holder_capacity);
+    CHECK(receipt->left[0].pid == member.identity.pid);
+    for (std::size_t at = 1; at < genie::holder_capacity; ++at) {
+      CHECK(receipt->left[at].pid == others[at - 1].identity.pid);
+    }
   }
   SECTION("the owner's, of which a member takes its time") {
     member.process.me().reaction.kill_takes = seconds(4);
@@ -552,6 +571,18 @@ TEST_CASE("a newcomer that owns the directory before it is cleaned up is named, 
   CHECK(other.verify() == genie::Ownership::held);
 }
 
+TEST_CASE("an older program that starts before the clean-up is named, and not touched", "[stop][F27]") {
+  Stop stop;
+  const Contender older = stop.machine.spawn();
+  stop.once_ended(Call::try_lock, [&] { stop.machine.disk.replace(record_path, text_of(older.identity)); });
+  const auto receipt = stop_by(stop.stopper);
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->successor == older.identity);
+  CHECK(older.is_alive());
+  CHECK(stop.machine.disk.read_file(record_path) == text_of(older.identity));
+}
+
 TEST_CASE("a claim in progress is waited for, and then stopped", "[stop]") {
   Machine machine;
   const Contender starter = machine.spawn();
@@ -755,9 +786,15 @@ TEST_CASE("whoever inherited the lock and has the guarded command's PID, but not
   genie::ProcessIdentity another = child.identity;
   ++another.start.value;
   REQUIRE(stop.guard.set_server(another));
+  StopOutcome outcome = StopOutcome::stopped;
+  SECTION("while the owner lives") {}
+  SECTION("once it has gone") {
+    stop.owner.kill();
+    outcome = StopOutcome::orphans_left;
+  }
   const auto receipt = stop_by(stop.stopper);
   REQUIRE(receipt);
-  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->outcome == outcome);
   CHECK(child.is_alive());
   CHECK(receipt->holder_count == 1);
   CHECK(receipt->holders[0].pid == child.identity.pid);
@@ -770,11 +807,12 @@ TEST_CASE("a guarded command that takes its time is asked once, though it holds 
   REQUIRE(stop.guard.set_server(command.identity));
   stop.owner.kill();
   stop.owner.reap();
-  const auto receipt = stop_by(stop.stopper);
+  const auto receipt = stop_by(stop.stopper, {.orphans = GENERATE(false, true)});
   REQUIRE(receipt);
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->took == milliseconds(300));
   CHECK(signals_to(stop.machine, command, Signal::terminate) == 1);
+  CHECK(stop.stopper.calls().count(Call::open_process) == 1);
 }
 
 TEST_CASE("a released lock that somebody invisible still holds is waited for", "[stop][F10]") {
@@ -866,6 +904,25 @@ TEST_CASE("a group is given the grace period, looked at ever more rarely, and ki
   }
 }
 
+TEST_CASE("the sentinel stands for as long as a group takes", "[stop][sentinel]") {
+  Stop stop;
+  ProcessOptions options;
+  options.leader = stop.owner.index();
+  options.reaction = stubborn();
+  (void)stop.machine.spawn(options);
+  int times = 0;
+  // Longer than its TTL: it must be renewed.
+  for (const genie::Milliseconds at : {milliseconds(1500), milliseconds(2500), milliseconds(3500)}) {
+    stop.machine.time.after(at, [&] {
+      ++times;
+      CHECK(guard_of(stop.machine.spawn()).status()->stop.standing);
+    });
+  }
+  const auto receipt = stop_by(stop.stopper, {.grace = seconds(4), .sentinel_ttl = seconds(2)});
+  CHECK(receipt->killed_group);
+  CHECK(times == 3);
+}
+
 TEST_CASE("a group whose leader had to be killed is killed with it", "[stop]") {
   Stop stop{stubborn()};
   ProcessOptions options;
@@ -909,6 +966,7 @@ TEST_CASE("a clean-up writes to the lock file that is there, and makes none wher
     CHECK(receipt->outcome == StopOutcome::stopped);
     CHECK(receipt->clean_up_error == 0);
     CHECK(stop.stopper.calls().count(Call::create_unnamed) == 0);
+    CHECK(stop.machine.disk.exists(record_path));  // without the lock, nobody may tell whose it is
     CHECK(guard_of(stop.machine.spawn()).claim()->owned());
   }
   SECTION("removed with its directory") {

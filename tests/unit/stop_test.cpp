@@ -58,6 +58,8 @@ TEST_CASE("stop asks the owner to end, waits for it, and cleans up", "[stop]") {
   CHECK(receipt->target == owner.identity);
   CHECK(receipt->evidence.reason == Reason::lock_held);
   CHECK(receipt->took == milliseconds(300));
+  CHECK_FALSE(receipt->stays);
+  CHECK_FALSE(receipt->spared_cgroup);
   CHECK(machine.time.monotonic - began == milliseconds(300));
   REQUIRE(machine.processes.deliveries.size() == 1);
   CHECK(machine.processes.deliveries[0].identity == owner.identity);
@@ -128,6 +130,7 @@ TEST_CASE("stopping nothing says so, and creates nothing", "[stop]") {
   CHECK(receipt->outcome == StopOutcome::not_running);
   CHECK(receipt->holder_count == 0);
   CHECK_FALSE(receipt->joined);
+  CHECK_FALSE(receipt->stays);
   CHECK_FALSE(machine.disk.exists(directory));
   machine.disk.make_directory(directory);
   CHECK(stop_by(operating)->outcome == StopOutcome::not_running);
@@ -257,6 +260,13 @@ TEST_CASE("an owner that cannot be told from a stranger is left alone", "[stop][
     CHECK(receipt->evidence.whereabouts == genie::Whereabouts::other_pid_namespace);
     CHECK(receipt->holder_count == 0);
     CHECK(guard.verify() == genie::Ownership::held);
+    // Whoever holds the lock under a number that is one here, too, is named by it.
+    const Contender child = machine.fork(inside);
+    child.process.me().pid_namespace = machine.spawn().process.me().pid_namespace;
+    const auto told = stop_by(machine.spawn());
+    CHECK(told->outcome == StopOutcome::refused);
+    REQUIRE(told->holder_count == 1);
+    CHECK(told->holders[0].pid == child.identity.pid);
   }
   SECTION("an older program's start cannot be read") {
     ProcessOptions options;
@@ -395,12 +405,15 @@ TEST_CASE("who inherited the lock is named by the stop that finds them, and ende
   }
   const Contender operating = machine.spawn();
   const bool at_once = GENERATE(false, true);
+  const auto began = machine.time.monotonic;
   const auto first = stop_by(operating, {.orphans = at_once});
   REQUIRE(first);
   CHECK(first->outcome == StopOutcome::stopped);
   CHECK_FALSE(first->was_orphaned);
   if (!at_once) {
     CHECK(first->holder_count > 0);
+    CHECK(first->took == milliseconds(0));
+    CHECK(machine.time.monotonic - began <= seconds(1));  // `settle`, and once
     const std::size_t before = machine.processes.deliveries.size();
     const auto second = stop_by(operating);
     REQUIRE(second);
@@ -409,6 +422,7 @@ TEST_CASE("who inherited the lock is named by the stop that finds them, and ende
     CHECK(second->target == owner.identity);
     CHECK(second->holder_count == genie::holder_capacity);
     CHECK(second->holders[0].pid == workers[0].identity.pid);
+    CHECK(second->left[0].pid == 0);
     CHECK_FALSE(machine.disk.exists(sentinel_path));
     CHECK(machine.processes.deliveries.size() == before);
     for (const Contender& worker : workers) CHECK(worker.is_alive());
@@ -528,14 +542,16 @@ TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with 
   REQUIRE(owner.identity.pid == 1);
   options.reaction.kill_takes = {};
   bool ends_with_its_command = true;
+  genie::Milliseconds takes;
   SECTION("at once") {}
+  SECTION("or a little later") { takes = seconds(2); }
   SECTION("or does not") { ends_with_its_command = false; }
   options.reaction.on_signal = [&](genie::Signal signal) {
     const auto stop = guard_of(machine.spawn()).status()->stop;
     CHECK(stop.standing);
     // Who is in its PID namespace ends with it, and may leave the sentinel.
     CHECK(stop.remaining <= genie::seconds(1));
-    if (signal == genie::Signal::kill && ends_with_its_command) machine.time.end(owner.index());
+    if (signal == genie::Signal::kill && ends_with_its_command) machine.time.end(owner.index(), takes);
   };
   const Contender command = machine.spawn(options);
   Guard guard = guard_of(owner);
@@ -549,11 +565,35 @@ TEST_CASE("an owner that is PID 1, which can't be killed from within, ends with 
   CHECK(receipt->sent_kill);
   if (ends_with_its_command) {
     CHECK(receipt->outcome == StopOutcome::killed);
+    CHECK(receipt->took == genie::StopOptions{}.grace + takes);
     check_clean(machine);
   } else {
     CHECK(receipt->outcome == StopOutcome::still_alive);
     CHECK(machine.time.monotonic - began < genie::seconds(3600));
   }
+}
+
+TEST_CASE("an heir that is PID 1 is stopped, and not whoever hands its claim to it", "[stop][F8]") {
+  Machine machine;
+  ProcessOptions options;
+  options.pid_namespace = 77;
+  const Contender heir = machine.spawn(options);
+  REQUIRE(heir.identity.pid == 1);
+  const Contender starter = machine.spawn(options);
+  Guard guard = guard_of(starter);
+  REQUIRE(guard.claim()->owned());
+  genie::LockRecord record;
+  REQUIRE(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+          genie::LockRecordKind::valid);
+  record.phase = genie::Phase::launching;
+  record.heir = heir.identity;
+  machine.disk.write_file(lock_path, encode_lock_record(record).c_str());
+  const auto receipt = stop_by(machine.spawn(options));
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(receipt->target == heir.identity);
+  CHECK_FALSE(heir.is_alive());
+  CHECK(starter.is_alive());
 }
 
 TEST_CASE("an owner that is PID 1, and whose end cannot be waited for, is an error", "[stop][F8][F16]") {
