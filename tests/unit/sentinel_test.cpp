@@ -488,7 +488,9 @@ TEST_CASE("an entry of a living stopper that has expired joins nobody", "[sentin
   const Contender one = machine.spawn();
   Stopper former{one};
   CHECK(former.enter());
+  CHECK(*former.guard.is_being_stopped());
   machine.time.advance(genie::default_sentinel_ttl);
+  CHECK_FALSE(*former.guard.is_being_stopped());
   const Contender two = machine.spawn();
   Stopper next{two};
   CHECK(next.enter());
@@ -636,11 +638,6 @@ TEST_CASE("whether somebody who lives is stopping", "[sentinel][F19]") {
   Stopper stopper{living};
   CHECK(stopper.enter());
   CHECK(is_being_stopped());
-  // It lives, but its entry holds no longer.
-  machine.time.advance(genie::default_sentinel_ttl);
-  CHECK_FALSE(is_being_stopped());
-  CHECK(stopper.enter());
-  CHECK(is_being_stopped());
   REQUIRE(stopper.registration.leave());
   CHECK_FALSE(is_being_stopped());
 
@@ -722,6 +719,27 @@ TEST_CASE("a start that fails puts up again the intent to stay stopped that it h
   REQUIRE_FALSE(guard.claim());
   CHECK(machine.disk.exists(sentinel_path) == stays);
   if (stays) CHECK(machine.disk.read_file(sentinel_path) == before);
+}
+
+TEST_CASE("a stopper's lock that is given up is free for the next, also where it is a file of its own",
+          "[sentinel][bsd]") {
+  Machine machine = with_directory();
+  machine.disk.has_lock_ranges = GENERATE(true, false);
+  machine.disk.write_file(lock_path, "");
+  const auto lock_of = [](Guard& guard) {
+    return guard.host().files.open({}, lock_path, genie::OpenMode::read_write, 0600).value;
+  };
+  Stopper one{machine.spawn()};
+  Stopper two{machine.spawn()};
+  genie::detail::StopperLock<Guard::Host> first{one.guard.host(), one.guard.files(), one.directory};
+  genie::detail::StopperLock<Guard::Host> second{two.guard.host(), two.guard.files(), two.directory};
+  const auto file = lock_of(one.guard);
+  const auto other = lock_of(two.guard);
+  REQUIRE(first.try_lock(file).ok());
+  CHECK(second.try_lock(other).error == EAGAIN);
+  first.unlock(file);
+  CHECK(second.try_lock(other).ok());
+  CHECK(first.try_lock(file).error == EAGAIN);
 }
 
 TEST_CASE("where stoppers lock a file of their own, a directory that is removed meanwhile is told at once",
