@@ -46,7 +46,7 @@ first = {
     "boot": ["boot", "ensure"],
     "judge": ["judge", "claim", "status"],
     "owner": ["owner", "status", "claim", "stop"],
-    "sentinel": ["sentinel", "stop_situations", "record/sentinel_record"],
+    "sentinel": ["sentinel", "stop_situations", "other_systems", "record/sentinel_record"],
     "stop": ["stop", "stop_situations", "stop_options", "owner", "stay"],
     "withdraw": ["withdraw", "serve_guard"],
     "leftovers": ["leftovers", "claim", "takeover"],

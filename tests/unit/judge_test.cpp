@@ -58,6 +58,8 @@ TEST_CASE("a lock's record proves the death of exactly those that it names", "[j
   CHECK_FALSE(proves(unknown, unknown.owner, changed, boot));
   unknown.phase = Phase::claiming;  // while it is published its time stamp changes
   CHECK(proves(unknown, unknown.owner, changed, boot));
+  unknown.phase = Phase::released;  // and while it is withdrawn
+  CHECK(proves(unknown, unknown.owner, changed, boot));
   unknown.phase = Phase::starting;
   CHECK_FALSE(proves(unknown, unknown.owner, changed, boot));
   unknown.record.changed_ns = 0;  // restored, and the stamp not yet known

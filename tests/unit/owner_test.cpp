@@ -554,7 +554,26 @@ TEST_CASE("nobody looks for holders where the owner itself explains the lock", "
     const auto report = guard_of(asking).status();
     CHECK(report->state == ServerState::running);
     CHECK(report->evidence.reason == Reason::lock_held_start_shifted);
-    CHECK(report->holder_count == 0);
+    Guard other = guard_of(asking);
+    const auto lock = other.host().files.open({}, lock_path, genie::OpenMode::read, 0600);
+    const auto view = genie::inspect_lock(other.host(), other.files(), lock.value, machine.disk.stat(lock_path)->id);
+    REQUIRE(view);
+    CHECK(view->standing == LockStanding::owned);
+    CHECK(view->holder_count == 0);
+  }
+  SECTION("it hands its claim over, and has ended") {
+    const Contender heir = machine.fork(owner);
+    rewrite(machine, [&](LockRecord& record) {
+      record.phase = Phase::launching;
+      record.heir = heir.identity;
+    });
+    owner.kill();
+    owner.reap();
+    const auto report = guard_of(asking).status();
+    CHECK(report->state == ServerState::starting);
+    CHECK(report->evidence.reason == Reason::handing_over);
+    CHECK(report->owner == heir.identity);
+    CHECK(asking.calls().count(Call::holds_lock) == 0);
   }
   SECTION("its release has not come to its end") {
     rewrite(machine, [](LockRecord& record) { record.phase = Phase::released; });
@@ -565,6 +584,87 @@ TEST_CASE("nobody looks for holders where the owner itself explains the lock", "
     CHECK(report->generation == 1);
   }
   CHECK(asking.calls().count(Call::lock_holders) == 0);
+}
+
+TEST_CASE("a launching owner's heir counts as long as it may be the process that was started", "[owner][F10]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  LockRecord record = lock_record(machine);
+  record.phase = Phase::launching;
+  ProcessOptions options;
+  LockStanding standing = LockStanding::claiming;
+  SECTION("it lives") { record.heir = machine.spawn().identity; }
+  SECTION("it lives, and is the first process of a container") {
+    options.pid_namespace = 77;
+    record.heir = machine.spawn(options).identity;
+    CHECK(record.heir.pid == 1);
+    record.origin.pid_namespace = 77;
+  }
+  SECTION("it lives, and since when cannot be told") { record.heir = {machine.spawn().identity.pid, {}}; }
+  SECTION("its PID is somebody else's") {
+    const auto pid = machine.spawn().identity.pid;
+    record.heir = {pid, genie::known_start(1)};
+    standing = LockStanding::orphaned;
+  }
+  SECTION("it has ended") {
+    const Contender heir = machine.spawn();
+    heir.kill();
+    record.heir = heir.identity;
+    standing = LockStanding::orphaned;
+  }
+  SECTION("nobody is named") { standing = LockStanding::orphaned; }
+  Guard asking = guard_of(machine.spawn(options));
+  genie::Evidence evidence;
+  CHECK(genie::detail::judge_holder(asking.host(), record, evidence) == standing);
+  CHECK(evidence.reason == (standing == LockStanding::claiming ? Reason::handing_over : Reason::owner_gone));
+}
+
+TEST_CASE("a lock that is held by who started its dead owner is about to be given up", "[owner][status][F10]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender starter = machine.fork(owner);
+  rewrite(machine, [&](LockRecord& record) { record.starter = starter.identity; });
+  owner.kill();
+  owner.reap();
+  Guard asking = guard_of(machine.spawn());
+  SECTION("the whole story") {
+    const auto report = asking.status();
+    REQUIRE(report);
+    CHECK(report->state == ServerState::starting);
+    CHECK(report->evidence.reason == Reason::handing_over);
+    CHECK(report->owner == genie::ProcessIdentity{});  // nobody yet
+  }
+  SECTION("what it takes") {
+    const auto id = machine.disk.stat(lock_path)->id;
+    genie::OwnerView view;
+    view.record = lock_record(machine);
+    view.evidence.reason = Reason::owner_gone;
+    const auto is_with_starter = [&] { return genie::detail::is_with_starter(asking.host(), view, id); };
+    CHECK(is_with_starter());
+    view.evidence.reason = Reason::owner_released;
+    CHECK(is_with_starter());
+    view.evidence.reason = Reason::lock_held_unverified;  // the owner may live
+    CHECK_FALSE(is_with_starter());
+    view.evidence.reason = Reason::owner_gone;
+    view.evidence.whereabouts = genie::Whereabouts::other_pid_namespace;  // that PID means somebody else there
+    CHECK_FALSE(is_with_starter());
+    view.evidence.whereabouts = genie::Whereabouts::here;
+    view.record.starter.start = {};
+    CHECK(is_with_starter());
+    view.record.starter.start = genie::known_start(1);
+    CHECK_FALSE(is_with_starter());
+    view.record.starter = {};
+    CHECK_FALSE(is_with_starter());
+    ProcessOptions inside;
+    inside.pid_namespace = 77;
+    const Contender first = machine.spawn(inside);
+    genie::testing::MemoryFilesystem{starter.filesystem}.fork_into(first.filesystem);
+    view.record.starter = first.identity;
+    CHECK(first.identity.pid == 1);
+    CHECK(genie::detail::is_with_starter(guard_of(machine.spawn(inside)).host(), view, id));
+  }
 }
 
 TEST_CASE("heirs that let a lock go while they are looked for are not named", "[owner][status][F27]") {

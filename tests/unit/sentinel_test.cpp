@@ -488,7 +488,9 @@ TEST_CASE("an entry of a living stopper that has expired joins nobody", "[sentin
   const Contender one = machine.spawn();
   Stopper former{one};
   CHECK(former.enter());
+  CHECK(*former.guard.is_being_stopped());
   machine.time.advance(genie::default_sentinel_ttl);
+  CHECK_FALSE(*former.guard.is_being_stopped());
   const Contender two = machine.spawn();
   Stopper next{two};
   CHECK(next.enter());
@@ -528,9 +530,13 @@ TEST_CASE("what the sentinel says names the stop that lasts longest", "[sentinel
   const auto intent = [&] { return *genie::read_stop_intent(guard.host(), guard.files(), opened.value); };
   CHECK_FALSE(intent().standing);
   CHECK_FALSE(intent().leftover);
+  CHECK(intent().user == 0);
   machine.disk.write_file(sentinel_path, "1\n");
   CHECK_FALSE(intent().standing);
+  CHECK_FALSE(intent().restarting);
   CHECK(intent().leftover);
+  machine.disk.write_file(sentinel_path, std::to_string(machine.time.wall.count() + 1) + "\n");
+  CHECK(intent().is_in_progress());  // up to the last millisecond
 
   const Contender one = machine.spawn();
   const Contender two = machine.spawn();
@@ -541,6 +547,7 @@ TEST_CASE("what the sentinel says names the stop that lasts longest", "[sentinel
   CHECK_FALSE(second.enter());
   CHECK(intent().standing);
   CHECK_FALSE(intent().leftover);
+  CHECK_FALSE(intent().restarting);  // who enters does not, unless it says so
   CHECK(intent().stopper == two.identity);
   CHECK(intent().remaining == seconds(30));
   REQUIRE(second.registration.leave());
@@ -589,6 +596,7 @@ TEST_CASE("the first process of a container stops like any other", "[sentinel][F
   CHECK(first.enter());
   CHECK_FALSE(second.enter());
   REQUIRE(second.registration.leave());
+  CHECK(*guard_of(two).is_being_stopped());
   // By the clock that they share, and not by the wall's.
   machine.time.jump_wall(seconds(86'400));
   CHECK(guard_of(two).claim(automatic)->outcome == ClaimOutcome::stopping);
@@ -633,10 +641,120 @@ TEST_CASE("whether somebody who lives is stopping", "[sentinel][F19]") {
   REQUIRE(stopper.registration.leave());
   CHECK_FALSE(is_being_stopped());
 
+  // One of another PID namespace, with a PID and a start that somebody has here, too.
+  genie::Sentinel foreign;
+  foreign.count = 1;
+  foreign.stoppers[0].stopper = living.identity;
+  foreign.stoppers[0].origin = stopper.guard.host().process.origin();
+  foreign.stoppers[0].ttl = seconds(20);
+  foreign.stoppers[0].wall_until = machine.time.wall + seconds(20);
+  foreign.stoppers[0].monotonic_until = machine.time.monotonic + seconds(20);
+  machine.disk.write_file(sentinel_path, encode_sentinel(foreign).c_str());
+  CHECK(is_being_stopped());
+  foreign.stoppers[0].origin.pid_namespace = 77;
+  machine.disk.write_file(sentinel_path, encode_sentinel(foreign).c_str());
+  CHECK_FALSE(is_being_stopped());
+
   // An older program does not say who it is.
   machine.disk.replace(sentinel_path, std::to_string((machine.time.wall + seconds(20)).count()) + "\n");
   CHECK(claim_automatically(machine) == ClaimOutcome::stopping);
   CHECK_FALSE(is_being_stopped());
+}
+
+TEST_CASE("a sentinel that is read again says what stands by then, and nothing of before", "[sentinel]") {
+  Machine machine = with_directory();
+  const Contender one = machine.spawn();
+  const Contender two = machine.spawn();
+  Stopper first{one};
+  Stopper second{two};
+  CHECK(first.enter());
+  CHECK_FALSE(second.enter());
+  genie::Sentinel sentinel;
+  const auto read = [&] {
+    auto& [guard, directory, registration] = first;
+    return *genie::detail::evaluate_sentinel(guard.host(), guard.files(), directory, seconds(30), sentinel);
+  };
+  CHECK(read().standing);
+  CHECK(sentinel.count == 2);
+  REQUIRE(first.registration.leave());
+  CHECK(read().stopper == two.identity);
+  CHECK(sentinel.count == 1);
+  REQUIRE(genie::detail::put_up_stay(first.guard.host(), first.guard.files(), first.directory, seconds(30), {}));
+  CHECK(read().stay);
+  CHECK(sentinel.count == 1);
+  machine.disk.remove(sentinel_path);
+  CHECK_FALSE(read().standing);
+  CHECK(sentinel.empty());
+}
+
+TEST_CASE("a start that fails puts up again the intent to stay stopped that it had ended, and no other",
+          "[sentinel][stay]") {
+  Machine machine = with_directory();
+  const Contender asked = machine.spawn();
+  Guard guard = guard_of(asked);
+  const auto put_up = [&] {
+    REQUIRE(guard_of(machine.spawn()).stop({.settle = milliseconds(10), .stay = true})->stays);
+  };
+  bool stays = false;
+  SECTION("there was one") {
+    put_up();
+    stays = true;
+  }
+  SECTION("there was none") {}
+  SECTION("what stood in its place is gone by then") {
+    machine.disk.make_fifo(sentinel_path);
+    asked.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      if (event.call == Call::unlock && event.occurrence == 1) machine.disk.remove(sentinel_path);
+    };
+  }
+  SECTION("somebody else ended it before") {
+    put_up();
+    asked.calls().before_call = [&](const genie::testing::CallEvent& event) {
+      // The lock, the record, and then the stopper's byte.
+      if (event.call == Call::try_lock && event.occurrence == 3) machine.disk.remove(sentinel_path);
+    };
+  }
+  const auto before = machine.disk.read_file(sentinel_path);
+  asked.calls().fail(Call::unlock, EIO);
+  REQUIRE_FALSE(guard.claim());
+  CHECK(machine.disk.exists(sentinel_path) == stays);
+  if (stays) CHECK(machine.disk.read_file(sentinel_path) == before);
+}
+
+TEST_CASE("a stopper's lock that is given up is free for the next, also where it is a file of its own",
+          "[sentinel][bsd]") {
+  Machine machine = with_directory();
+  machine.disk.has_lock_ranges = GENERATE(true, false);
+  machine.disk.write_file(lock_path, "");
+  const auto lock_of = [](Guard& guard) {
+    return guard.host().files.open({}, lock_path, genie::OpenMode::read_write, 0600).value;
+  };
+  Stopper one{machine.spawn()};
+  Stopper two{machine.spawn()};
+  genie::detail::StopperLock<Guard::Host> first{one.guard.host(), one.guard.files(), one.directory};
+  genie::detail::StopperLock<Guard::Host> second{two.guard.host(), two.guard.files(), two.directory};
+  const auto file = lock_of(one.guard);
+  const auto other = lock_of(two.guard);
+  REQUIRE(first.try_lock(file).ok());
+  CHECK(second.try_lock(other).error == EAGAIN);
+  first.unlock(file);
+  CHECK(second.try_lock(other).ok());
+  CHECK(first.try_lock(file).error == EAGAIN);
+}
+
+TEST_CASE("where stoppers lock a file of their own, a directory that is removed meanwhile is told at once",
+          "[sentinel][bsd][F25]") {
+  Machine machine = with_directory();
+  machine.disk.has_lock_ranges = false;
+  const Contender stopping = machine.spawn();
+  Stopper stopper{stopping};
+  stopping.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::try_lock && event.occurrence == 1) machine.disk.remove(directory);
+  };
+  const auto entered = stopper.registration.enter([](bool) noexcept {});
+  REQUIRE_FALSE(entered);
+  CHECK(entered.error().operation == genie::Operation::lock);
+  CHECK(entered.error().code == ENOENT);
 }
 
 TEST_CASE("where nobody can tell whether somebody is stopping, that is an error", "[sentinel][F15]") {

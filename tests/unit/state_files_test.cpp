@@ -48,6 +48,9 @@ TEST_CASE("each file of a state directory has its name", "[state_files]") {
   CHECK(string(files.record()) == "serve.pid");
   CHECK(string(files.lock()) == "serve.lock");
   CHECK(string(files.sentinel()) == "serve.stopping.lock");
+  CHECK(string(files.sentinel_temporary()) == "serve.stopping.tmp");
+  CHECK(string(files.sentinel_guard()) == "serve.stopping.guard");
+  CHECK(string(files.endpoints()) == "serve.endpoints");
   CHECK(string(files.port()) == "pgserve.port");
   CHECK(string(files.lock_path()) == "/run/app/serve.lock");
 }
@@ -109,6 +112,7 @@ TEST_CASE("a name that is empty, hidden, too long, or leaves the directory is re
                                      "\x1b[2J",
                                      long_name + "n",
                                      std::string(5000, 'n'),
+                                     long_name.substr(1) + "/",  // not too long as well
                                      std::string("a\0b", 3),
                                      std::string("serve\0", 6),
                                      std::string(1, '\0')};

@@ -355,6 +355,18 @@ TEST_CASE("looking takes few calls where there is nothing to look at", "[status]
     std::size_t looks = 0;
     for (const std::string& call : asking.calls().log()) looks += call == "open serve.pid" ? 1U : 0U;
     CHECK(looks == 1);
+    // It is dead whatever the lock file says by now.
+    const auto log = asking.calls().log();
+    auto last = log.rbegin();
+    while (last != log.rend() && *last != "query_lock") CHECK(*last++ != "read_at");
+  }
+  SECTION("a living older program's record is judged once, beside a lock file that does not change") {
+    (void)crashed_owner(machine);
+    machine.disk.replace(record_path, text_of(machine.spawn().identity));
+    CHECK(asker.status()->state == ServerState::running);
+    std::size_t looks = 0;
+    for (const std::string& call : asking.calls().log()) looks += call == "open serve.pid" ? 1U : 0U;
+    CHECK(looks == 1);
   }
 }
 
@@ -535,6 +547,49 @@ TEST_CASE("an owner that comes and goes while its record is looked at is not tak
   REQUIRE(report);
   CHECK(has_come);
   CHECK(report->state == ServerState::stopped);
+}
+
+TEST_CASE("an owner that claims while its dead predecessor's record is looked at is told", "[status]") {
+  Machine machine;
+  (void)crashed_owner(machine);
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  const Contender client = machine.spawn();
+  client.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    // After the lock, and after the record.
+    if (event.call == Call::query_lock && event.occurrence == 3) CHECK(guard.claim()->owned());
+  };
+  const auto report = status_by(client);
+  REQUIRE(report);
+  CHECK(report->state == ServerState::running);
+  CHECK(report->owner == owner.identity);
+}
+
+TEST_CASE("a lock file that may be there or not is an error, and no reason to believe a record", "[status][F16]") {
+  Machine machine;
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, text_of(machine.spawn().identity));
+  const Contender client = machine.spawn();
+  client.calls().fail(Call::stat_at, EIO);
+  const auto report = status_by(client);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().operation == genie::Operation::stat);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().path == genie::Text{lock_path});
+}
+
+TEST_CASE("a failure is told by the lock file in which it was written, and not by a copy of it", "[status]") {
+  Machine machine;
+  Guard guard = guard_of(machine.spawn());
+  REQUIRE(guard.claim({.starting = true})->owned());
+  genie::FailureRecord failure;
+  failure.kind = genie::FailureKind::exited;
+  failure.value = 3;
+  REQUIRE(guard.report_failure(failure));
+  REQUIRE(guard.release());
+  CHECK(status_by(machine.spawn())->failure.generation == 1);
+  machine.disk.replace(lock_path, *machine.disk.read_file(lock_path));
+  CHECK(status_by(machine.spawn())->failure.generation == 0);
 }
 
 TEST_CASE("an owner that comes and goes as often as it is looked for is looked for so often, and no more", "[status]") {
