@@ -40,10 +40,10 @@ first = {
     "ensure": ["ensure", "ensure_situations"],
     "handover": ["ensure"],
     "leavings": ["stop", "stop_situations", "ensure"],
-    "failure": ["ensure", "boot"],
-    "role": ["ensure"],
+    "failure": ["failure", "ensure", "boot"],
+    "role": ["role", "ensure"],
     "standby": ["standby"],
-    "boot": ["boot", "ensure"],
+    "boot": ["boot", "failure", "ensure"],
     "judge": ["judge", "claim", "status"],
     "owner": ["owner", "status", "claim", "stop"],
     "sentinel": ["sentinel", "stop_situations", "other_systems", "record/sentinel_record"],
@@ -58,7 +58,7 @@ first = {
     "change_wait": ["change_wait", "claim", "sentinel"],
     "host": ["claim", "owner", "takeover"],
     "state_files": ["state_files", "values", "claim"],
-    "serve_guard": ["serve_guard", "owner", "status"],
+    "serve_guard": ["serve_guard", "boot", "owner", "status"],
 }
 
 

@@ -33,8 +33,8 @@ struct BootProgress {
 /// Returns: per cent of a step; 0 where its total is not known.
 [[nodiscard]] constexpr unsigned percentage(const BootRecord& record) noexcept {
   if (record.total == 0) return 0;
-  const std::uint64_t done = record.done < record.total ? record.done : record.total;
-  return static_cast<unsigned>(static_cast<long double>(done) * 100 / static_cast<long double>(record.total));
+  if (record.done >= record.total) return 100;
+  return static_cast<unsigned>(static_cast<long double>(record.done) * 100 / static_cast<long double>(record.total));
 }
 
 namespace detail {

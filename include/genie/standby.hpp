@@ -126,7 +126,7 @@ class Standby {
         watching_ = true;
         return true;  // what changed before the watch is seen by looking now
       }
-      await_end_of_owner(left < longest_unwatched ? left : longest_unwatched);
+      await_unwatched(left);
       return true;
     }
     const Milliseconds span = slice_ < left ? slice_ : left;
@@ -143,6 +143,7 @@ class Standby {
       must_ask_ = true;
     } else if (!waited.ok()) {
       stop_watching();
+      await_unwatched(left);
     }
     return true;
   }
@@ -153,6 +154,9 @@ class Standby {
     return twice < most ? twice : most;
   }
 
+  void await_unwatched(Milliseconds left) noexcept {
+    await_end_of_owner(left < longest_unwatched ? left : longest_unwatched);
+  }
   /// At most `span`; where the owner is not known, all of it.
   void await_end_of_owner(Milliseconds span) noexcept {
     if (!has_owner_) {

@@ -4403,8 +4403,8 @@ struct BootProgress {
 /// Returns: per cent of a step; 0 where its total is not known.
 [[nodiscard]] constexpr unsigned percentage(const BootRecord& record) noexcept {
   if (record.total == 0) return 0;
-  const std::uint64_t done = record.done < record.total ? record.done : record.total;
-  return static_cast<unsigned>(static_cast<long double>(done) * 100 / static_cast<long double>(record.total));
+  if (record.done >= record.total) return 100;
+  return static_cast<unsigned>(static_cast<long double>(record.done) * 100 / static_cast<long double>(record.total));
 }
 
 namespace detail {
@@ -5295,7 +5295,7 @@ class Standby {
         watching_ = true;
         return true;  // what changed before the watch is seen by looking now
       }
-      await_end_of_owner(left < longest_unwatched ? left : longest_unwatched);
+      await_unwatched(left);
       return true;
     }
     const Milliseconds span = slice_ < left ? slice_ : left;
@@ -5312,6 +5312,7 @@ class Standby {
       must_ask_ = true;
     } else if (!waited.ok()) {
       stop_watching();
+      await_unwatched(left);
     }
     return true;
   }
@@ -5322,6 +5323,9 @@ class Standby {
     return twice < most ? twice : most;
   }
 
+  void await_unwatched(Milliseconds left) noexcept {
+    await_end_of_owner(left < longest_unwatched ? left : longest_unwatched);
+  }
   /// At most `span`; where the owner is not known, all of it.
   void await_end_of_owner(Milliseconds span) noexcept {
     if (!has_owner_) {

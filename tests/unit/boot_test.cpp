@@ -46,6 +46,9 @@ TEST_CASE("a step is visible as soon as it is reported", "[boot]") {
   REQUIRE(boot.guard.boot("index"));
   CHECK(boot.seen().number == 2);
   CHECK(boot.seen().since == boot.machine.time.monotonic);
+  CHECK(boot.seen().updated == boot.machine.time.monotonic);
+  CHECK(boot.seen().done == 0);
+  CHECK(boot.seen().total == 0);
   // Only of a server that is not ready yet.
   REQUIRE(boot.guard.ready());
   CHECK(boot.seen().generation == 0);
@@ -70,8 +73,19 @@ TEST_CASE("progress that comes slowly is written each time", "[boot]") {
   for (std::uint64_t done = 1; done <= 5; ++done) {
     REQUIRE(boot.guard.boot("backfill", done));
     CHECK(boot.seen().done == done);
+    CHECK(boot.seen().updated == boot.machine.time.monotonic);
     boot.machine.time.advance(genie::boot_interval);
   }
+}
+
+TEST_CASE("the end of a step tells how far it came, also what came too soon to be written", "[boot]") {
+  Boot boot;
+  REQUIRE(boot.guard.boot("load", 1, 10));
+  REQUIRE(boot.guard.boot("load", 7, 12));
+  CHECK(boot.seen().done == 1);
+  REQUIRE(boot.guard.end_step(StepState::ok));
+  CHECK(boot.seen().done == 7);
+  CHECK(boot.seen().total == 12);
 }
 
 TEST_CASE("a report that could not be written is tried again at once", "[boot]") {
@@ -89,6 +103,7 @@ TEST_CASE("a report that could not be written is tried again at once", "[boot]")
 TEST_CASE("a step as an object reports how it goes and how it ends", "[boot]") {
   Boot boot;
   auto step = boot.guard.step("load", 10);
+  CHECK(boot.seen().done == 0);
   CHECK(boot.seen().total == 10);
   step.advance(20, 20);
   CHECK(boot.seen().done == 20);
@@ -119,6 +134,7 @@ TEST_CASE("a step as an object reports how it goes and how it ends", "[boot]") {
 TEST_CASE("a step remembers the first report that could not be written", "[boot]") {
   Boot boot;
   auto step = boot.guard.step("load");
+  CHECK(boot.seen().total == 0);
   boot.owner.calls().fail(Call::write_at, EIO);
   step.ok();
   boot.owner.calls().fail(Call::write_at, ENOSPC);
@@ -141,8 +157,9 @@ TEST_CASE("only an owner reports, and only of a step that has begun", "[boot]") 
   CHECK(guard.boot("load").error().kind == genie::ErrorKind::not_claimed);
   // The next claim's boot begins at its first step.
   REQUIRE(guard.claim({.starting = true}));
-  REQUIRE(guard.boot("load"));
   Guard observer = guard_of(machine.spawn());
+  CHECK(observer.status()->boot.generation == 0);
+  REQUIRE(guard.boot("load"));
   CHECK(observer.status()->boot.number == 1);
   CHECK(observer.status()->boot.generation == 2);
 }
@@ -172,6 +189,8 @@ TEST_CASE("what is left of a step is estimated from how it went", "[boot]") {
   CHECK(rest(40, 40) == 0);
   CHECK(rest(10, 0) == 0);
   CHECK(rest(10, 40, 1000) == 0);
+  CHECK(rest(10, 40, 1001) == 3);
+  CHECK(rest(10, 40, 900) == 0);
   CHECK(rest(1, UINT64_MAX) == 1'000'000'000'000'000);
   record.state = StepState::ok;
   CHECK(rest(10, 40) == 0);
@@ -180,8 +199,16 @@ TEST_CASE("what is left of a step is estimated from how it went", "[boot]") {
   CHECK(genie::percentage(record) == 33);
   record.done = 7;
   CHECK(genie::percentage(record) == 100);
+  record.total = 7;
+  CHECK(genie::percentage(record) == 100);
   record.total = 0;
   CHECK(genie::percentage(record) == 0);
+  record.done = 0;
+  CHECK(genie::percentage(record) == 0);
+  record.total = 1;
+  CHECK(genie::percentage(record) == 0);
+  record.done = 1;
+  CHECK(genie::percentage(record) == 100);
 }
 
 TEST_CASE("blocks that cannot be read are told as what they are, and damaged ones as none", "[boot][failure]") {

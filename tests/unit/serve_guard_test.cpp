@@ -214,6 +214,21 @@ TEST_CASE("a record that is replaced at any call of a release survives it", "[gu
   }
 }
 
+TEST_CASE("who claims again what it owns is told of its own claim, its server included", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  const Contender server = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  CHECK(guard.claim()->server == genie::ProcessIdentity{});
+  REQUIRE(guard.set_server(server.identity));
+  const auto again = guard.claim();
+  CHECK(again->owned());
+  CHECK(again->owner == owner.identity);
+  CHECK(again->server == server.identity);
+  CHECK(again->generation == 1);
+}
+
 TEST_CASE("durations of std::chrono are accepted", "[guard]") {
   using namespace std::chrono_literals;
   const genie::StopOptions options{.grace = 2s, .settle = 1500us};

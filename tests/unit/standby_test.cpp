@@ -55,6 +55,7 @@ TEST_CASE("a standby claims at once where nobody owns the directory", "[standby]
   Guard guard = guard_of(me);
   CHECK(takes_over_after(machine, guard) == 0);
   CHECK(me.calls().count(Call::watch) == 0);
+  CHECK(me.calls().count(Call::close_process) == 0);  // there was none to close
   // And says so again where it owns it itself.
   CHECK(guard.claim_when_free()->generation == 1);
   CHECK(guard.claim_when_free()->owner == me.identity);
@@ -105,6 +106,8 @@ TEST_CASE("where nothing can be watched, a standby learns of the owner's end at 
     me.calls().fail(Call::open_process, EPERM, 1, 100);
     machine.time.after(milliseconds(305), [&] { owner.contender.kill(); });
     CHECK(takes_over_after(machine, guard) <= 325);
+    CHECK(me.calls().count(Call::wait_process) == 0);
+    CHECK(me.calls().count(Call::close_process) == 0);
   }
 }
 
@@ -188,6 +191,21 @@ TEST_CASE("a standby does not take over while a stop sentinel stands", "[standby
     const auto report = guard.claim_when_free(waiting_for(seconds(100)), keep_waiting);
     CHECK(report.error().kind == genie::ErrorKind::not_a_regular_file);
   }
+  SECTION("that is taken away from an owner who lives on") {
+    stand();
+    machine.time.after(seconds(1), [&] { machine.disk.remove(sentinel_path); });
+    machine.time.after(seconds(5), [&] { owner.contender.kill(); });
+    CHECK(guard.claim_when_free(waiting_for(seconds(100)), keep_waiting)->owned());
+    CHECK((machine.time.monotonic - began) == seconds(5));
+  }
+  SECTION("in a directory that cannot be opened once") {
+    stand();
+    machine.time.after(milliseconds(300), [&] { me.calls().fail(Call::open_directory, EACCES); });
+    machine.time.after(seconds(1), [&] { owner.contender.kill(); });
+    machine.time.after(seconds(5), [&] { machine.disk.remove(sentinel_path); });
+    CHECK(guard.claim_when_free(waiting_for(seconds(100)), keep_waiting)->owned());
+    CHECK((machine.time.monotonic - began) == seconds(5));
+  }
   SECTION("in a directory that goes away") {
     stand();
     machine.time.after(milliseconds(300), [&] { me.calls().fail(Call::open_directory, EACCES, 1, 2); });
@@ -208,6 +226,19 @@ TEST_CASE("an explicit start is no standby's to ask for", "[standby]") {
   CHECK(guard_of(me).claim_when_free(options)->outcome == ClaimOutcome::stopping);
 }
 
+TEST_CASE("a standby does not take over from a server that is being restarted", "[standby]") {
+  Machine machine;
+  Owner owner{machine};
+  const Contender me = machine.spawn();
+  std::vector<ClaimOutcome> told;
+  Guard stopper = guard_of(machine.spawn());
+  const auto stopped = stopper.stop({.restarting = true}, [&](const genie::StopReceipt&) {
+    told.push_back(guard_of(me).claim_when_free(waiting_for(Milliseconds{}))->outcome);
+  });
+  REQUIRE(stopped);
+  CHECK(told == std::vector<ClaimOutcome>{ClaimOutcome::stopping});
+}
+
 TEST_CASE("a standby gives up when its patience ends or when it is told to", "[standby]") {
   Machine machine;
   Owner owner{machine};
@@ -219,6 +250,10 @@ TEST_CASE("a standby gives up when its patience ends or when it is told to", "[s
     CHECK(report->outcome == ClaimOutcome::already_running);
     CHECK(report->owner == owner.contender.identity);
     CHECK(machine.time.monotonic - began == milliseconds(1234));
+  }
+  SECTION("the least patience") {
+    CHECK(guard.claim_when_free(waiting_for(milliseconds(1)))->outcome == ClaimOutcome::already_running);
+    CHECK(machine.time.monotonic - began == milliseconds(1));
   }
   SECTION("no patience at all") {
     CHECK(guard.claim_when_free(waiting_for(Milliseconds{}))->outcome == ClaimOutcome::already_running);
@@ -254,7 +289,15 @@ TEST_CASE("a standby outlives what fails while it waits", "[standby]") {
   const Contender me = machine.spawn();
   Guard guard = guard_of(me);
   machine.time.after(milliseconds(305), [&] { owner.contender.kill(); });
-  SECTION("the watch") { me.calls().fail(Call::wait, EIO); }
+  std::uint64_t watches = 0;
+  SECTION("the watch") {
+    me.calls().fail(Call::wait, EIO);
+    watches = 2;
+  }
+  SECTION("each watch: it looks now and then") {
+    me.calls().fail(Call::wait, EIO, 1, 1000);
+    watches = 16;  // fifty a second, until the owner ends
+  }
   SECTION("the owner's handle") {
     machine.disk.has_watch = false;
     me.calls().fail(Call::wait_process, EIO);
@@ -284,6 +327,8 @@ TEST_CASE("a standby outlives what fails while it waits", "[standby]") {
   const std::int64_t took = takes_over_after(machine, guard);
   CHECK(took >= 305);
   CHECK(took <= 325);
+  if (watches != 0) CHECK(me.calls().count(Call::watch) == watches);
+  CHECK(me.process.open_count() == 0);
 }
 
 TEST_CASE("an error of a standby's claim is told", "[standby]") {
@@ -299,6 +344,28 @@ TEST_CASE("an error of a standby's claim is told", "[standby]") {
   CHECK(report.error().code == ENOLCK);
   CHECK(machine.disk.open_count(me.index()) == 0);
   CHECK(me.process.open_count() == 0);
+}
+
+TEST_CASE("what keeps a standby from seeing the lock is told by the claim", "[standby]") {
+  Machine machine;
+  Owner owner{machine};
+  const Contender me = machine.spawn();
+  const bool is_opened = GENERATE(false, true);
+  CAPTURE(is_opened);
+  std::uint64_t asked = 0;
+  machine.time.after(milliseconds(300), [&] {
+    (void)guard_of(machine.spawn()).claim();  // which ends the wait
+    me.calls().fail(is_opened ? Call::stat : Call::open, EIO, 1, 100);
+    asked = me.calls().count(Call::query_lock);
+  });
+  const auto began = machine.time.monotonic;
+  const auto report = guard_of(me).claim_when_free(waiting_for(seconds(100)));
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(machine.time.monotonic - began == milliseconds(300));
+  // Nothing is asked of a file that is not open.
+  if (!is_opened) CHECK(me.calls().count(Call::query_lock) == asked);
+  CHECK(machine.disk.open_count(me.index()) == 0);
 }
 
 TEST_CASE("a standby follows the lock file when somebody replaces it", "[standby]") {
@@ -343,6 +410,22 @@ TEST_CASE("a standby waits for the end of an older program, which has no lock", 
     machine.time.after(seconds(3), [&] { older.kill(); });
     CHECK(takes_over_after(machine, guard) <= 3250);
   }
+  SECTION("with a claim at once and again soon, and then ever less often") {
+    const bool is_short = GENERATE(false, true);
+    const auto began = machine.time.monotonic;
+    std::vector<std::int64_t> asked_at;
+    const auto report = guard.claim_when_free(waiting_for(milliseconds(is_short ? 4 : 800)), [&](const ClaimReport&) {
+      asked_at.push_back((machine.time.monotonic - began).count());
+      return true;
+    });
+    CHECK(report->outcome == ClaimOutcome::already_running);
+    std::vector<std::int64_t> expected{0, 0, 1, 3, 4};
+    if (!is_short) expected = {0, 0, 1, 3, 7, 15, 31, 63, 127, 255, 505, 755, 800};
+    CHECK(asked_at == expected);
+    // One handle does for all of it, and no wait that is over before it begins.
+    CHECK(me.calls().count(Call::open_process) == 1);
+    CHECK(me.calls().count(Call::wait_process) == expected.size() - 2);
+  }
   SECTION("for as long as it has patience") {
     const auto began = machine.time.monotonic;
     CHECK(guard.claim_when_free(waiting_for(milliseconds(1100)))->outcome == ClaimOutcome::already_running);
@@ -374,6 +457,8 @@ TEST_CASE("a standby goes on waiting when another one was faster", "[standby]") 
   // It is told of the new one, whose end it waits for then.
   CHECK(owners == std::vector<genie::ProcessIdentity>{owner.contender.identity, faster.identity});
   CHECK(me.calls().count(Call::open_process) == 2);
+  CHECK(me.calls().count(Call::wait_process) == 1);  // after its own claim in vain, a change like any other
+  CHECK(me.process.open_count() == 0);
 }
 
 TEST_CASE("a standby does not claim against a start that has not come to its end", "[standby]") {
@@ -433,6 +518,20 @@ TEST_CASE("a standby waits for the end of a claim of which nobody knows whose it
   CHECK(me.calls().count(Call::open_process) == 0);
 }
 
+TEST_CASE("a standby looks again soon after a change, for a lock that is dropped without another", "[standby]") {
+  Machine machine;
+  ProcessOptions elsewhere;
+  elsewhere.pid_namespace = 77;
+  Owner owner{machine, elsewhere};
+  machine.time.after(milliseconds(300), [&] { (void)guard_of(machine.spawn()).claim(); });
+  machine.time.after(milliseconds(302), [&] {
+    machine.disk.remove(record_path);  // its record is pinned by a lock of its own
+    REQUIRE(owner.contender.filesystem.unlock(owner.guard.held().lock, genie::detail::owner_byte, 2).ok());
+  });
+  Guard guard = guard_of(machine.spawn());
+  CHECK(takes_over_after(machine, guard) <= 304);
+}
+
 TEST_CASE("a standby whose time is nearly up looks no longer than that", "[standby]") {
   Machine machine;
   machine.disk.has_watch = false;
@@ -464,8 +563,12 @@ TEST_CASE("what a dead owner's child holds on to is waited for as well", "[stand
   const Contender child = machine.fork(owner.contender);
   const Contender me = machine.spawn();
   Guard guard = guard_of(me);
+  machine.disk.has_watch = GENERATE(true, false);
   machine.time.after(milliseconds(300), [&] { owner.contender.kill(); });
   machine.time.after(seconds(4), [&] { child.kill(); });
+  me.calls().before_call = [&](const CallEvent& event) {
+    if (event.call == Call::query_lock && event.occurrence > 1000) child.kill();  // it does not wait at all
+  };
   CHECK(takes_over_after(machine, guard) == 4000);
 }
 
