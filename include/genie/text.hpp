@@ -69,6 +69,7 @@ class Text {
   }
   /// Returns: the position of `wanted`, or `size()` where it does not occur.
   [[nodiscard]] constexpr std::size_t find(char wanted) const noexcept {
+    if (size_ == 0) return 0;  // it may point to nothing
     if (!__builtin_is_constant_evaluated()) {
       const void* const found = ::memchr(data_, wanted, size_);
       return found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - data_) : size_;
@@ -88,6 +89,7 @@ class Text {
 
   friend constexpr bool operator==(Text left, Text right) noexcept {
     if (left.size_ != right.size_) return false;
+    if (left.size_ == 0) return true;  // wherever they point
     if (!__builtin_is_constant_evaluated()) return ::memcmp(left.data_, right.data_, left.size_) == 0;
     for (std::size_t at = 0; at < left.size_; ++at) {
       if (left.data_[at] != right.data_[at]) return false;
@@ -158,7 +160,7 @@ GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size
   const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
-  } else {
+  } else if (count != 0) {                       // else either may point to nothing
     ::memmove(data + size, text.data(), count);  // it may be the text itself
   }
   data[size + count] = '\0';
@@ -170,7 +172,7 @@ GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size
   if (count > capacity - size) count = capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
-  } else {
+  } else if (count != 0) {
     ::memset(data + size, c, count);
   }
   data[size + count] = '\0';

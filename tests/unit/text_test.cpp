@@ -29,6 +29,17 @@ static_assert(noexcept(Text{std::declval<const std::string&>()}));
 
 }  // namespace
 
+TEST_CASE("a text of no characters may point to nothing", "[text]") {
+  const char* const nothing = nullptr;
+  const Text none{nothing, 0};
+  CHECK(none.find('x') == 0);
+  CHECK(none == Text{});
+  CHECK(none == Text{nothing, 0});
+  CHECK(Text{"x"}.starts_with(none));
+  FixedText<4> filled;
+  CHECK(Text{filled.append(none)}.empty());
+}
+
 TEST_CASE("a text is made from anything that shows characters, by its shape", "[text]") {
   const std::string owned = "/run/app";
   const std::filesystem::path path = owned;
