@@ -172,7 +172,7 @@ GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size
   if (count > capacity - size) count = capacity - size;
   if (__builtin_is_constant_evaluated()) {
     for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
-  } else if (count != 0) {
+  } else {
     ::memset(data + size, c, count);
   }
   data[size + count] = '\0';
