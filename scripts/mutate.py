@@ -8,8 +8,9 @@ a switch that the environment variable GENIE_MUTANT turns; so a mutant costs a r
 test cases that come by it, the quick ones first. A test that fails, crashes, hangs or indexes beyond an array has
 noticed. What does not compile in that form, as in a constant expression, counts as none. build/mutation/report.txt lists
 it, gets the score of each header and the survivors; those that tests/mutation/survivors.txt explains count as none, too,
-and explanations that no survivor needs are listed. With --again, after a test was added, and with --headers, the other
-verdicts stay as they were. Exits with 1 if the score is below --target (95), with 77 where there is no clang++.
+and explanations that no survivor needs are listed. With --again, after a test was added or a line changed, and with
+--headers, the other verdicts stay as they were. Exits with 1 if the score is below --target (95), with 77 where there is
+no clang++.
 """
 import argparse
 import collections
@@ -504,7 +505,7 @@ def main():
     parser.add_argument("--headers", nargs="+", default=list(first), metavar="NAME", choices=list(first))
     parser.add_argument("--target", type=float, default=95)
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="begin no further mutant after that time")
-    parser.add_argument("--again", action="store_true", help="only those that survived in the last run")
+    parser.add_argument("--again", action="store_true", help="only those that survived in the last run, and new ones")
     parser.add_argument("--list", action="store_true", help="say what would be mutated, and how")
     options = parser.parse_args()
 
@@ -513,13 +514,14 @@ def main():
     if options.sample and options.sample < total:
         mutants = random.Random(options.seed).sample(mutants, options.sample)
     kept = []
+    present = {text_of(mutant) for header in first for mutant in mutants_of(header)}
     if options.again:
-        last = load_verdicts()
+        last = [(mutant, verdict) for mutant, verdict in load_verdicts() if text_of(mutant) in present]
         again = {text_of(mutant) for mutant, verdict in last if verdict in ("survived", "explained")}
-        mutants = [mutant for mutant in mutants if text_of(mutant) in again]
-        kept = [(mutant, verdict) for mutant, verdict in last if text_of(mutant) not in again]
+        settled = {text_of(mutant) for mutant, _ in last} - again
+        mutants = [mutant for mutant in mutants if text_of(mutant) not in settled]  # new ones, too
+        kept = [(mutant, verdict) for mutant, verdict in last if text_of(mutant) in settled]
     elif set(options.headers) != set(first) and (out / "verdicts.json").exists():
-        present = {text_of(mutant) for header in first for mutant in mutants_of(header)}
         kept = [(mutant, verdict) for mutant, verdict in load_verdicts()
                 if mutant.header not in options.headers and text_of(mutant) in present]
     if options.limit:
