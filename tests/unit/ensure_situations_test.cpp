@@ -674,12 +674,37 @@ TEST_CASE("only its claimant hands a claim over or takes it back", "[ensure]") {
   const Contender child = world.machine.fork(starter.contender);
   Guard in_child = guard_of(child);
   genie::HeldClaim<Guard::Host> copy = starter.held;
+  const auto lock = world.machine.disk.read_file(lock_path);
+  const std::size_t open = world.machine.disk.open_count(child.index());
+  CHECK(open > 0);
   genie::hand_over(in_child.host(), copy);
   CHECK(genie::take_back(in_child.host(), in_child.files(), copy, nullptr));
   CHECK(genie::name_heir(in_child.host(), in_child.files(), copy, child.identity).error().kind ==
         genie::ErrorKind::not_claimed);
   CHECK(world.machine.disk.exists(record_path));
   CHECK(*world.machine.disk.read_file(record_path) == text_of(starter.contender.identity));
+  CHECK(world.machine.disk.read_file(lock_path) == lock);
+  CHECK(world.machine.disk.open_count(child.index()) == open);
+}
+
+TEST_CASE("the first error of what is done to take a claim back is told", "[ensure][F16]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  const Contender heir = world.machine.spawn();
+  REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
+  heir.kill();
+  int first = ENOSPC;
+  SECTION("nothing can be written") { starter.contender.calls().fail(Call::write_at, ENOSPC, 1, 100); }
+  SECTION("its record cannot be removed, and then nothing be written") {
+    first = EACCES;
+    starter.contender.calls().fail(Call::rename, EACCES);
+    starter.contender.calls().fail(Call::write_at, ENOSPC, 2, 100);
+  }
+  genie::FailureRecord failure;
+  const auto taken = genie::take_back(starter.guard.host(), starter.guard.files(), starter.held, &failure);
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().code == first);
 }
 
 TEST_CASE("a claim is taken back whatever became of the lock's record", "[ensure]") {
@@ -691,6 +716,7 @@ TEST_CASE("a claim is taken back whatever became of the lock's record", "[ensure
   const Contender heir = world.machine.spawn();
   REQUIRE(genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, heir.identity));
   heir.kill();
+  bool is_read = false;  // what nobody can read may have said that there are endpoints
   SECTION("noise") { world.machine.disk.write_file(lock_path, "noise"); }
   SECTION("noise, and the record is gone, too") {
     world.machine.disk.write_file(lock_path, "noise");
@@ -706,10 +732,19 @@ TEST_CASE("a claim is taken back whatever became of the lock's record", "[ensure
     told.failed = told.generation;
     world.machine.disk.write_file(lock_path, unit_tests::string(genie::encode_lock_record(told)));
     failure.generation = told.generation;
+    is_read = true;
   }
+  const std::uint64_t generation = starter.held.written.generation;
   starter.take_back(&failure);
   CHECK(failure.value == 7);
   CHECK_FALSE(world.machine.disk.exists(record_path));
+  genie::LockRecord record;
+  const std::string bytes = world.machine.disk.read_file(lock_path).value_or("");
+  REQUIRE(genie::parse_lock_record(bytes, INT32_MAX, record) == genie::LockRecordKind::valid);
+  CHECK(record.generation == generation);
+  CHECK(record.phase == genie::Phase::released);
+  CHECK(record.owner == starter.contender.identity);
+  CHECK(record.has_no_endpoints == is_read);
   CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
   CHECK(world.ensure()->outcome == EnsureOutcome::running);
 }
@@ -723,7 +758,8 @@ TEST_CASE("a server's own account of its failure gets the end of its log where i
   told.kind = FailureKind::stalled;
   told.value = 500;
   std::string expected = "the end";
-  SECTION("none") {}
+  std::string log;
+  SECTION("none") { log = "/tmp/log"; }
   SECTION("its own") {
     told.tail = genie::FixedText<1000>{"own words"};
     expected = "own words";
@@ -737,6 +773,7 @@ TEST_CASE("a server's own account of its failure gets the end of its log where i
   const auto report = world.ensure(world.client, {}, what);
   CHECK(report->failure.kind == FailureKind::stalled);
   CHECK(std::string{report->failure.tail.c_str()} == expected);
+  CHECK(std::string{report->failure.log.c_str()} == log);
   CHECK(world.status().failure == report->failure);
 }
 

@@ -29,6 +29,16 @@ static_assert(noexcept(Text{std::declval<const std::string&>()}));
 
 }  // namespace
 
+TEST_CASE("a text that has once been filled beyond its room remembers it", "[text]") {
+  FixedText<4> text;
+  text.append(4, 'x');
+  CHECK_FALSE(text.overflowed());
+  text.append(1, 'x');
+  CHECK(text.overflowed());
+  text.append(0, 'x').append("");
+  CHECK(text.overflowed());
+}
+
 TEST_CASE("a text of no characters may point to nothing", "[text]") {
   const char* const nothing = nullptr;
   const Text none{nothing, 0};

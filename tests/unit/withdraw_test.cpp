@@ -51,6 +51,16 @@ TEST_CASE("one's own file goes", "[withdraw]") {
   CHECK_FALSE(withdrawal.left());
 }
 
+TEST_CASE("another's file that is there already is not even moved", "[withdraw][F5]") {
+  Withdrawal withdrawal;
+  const std::uint64_t first = withdrawal.actor.calls().count(Call::stat_at) + 1;
+  CHECK_FALSE(*withdrawal.run([&](const CallEvent& event) {
+    if (event.call == Call::stat_at && event.occurrence == first) withdrawal.machine.disk.replace(record_path, "other");
+  }));
+  CHECK(withdrawal.record() == "other");
+  CHECK(withdrawal.actor.calls().count(Call::rename) == 0);
+}
+
 TEST_CASE("another's file in its place stays, whenever it came", "[withdraw][F5]") {
   for (std::uint64_t at = 1;; ++at) {
     INFO("replaced before call " << at);
