@@ -59,16 +59,19 @@ dev() {
     --how "run natively" --junit "$logs/dev.xml"
 }
 
-# The same, where each start of a program takes long: the unit tests all in one, beside the others. `asan` tests the
-# amalgamated header, all others the tree.
+# The same, where each start of a program takes long: the unit tests in two halves that take about the same time, beside
+# the others. `asan` tests the amalgamated header, all others the tree.
 sanitized_suite() { # PRESET
-  local preset=$1 unit status=0
+  local preset=$1 halves=() half status=0
   build "$preset"
-  "build/$preset/tests/genie_unit_tests" &
-  unit=$!
+  for half in '[fault]' '~[fault]'; do
+    "build/$preset/tests/genie_unit_tests" "$half" &
+    halves+=($!)
+  done
   # What the address sanitizer notes of each allocation and each stack doubles the time that a program takes to start.
-  ASAN_OPTIONS=malloc_context_size=0:detect_stack_use_after_return=0 ctest --preset "$preset" "${ctest_options[@]}" --output-junit "$logs/$preset.xml" --label-exclude '^unit$' || status=$?
-  wait $unit
+  ASAN_OPTIONS=malloc_context_size=0:detect_stack_use_after_return=0 ctest --preset "$preset" "${ctest_options[@]}" \
+    --output-junit "$logs/$preset.xml" --label-exclude '^unit$' || status=$?
+  for half in "${halves[@]}"; do wait "$half" || status=$?; done
   return $status
 }
 
