@@ -50,7 +50,7 @@ first = {
     "sentinel": ["sentinel", "stop_situations", "other_systems", "record/sentinel_record"],
     "stop": ["stop", "stop_situations", "stop_options", "owner", "stay"],
     "withdraw": ["withdraw", "serve_guard"],
-    "leftovers": ["leftovers", "claim", "takeover"],
+    "leftovers": ["leftovers", "claim", "takeover", "other_systems"],
     "port_file": ["status", "takeover", "failing_calls"],
     "publish": ["status", "takeover", "endpoints", "failing_calls"],
     "endpoint_file": ["endpoints", "failing_calls"],

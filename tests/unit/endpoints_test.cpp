@@ -84,6 +84,25 @@ void write(Machine& machine, const genie::EndpointRecord& record) {
   machine.disk.write_file(endpoints_path, encode_endpoint_record(record).c_str());
 }
 
+/// As a later genie may write it: with endpoints of a kind that this one does not know, up to `size` bytes.
+std::string padded(const std::string& encoded, std::size_t size) {
+  constexpr std::size_t last_line = 26;
+  std::string bytes = encoded.substr(0, encoded.size() - last_line) + "later kind ";
+  bytes += std::string(size - last_line - bytes.size() - 1, 'x') + '\n';
+  genie::FixedText<16> sum;
+  sum.append_hex(genie::record_detail::checksum(genie::Text{bytes.data(), bytes.size()}));
+  bytes += std::string{"checksum "} + sum.c_str() + '\n';
+  REQUIRE(bytes.size() == size);
+  return bytes;
+}
+
+genie::LockRecord told_by_lock(const Machine& machine) {
+  genie::LockRecord record;
+  CHECK(genie::parse_lock_record(*machine.disk.read_file(lock_path), INT64_MAX, record) ==
+        genie::LockRecordKind::valid);
+  return record;
+}
+
 }  // namespace
 
 TEST_CASE("endpoints are published together, and read with their kinds and values", "[endpoints][F12]") {
@@ -106,6 +125,7 @@ TEST_CASE("endpoints are published together, and read with their kinds and value
   CHECK(view.find("admin")->socket.id == machine.disk.stat(socket_path)->id);
   CHECK(std::string{view.find("url")->value.c_str()} == "http://localhost:8080/");
   CHECK(view.find("other") == nullptr);
+  CHECK(view.find("") == nullptr);
   CHECK(std::string{genie::socket_path(server.guard.files(), view.find("admin")->value).c_str()} == socket_path);
   CHECK(std::string{genie::socket_path(server.guard.files(), "/run/x").c_str()} == "/run/x");
 
@@ -126,9 +146,84 @@ TEST_CASE("endpoints are published together, and read with their kinds and value
   CHECK(asker.endpoint("http")->standing == EndpointStanding::absent);
 }
 
+TEST_CASE("as many endpoints as there may be are published, read and removed", "[endpoints][release]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  const char* const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  std::vector<Endpoint> all;
+  for (const char* const name : names) all.push_back(Endpoint::tcp(name, 8080));
+  REQUIRE(all.size() == genie::endpoint_capacity);
+  REQUIRE(server.guard.publish_endpoints(all.data(), all.size()));
+  const EndpointsView view = seen(machine);
+  REQUIRE(view.count == all.size());
+  CHECK(view.find("h") == &view.endpoints[7]);
+  CHECK(view.find("i") == nullptr);
+  SECTION("released") {
+    REQUIRE(server.guard.release());
+    CHECK_FALSE(machine.disk.exists(endpoints_path));
+  }
+  SECTION("crashed") {
+    server.crash();
+    CHECK(claim_after(machine) == 0);
+  }
+}
+
+TEST_CASE("endpoints of a later genie are read up to the longest file there may be", "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  REQUIRE(server.guard.publish_endpoints(http));
+  const std::string longest = padded(*machine.disk.read_file(endpoints_path), genie::endpoint_record_capacity);
+  machine.disk.write_file(endpoints_path, longest);
+  CHECK(standing(machine) == EndpointStanding::live);
+  CHECK(seen(machine).find("http") != nullptr);
+  machine.disk.write_file(endpoints_path, longest + "x");
+  CHECK(standing(machine) == EndpointStanding::unknown);
+  CHECK(seen(machine).owner.pid == 0);
+}
+
+TEST_CASE("a look at endpoints looks again only where they may have been replaced", "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  std::uint64_t opens = 1;
+  std::uint64_t comparisons = 0;
+  SECTION("nothing published") {}
+  SECTION("noise") { machine.disk.write_file(endpoints_path, "noise"); }
+  SECTION("longer than any") { machine.disk.write_file(endpoints_path, std::string(5000, 'x')); }
+  SECTION("published") {
+    REQUIRE(server.guard.publish_endpoints(http));
+    opens = 2;
+    SECTION("by a live owner") {}
+    SECTION("without a lock file") { machine.disk.remove(lock_path); }
+    SECTION("by a dead owner") {
+      server.crash();
+      comparisons = 1;
+    }
+  }
+  const Contender asking = machine.spawn();
+  REQUIRE(guard_of(asking).endpoints());
+  CHECK(asking.calls().count(Call::open) == opens);
+  std::uint64_t compared = 0;
+  for (const std::string& call : asking.calls().log()) compared += call == "stat_at serve.endpoints" ? 1U : 0U;
+  CHECK(compared == comparisons);
+}
+
+TEST_CASE("an endpoint of which nothing is said is a port, which must be told", "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  Endpoint unsaid;
+  unsaid.name = "http";
+  CHECK(server.guard.publish_endpoints(&unsaid, 1).error().kind == ErrorKind::invalid_port);
+  CHECK(genie::EndpointView{}.generation == 0);
+}
+
 TEST_CASE("endpoints are live only while the owner that published them lives", "[endpoints][F12]") {
   Machine machine;
   CHECK(standing(machine) == EndpointStanding::absent);  // not even a directory
+  CHECK_FALSE(machine.disk.exists(directory));
   Server server{machine};
   server.claim();
   CHECK(standing(machine) == EndpointStanding::absent);
@@ -197,7 +292,13 @@ TEST_CASE("what cannot be told is unknown, never stale", "[endpoints][F12]") {
     CHECK(guard_of(machine.spawn()).endpoint("other")->standing == EndpointStanding::absent);
   }
   SECTION("the file is not one of ours") {
-    machine.disk.replace(endpoints_path, GENERATE(as<std::string>{}, "", "noise", std::string(1'000'000, 'x')));
+    const std::string published = *machine.disk.read_file(endpoints_path);
+    SECTION("at all") {
+      machine.disk.replace(endpoints_path, GENERATE(as<std::string>{}, "", "noise", std::string(1'000'000, 'x')));
+    }
+    SECTION("any more: it was cut off") {
+      machine.disk.replace(endpoints_path, published.substr(0, published.size() - 5));
+    }
     CHECK(standing(machine) == EndpointStanding::unknown);
     CHECK(seen(machine).count == 0);
     CHECK(seen(machine).owner.pid == 0);
@@ -377,6 +478,7 @@ TEST_CASE("endpoints that cannot be published say why, and with what limit", "[e
     const auto result = server.guard.publish_endpoints(row.endpoints.data(), row.endpoints.size());
     REQUIRE_FALSE(result);
     CHECK(result.error().kind == row.kind);
+    CHECK(result.error().code == 0);
     CHECK(std::string{result.error().path.c_str()} == row.path);
     CHECK(result.error().limit == row.limit);
   }
@@ -399,12 +501,14 @@ TEST_CASE("a socket is published only if it is one", "[endpoints]") {
   server.claim();
   const Endpoint near_by[] = {sockets[0]};
   const auto missing = server.guard.publish_endpoints(near_by);
+  CHECK(missing.error().kind == ErrorKind::system);
   CHECK(missing.error().operation == Operation::stat);
   CHECK(missing.error().code == ENOENT);
   CHECK(std::string{missing.error().path.c_str()} == socket_path);
   machine.disk.write_file(socket_path, "");
   const auto plain = server.guard.publish_endpoints(near_by);
   CHECK(plain.error().kind == ErrorKind::not_a_socket);
+  CHECK(plain.error().code == 0);
   CHECK(std::string{plain.error().path.c_str()} == socket_path);
   CHECK_FALSE(machine.disk.exists(endpoints_path));
 }
@@ -439,6 +543,55 @@ TEST_CASE("a release leaves endpoints that are not of this very claim", "[endpoi
   }
   REQUIRE(server.guard.release());
   CHECK(machine.disk.exists(endpoints_path) == !goes);
+  // What is told is what the next claim need not look for.
+  CHECK(told_by_lock(machine).has_no_endpoints == goes);
+  if (goes) CHECK(told_by_lock(machine).temporary == 0);
+  CHECK(claim_after(machine) == 0);
+}
+
+TEST_CASE("endpoints that come in the place of ours during a release are left to the next claim",
+          "[endpoints][release]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  REQUIRE(server.guard.publish_endpoints(http));
+  bool comes = true;
+  server.process.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::stat_at || event.name != genie::Text{"serve.endpoints"} || !comes) return;
+    comes = false;
+    machine.disk.replace(endpoints_path, "noise");
+  };
+  REQUIRE(server.guard.release());
+  CHECK_FALSE(comes);
+  CHECK(machine.disk.read_file(endpoints_path) == "noise");
+  CHECK(claim_after(machine) == 0);
+}
+
+TEST_CASE("any one socket that stands keeps the endpoints for the next claim", "[endpoints][release]") {
+  Machine machine;
+  Server server{machine};
+  server.serve();
+  const char* const gone = GENERATE(socket_path, distant_path);
+  machine.disk.remove(gone);
+  REQUIRE(server.guard.release());
+  CHECK(machine.disk.exists(endpoints_path));
+  // Nothing of ours is under a temporary name.
+  CHECK(told_by_lock(machine).temporary == 0);
+  CHECK(claim_after(machine) == 0);
+  CHECK(strangers(machine).empty());
+  CHECK_FALSE(machine.disk.exists(distant_path));
+}
+
+TEST_CASE("a text that looks like a path is not looked for", "[endpoints]") {
+  Machine machine;
+  Server server{machine};
+  server.claim();
+  const Endpoint text[] = {Endpoint::text("log", "/tmp/closed/log")};
+  REQUIRE(server.guard.publish_endpoints(text));
+  server.crash();
+  machine.disk.make_directory("/tmp/closed");
+  machine.disk.set_permissions("/tmp/closed", 0000);
+  CHECK(claim_after(machine) == 0);
 }
 
 TEST_CASE("a socket that is left over is removed by the next claim, before the file that tells of it",
@@ -596,10 +749,18 @@ TEST_CASE("a leftover that cannot be removed does not keep the next owner out", 
     error = 0;
     is_left = false;
   }
-  SECTION("the file cannot be read") {
+  SECTION("the file cannot be opened") {
     next.calls().decide = [&](const CallEvent& event) {
       return event.call == Call::open && event.name == genie::Text{"serve.endpoints"} ? EACCES : 0;
     };
+  }
+  bool is_open = false;
+  SECTION("the file cannot be read") {
+    next.calls().decide = [&](const CallEvent& event) {
+      if (event.call == Call::open) is_open = event.name == genie::Text{"serve.endpoints"};
+      return event.call == Call::read_at && is_open ? EIO : 0;
+    };
+    error = EIO;
   }
   const auto report = guard_of(next).claim();
   REQUIRE(report);
@@ -700,6 +861,10 @@ TEST_CASE("who waits for endpoints gets them as soon as they are live", "[endpoi
   std::uint64_t after = 0;
   SECTION("in a directory that is not there yet") {}
   SECTION("in a directory that is there") { machine.disk.make_directory(directory); }
+  SECTION("in a directory that goes, and comes again") {
+    machine.disk.make_directory(directory);
+    machine.time.after(milliseconds(1000), [&] { machine.disk.remove(directory); });
+  }
   SECTION("of an owner that has not published yet") {
     server.claim();
     happens = [&] { REQUIRE(server.guard.publish_endpoints(http)); };
@@ -784,6 +949,7 @@ TEST_CASE("who waits for one endpoint waits until its name is published", "[endp
   CHECK(machine.time.monotonic - began == milliseconds(1000));
   // Its generation is not a later one, and a dead owner's does not count.
   CHECK(asker.wait_for_endpoint("url", 1, milliseconds(1000))->generation == 1);
+  CHECK(machine.time.monotonic - began == milliseconds(2000));
   server.crash();
   CHECK(asker.wait_for_endpoint("url", 0, milliseconds(1000))->standing == EndpointStanding::stale);
 }

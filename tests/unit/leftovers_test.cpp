@@ -289,6 +289,7 @@ TEST_CASE("after a reboot, temporary files that no record names are swept, and n
   SECTION("without a start time, of a PID that nobody has") { machine.disk.write_file(path, "123:unknown"); }
   SECTION("the identity of a live process") { machine.disk.write_file(path, text_of(alive.identity)); }
   SECTION("empty") { machine.disk.write_file(path, ""); }
+  SECTION("one that may be read and not written") { machine.disk.write_file(path, "123:unknown", 0400); }
   const Contender fresh = machine.spawn();
   SECTION("gone when it is looked at") {
     machine.disk.write_file(path, "123:unknown");
