@@ -1770,6 +1770,26 @@ TEST_CASE("a process that is no heir, or shares no lock, adopts nothing", "[ensu
     CHECK(claim->outcome == genie::ClaimOutcome::contended);
     CHECK(claim->evidence.reason == genie::Reason::handing_over);
   }
+  SECTION("somebody else, where nobody can look at anybody") {
+    world.machine.processes.has_proc = false;
+    const auto claim = guard_of(world.machine.spawn()).claim();
+    REQUIRE(claim);
+    CHECK(claim->outcome == genie::ClaimOutcome::contended);
+  }
+  SECTION("the heir, which can't tell what it inherited") {
+    const Call call = GENERATE(Call::inherited, Call::stat);
+    Contender self = heir;
+    REQUIRE(self.filesystem.open({}, lock_path, genie::OpenMode::read_write, 0).ok());
+    bool has_asked = call == Call::inherited;
+    heir.calls().decide = [&](const genie::testing::CallEvent& event) {
+      has_asked = has_asked || event.call == Call::inherited;
+      return has_asked && event.call == call ? EIO : 0;
+    };
+    const auto claim = guard_of(heir).claim();
+    heir.calls().decide = {};
+    REQUIRE_FALSE(claim);
+    CHECK(claim.error().code == EIO);
+  }
   SECTION("the heir by its PID, which has been used again") {
     world.machine.processes.processes[heir.index()].start += 1;
     const auto claim = guard_of(heir).claim();

@@ -234,6 +234,7 @@ TEST_CASE("a start by itself that a stop overtakes at the last moment leaves not
   const auto report = guard.claim(automatic);
   REQUIRE(report);
   CHECK(report->outcome == ClaimOutcome::stopping);
+  CHECK(report->generation == 0);
   CHECK_FALSE(guard.owns());
   CHECK_FALSE(machine.disk.exists(record_path));
   CHECK(machine.disk.open_count(starting.index()) == 0);
