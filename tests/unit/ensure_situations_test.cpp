@@ -696,6 +696,9 @@ TEST_CASE("the first error of what is done to take a claim back is told", "[ensu
   heir.kill();
   int first = ENOSPC;
   SECTION("nothing can be written") { starter.contender.calls().fail(Call::write_at, ENOSPC, 1, 100); }
+  SECTION("only what a failed start is told by cannot be written") {
+    starter.contender.calls().fail(Call::write_at, ENOSPC, 2);
+  }
   SECTION("its record cannot be removed, and then nothing be written") {
     first = EACCES;
     starter.contender.calls().fail(Call::rename, EACCES);

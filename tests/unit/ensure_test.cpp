@@ -444,6 +444,10 @@ TEST_CASE("a boot that stalls is ended, and the failure names the step", "[ensur
   CHECK(report->failure.step == genie::StepName{"backfill"});
   CHECK_FALSE(world.server().contender.is_alive());
   CHECK_FALSE(world.machine.disk.exists(record_path));
+  genie::LockRecord lock;
+  const std::string bytes = world.machine.disk.read_file(lock_path).value_or("");
+  REQUIRE(genie::parse_lock_record(bytes, INT32_MAX, lock) == genie::LockRecordKind::valid);
+  CHECK(lock.owner == world.client.identity);  // who has released it
   REQUIRE(world.machine.processes.deliveries.size() == 1);
   CHECK(world.machine.processes.deliveries.front().signal == genie::Signal::terminate);
 }

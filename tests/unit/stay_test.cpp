@@ -251,6 +251,7 @@ TEST_CASE("an explicit start that fails at any call leaves the intent, and one t
       CHECK(stays(machine) != is_owned);
       CHECK(machine.disk.exists(sentinel_path) != is_owned);
       if (!is_owned) CHECK(machine.disk.open_count(asked.index()) == 0);
+      if (!is_owned) CHECK_FALSE(machine.disk.exists(record_path));
     }
     if (!reached) break;
   }
