@@ -554,10 +554,10 @@ TEST_CASE("each time that somebody leaves processes behind, these have all of th
   Starter starter{world.machine};
   EnsureOptions options;
   options.settle = Milliseconds{1000};
+  bool has_claimed = false;
+  bool has_left = false;
   SECTION("where the directory was free between") {
     world.machine.time.after(Milliseconds{600}, end_left);
-    bool has_claimed = false;
-    bool has_left = false;
     world.client.calls().before_call = [&](const CallEvent& event) {
       if (event.call == Call::try_lock && !has_claimed) {
         // Between the look and the claim, which finds an owner …
