@@ -1335,7 +1335,7 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
   bytes.append("genie-lock 1\ngeneration ").append_number(record.generation);
   bytes.append("\nphase ").append(to_string(record.phase));
   add_identity("\nowner ", record.owner);
-  add_text("\nboot ", record.origin.boot);
+  if (!record.origin.boot.empty()) bytes.append("\nboot ").append(record.origin.boot);
   add_number("\npid-namespace ", record.origin.pid_namespace);
   if (record.lock != FileIdentity{}) {
     bytes.append("\nlock ").append_number(record.lock.device).append(':').append_number(record.lock.inode);

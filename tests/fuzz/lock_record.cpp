@@ -57,6 +57,7 @@ bool read_line(std::string_view key, std::string_view value, genie::Pid limit, L
   if (key == "generation") return read_number(value, record.generation);
   if (key == "phase") return read_phase(value, record.phase);
   if (key == "owner") return read_identity(value, limit, record.owner);
+  if (key == "endpoints") record.has_no_endpoints = value == "none";
   if (key == "boot") record.origin.boot = genie::BootId{value.substr(0, 40)};
   if (key == "pid-namespace") return read_number(value, record.origin.pid_namespace);
   if (key == "lock") {
