@@ -75,14 +75,6 @@ for compiler in "${compilers[@]}"; do
     done
   done
 done >"$jobs_list"
-# Some warnings come from the optimiser only, each level has its own, and they come to whoever includes a header.
-if [ $# = 0 ]; then
-  for level in 1 2 3 s; do
-    for program in single_header/daemon build_client; do
-      echo "${compilers[0]} -std=c++20 -O$level -Iinclude ${warnings[*]} -c -o /dev/null examples/$program.cpp"
-    done
-  done >>"$jobs_list"
-fi
 if xargs -P "${GENIE_JOBS:-2}" -I{} sh -c '{} || { echo "failed: {}"; exit 1; }' <"$jobs_list" >&2; then
   echo "${#headers[@]} headers$([ $# != 0 ] || echo ", each alone, and all together") with: $(IFS=,; echo "${compilers[*]}"): $(wc -l <"$jobs_list") compilations"
 else

@@ -377,9 +377,7 @@ class FixedText {
       digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
       value /= 10;
     } while (value != 0);
-    // One by one: of the whole, GCC 12 warns falsely at -O1 that more is read than there is.
-    for (; at < sizeof digits; ++at) append(digits[at]);
-    return *this;
+    return append(Text{digits + at, sizeof digits - at});
   }
   /// Adds a number in 16 hexadecimal digits.
   constexpr FixedText& append_hex(std::uint64_t value) noexcept {
