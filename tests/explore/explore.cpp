@@ -130,11 +130,10 @@ class Scenarios {
         {program("visitor", visitor), starters(2)}, {.crashes = 1, .reboots = 1})
         .preemptions = 1;
     add_removals("2 starters, a file is removed, absent", "absent", {.removals = 1});
-    add_lost_directory("2 starters, the directory is removed, 2 preemptions, stale", "stale").preemptions = 2;
+    add_lost_directory("stale");
     if (nightly_) {
       add("5 starters one after another, 4 crashes, absent", "absent", {starters(5)}, {.crashes = 4}).preemptions = 0;
-      add_lost_directory("2 starters, the directory is removed, stale", "stale");
-      add_lost_directory("2 starters, the directory is removed, absent", "absent");
+      add_lost_directory("absent");
     }
     build_on_demand();
     build_on_freebsd();
@@ -229,12 +228,8 @@ class Scenarios {
         add_hanging("2 explicit ensurers, hanging servers, 2 delays, 1 preemption" + where, state, explicit_ensurers(1),
                     explicit_ensurers(1), {.delays = 2});
       }
-      const auto add_slow = [&](const char* name, std::uint8_t crashes) {
-        ask_for_ready_servers(
-            add(name + where, state, {explicit_ensurers(2), launched("server", slow_server, 3)}, {.crashes = crashes}));
-      };
-      add_slow("2 explicit ensurers, servers that are ready at last, 1 preemption", 0);
-      if (nightly_) add_slow("2 explicit ensurers, servers that are ready at last, 1 crash, 1 preemption", 1);
+      ask_for_ready_servers(add("2 explicit ensurers, servers that are ready at last, 1 crash, 1 preemption" + where,
+                                state, {explicit_ensurers(2), launched("server", slow_server, 3)}, {.crashes = 1}));
       // As one that waits for a disk: no signal ends it.
       add_hanging("2 explicit ensurers, hanging servers, 2 kills fail" + where, state, explicit_ensurers(1),
                   explicit_ensurers(1), {.errors = 2})
@@ -402,12 +397,12 @@ class Scenarios {
     exploration.long_delay = Milliseconds{35'000};
     exploration.jump = Milliseconds{-86'400'000};
   }
-  Exploration& add_lost_directory(const std::string& name, const char* state) {
-    Exploration& exploration = add(name, state, {starters(2)}, {.removals = 1});
+  void add_lost_directory(const char* state) {
+    Exploration& exploration =
+        add(std::string{"2 starters, the directory is removed, "} + state, state, {starters(2)}, {.removals = 1});
     exploration.removable = {directory};
     exploration.oracles = {who_lost_the_directory_can_tell(), nobody_loses_to_nobody(), already_running_is_true(),
                            nothing_stays_open(), nobody_hangs()};
-    return exploration;
   }
 
   bool nightly_;

@@ -90,10 +90,7 @@ class DecisionTree {
 
   struct Node {
     Fingerprint history;
-    std::uint32_t parent = none;
-    std::uint32_t response = none;  ///< that led here
-    std::uint32_t request = none;   ///< the next call; none at the program's end
-    Call call{};                    ///< of what kind it is, if there is one
+    std::uint32_t request = none;  ///< the next call; none at the program's end
     std::uint32_t calls = 0;
     std::uint64_t beliefs = 0;
     int exit_status = 0;
@@ -141,9 +138,9 @@ class DecisionTree {
    public:
     Learner(DecisionTree& tree, const Program& program, std::uint32_t parent, std::uint32_t response, Answer& answer)
         : last{parent}, tree_{tree}, program_{program}, response_{response}, answer_{answer} {
-      for (std::uint32_t at = parent; at != none; at = tree.nodes_[at].parent) {
-        path_.push_back({tree.nodes_[at].call, response});
-        response = tree.nodes_[at].response;
+      for (std::uint32_t at = parent; at != none; at = tree.ways_[at].parent) {
+        path_.push_back({tree.ways_[at].call, response});
+        response = tree.ways_[at].response;
       }
     }
 
@@ -180,10 +177,8 @@ class DecisionTree {
     };
 
     Fingerprint add(std::uint32_t request) {
+      tree_.ways_.push_back({last, response_, request == none ? Call{} : tree_.requests_[request].call});
       Node node;
-      if (request != none) node.call = tree_.requests_[request].call;
-      node.parent = last;
-      node.response = response_;
       node.request = request;
       node.beliefs = actor->beliefs;
       node.exit_status = actor->exit_status;
@@ -233,7 +228,16 @@ class DecisionTree {
     return found == nullptr ? none : *found;
   }
 
+  /// How a node was reached, and of what kind its next call is: what each run walks up through. Close together, because
+  /// that walk waits for memory at each step.
+  struct Way {
+    std::uint32_t parent;
+    std::uint32_t response;
+    Call call;
+  };
+
   std::deque<Node> nodes_;
+  std::vector<Way> ways_;  ///< of the same numbers
   FlatMap<ChildKey, std::uint32_t, ChildHash> children_;
   std::unordered_map<const Program*, std::uint32_t> roots_;
   Interner<Request> requests_;
@@ -346,28 +350,30 @@ class VisitedStates {
 
   /// Returns: its number, and whether it is new.
   std::pair<std::uint32_t, bool> insert(const Fingerprint& print, std::uint32_t parent, const Step& step) {
-    if ((entries_.size() + 1) * 2 > slots_.size()) grow();
+    if ((std::size_t{size_} + 1) * 2 > slots_.size()) grow();
     std::size_t at = static_cast<std::size_t>(print.low) & (slots_.size() - 1);
-    while (slots_[at] != empty) {
-      if (entries_[slots_[at]].print == print) return {slots_[at], false};
-      at = (at + 1) & (slots_.size() - 1);
+    for (; slots_[at].number != empty; at = (at + 1) & (slots_.size() - 1)) {
+      if (slots_[at].tag == tag_of(print) && entry(slots_[at].number).print == print) return {slots_[at].number, false};
     }
-    slots_[at] = static_cast<std::uint32_t>(entries_.size());
-    entries_.push_back({print, parent, step});
-    return {slots_[at], true};
+    if (size_ % chunk_size == 0) chunks_.emplace_back().reserve(chunk_size);
+    chunks_.back().push_back({print, parent, step});
+    slots_[at] = {size_, tag_of(print)};
+    return {size_++, true};
   }
-  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::vector<Step> path_to(std::uint32_t number) const {
     std::vector<Step> steps;
-    for (; entries_[number].parent != empty; number = entries_[number].parent) steps.push_back(entries_[number].step);
+    for (; entry(number).parent != empty; number = entry(number).parent) steps.push_back(entry(number).step);
     return {steps.rbegin(), steps.rend()};
   }
   /// Of the set: the order does not matter.
   [[nodiscard]] Fingerprint print() const noexcept {
     Fingerprint sum;
-    for (const Entry& entry : entries_) {
-      sum.high += entry.print.high;
-      sum.low += entry.print.low;
+    for (const std::vector<Entry>& chunk : chunks_) {
+      for (const Entry& entry : chunk) {
+        sum.high += entry.print.high;
+        sum.low += entry.print.low;
+      }
     }
     return sum;
   }
@@ -375,17 +381,33 @@ class VisitedStates {
   static constexpr std::uint32_t empty = UINT32_MAX;
 
  private:
+  /// Part of the fingerprint stands beside the number, so that mostly only the right entry is looked at: each look
+  /// waits for memory.
+  struct Slot {
+    std::uint32_t number = empty;
+    std::uint32_t tag = 0;
+  };
+  static constexpr std::uint32_t chunk_size = 1U << 16U;
+
+  [[nodiscard]] static std::uint32_t tag_of(const Fingerprint& print) noexcept {
+    return static_cast<std::uint32_t>(print.high);
+  }
+  [[nodiscard]] const Entry& entry(std::uint32_t number) const noexcept {
+    return chunks_[number / chunk_size][number % chunk_size];
+  }
   void grow() {
-    slots_.assign(slots_.empty() ? 1024 : slots_.size() * 2, empty);
-    for (std::uint32_t number = 0; number < entries_.size(); ++number) {
-      std::size_t at = static_cast<std::size_t>(entries_[number].print.low) & (slots_.size() - 1);
-      while (slots_[at] != empty) at = (at + 1) & (slots_.size() - 1);
-      slots_[at] = number;
+    slots_.assign(slots_.empty() ? 1024 : slots_.size() * 2, Slot{});
+    for (std::uint32_t number = 0; number < size_; ++number) {
+      const Fingerprint& print = entry(number).print;
+      std::size_t at = static_cast<std::size_t>(print.low) & (slots_.size() - 1);
+      while (slots_[at].number != empty) at = (at + 1) & (slots_.size() - 1);
+      slots_[at] = {number, tag_of(print)};
     }
   }
 
-  std::vector<std::uint32_t> slots_;
-  std::deque<Entry> entries_;
+  std::vector<Slot> slots_;
+  std::vector<std::vector<Entry>> chunks_;
+  std::uint32_t size_ = 0;
 };
 
 /// The stateful engine.
