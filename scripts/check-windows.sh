@@ -12,6 +12,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
+# Wine makes names in the locale's character set, and the tests have some that ASCII has not.
+export LC_ALL=C.UTF-8
 
 nightly=
 case ${1:-} in

@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.."
 build=(g++ cmake ninja-build python3 pkg-config libfmt-dev libcli11-dev nlohmann-json3-dev catch2)
 postgres=(postgresql)
 check=(clang libc++-dev libc++abi-dev clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19 strace systemd python3-venv ccache
-       debhelper dpkg-dev lintian python3-fusepy)
+       build-essential debhelper dpkg-dev lintian python3-fusepy)
 compilers=(clang-16 mmdebstrap)
 platforms=(g++-i686-linux-gnu g++-arm-linux-gnueabihf g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-s390x-linux-gnu
            qemu-user python3-venv)

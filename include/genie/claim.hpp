@@ -356,13 +356,20 @@ class Claimant {
   Result<Step> judge_repeatedly() noexcept {
     if (has_been_released()) {
       const Result<Step> step = publish_new();
-      if (!step || *step != Step::judge_again) return step;
+      if (step.has_value() ? *step != Step::judge_again : !may_hide_record()) return step;
     }
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
     }
     return files_.refusal(ErrorKind::interrupted, Operation::exchange, files_.record());
+  }
+
+  /// After an error: whether we still hold the lock, and somebody's record stands, which would have been looked at
+  /// first if we had not been so sure that there is none. That somebody lives is told on a full disk, too.
+  GENIE_COLD bool may_hide_record() noexcept {
+    if (!lock_.file.is_open()) return false;
+    return uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); }).ok();
   }
 
   [[nodiscard]] const LockRecord* proof() const noexcept { return previous_is_this_lock_ ? &previous_ : nullptr; }
@@ -800,21 +807,22 @@ template <typename H>
     is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
+  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
+  const NameText temporary = files.temporary(record.temporary);
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing. And once we are released, an empty
+    // file under this name is taken for one that we have moved there.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (!removed) result = removed;
+    is_clean = removed.has_value();
+  }
   // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
   // comes after a crash must be able to tell which it was.
   const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
   if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
-    if (!told) result = told;
-  }
-  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
-  const NameText temporary = files.temporary(record.temporary);
-  if (held.has_litter) {
-    // Were it our record's second name, moving that one to it would move nothing.
-    const auto removed = remove_file(host, files, held.directory, temporary);
-    if (result && !removed) result = removed;
-    is_clean = removed.has_value();
+    if (result && !told) result = told;
   }
   if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
   if (held.has_port) note(withdraw_port(host, files, held, temporary));

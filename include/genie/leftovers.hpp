@@ -109,6 +109,7 @@ class Leftovers {
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
+    if (is_owners(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
@@ -156,9 +157,20 @@ class Leftovers {
   /// maker's identity alone does not tell: an owner of an earlier boot may have had the same.
   bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
     if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
-    const bool has_makers_record = opened.file.is_open() && current.record.owner == previous_->owner &&
-                                   opened.info.id.inode == previous_->record.inode;
-    return has_makers_record == (previous_->phase == Phase::claiming);
+    return has_makers_record(current, opened) == (previous_->phase == Phase::claiming);
+  }
+
+  /// Whether it is certainly an owner's, as its own record still stands: what it was publishing or had withdrawn,
+  /// whatever that says, or what it had found stale. The first digits of a port could be taken for a record without
+  /// start time.
+  bool is_owners(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::claiming) return false;
+    return has_makers_record(current, opened);
+  }
+
+  [[nodiscard]] bool has_makers_record(const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    return opened.file.is_open() && current.record.owner == previous_->owner &&
+           opened.info.id.inode == previous_->record.inode;
   }
 
   H& host_;

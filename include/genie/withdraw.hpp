@@ -63,7 +63,7 @@ template <typename H>
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return true;
+  if (moved.error == ENOENT) return false;  // by somebody else's hand, or by ours and interrupted: then it is there now
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
   if (out.error == ENOENT) return false;  // by somebody else's hand

@@ -1913,7 +1913,7 @@ template <typename H>
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return true;
+  if (moved.error == ENOENT) return false;  // by somebody else's hand, or by ours and interrupted: then it is there now
   if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
   if (out.error == ENOENT) return false;  // by somebody else's hand
@@ -2607,6 +2607,7 @@ class Leftovers {
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
+    if (is_owners(name, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
@@ -2654,9 +2655,20 @@ class Leftovers {
   /// maker's identity alone does not tell: an owner of an earlier boot may have had the same.
   bool is_moved(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
     if (has_displaced_ || !is_named(name) || previous_->phase == Phase::released) return true;
-    const bool has_makers_record = opened.file.is_open() && current.record.owner == previous_->owner &&
-                                   opened.info.id.inode == previous_->record.inode;
-    return has_makers_record == (previous_->phase == Phase::claiming);
+    return has_makers_record(current, opened) == (previous_->phase == Phase::claiming);
+  }
+
+  /// Whether it is certainly an owner's, as its own record still stands: what it was publishing or had withdrawn,
+  /// whatever that says, or what it had found stale. The first digits of a port could be taken for a record without
+  /// start time.
+  bool is_owners(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::claiming) return false;
+    return has_makers_record(current, opened);
+  }
+
+  [[nodiscard]] bool has_makers_record(const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
+    return opened.file.is_open() && current.record.owner == previous_->owner &&
+           opened.info.id.inode == previous_->record.inode;
   }
 
   H& host_;
@@ -3667,13 +3679,20 @@ class Claimant {
   Result<Step> judge_repeatedly() noexcept {
     if (has_been_released()) {
       const Result<Step> step = publish_new();
-      if (!step || *step != Step::judge_again) return step;
+      if (step.has_value() ? *step != Step::judge_again : !may_hide_record()) return step;
     }
     for (int round = 0; round < 64; ++round) {
       const Result<Step> step = judge_and_publish();
       if (!step || *step != Step::judge_again) return step;
     }
     return files_.refusal(ErrorKind::interrupted, Operation::exchange, files_.record());
+  }
+
+  /// After an error: whether we still hold the lock, and somebody's record stands, which would have been looked at
+  /// first if we had not been so sure that there is none. That somebody lives is told on a full disk, too.
+  GENIE_COLD bool may_hide_record() noexcept {
+    if (!lock_.file.is_open()) return false;
+    return uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); }).ok();
   }
 
   [[nodiscard]] const LockRecord* proof() const noexcept { return previous_is_this_lock_ ? &previous_ : nullptr; }
@@ -4111,21 +4130,22 @@ template <typename H>
     is_clean = is_clean && step.has_value() && *step;
   };
   LockRecord& record = held.written;
+  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
+  const NameText temporary = files.temporary(record.temporary);
+  if (held.has_litter) {
+    // Were it our record's second name, moving that one to it would move nothing. And once we are released, an empty
+    // file under this name is taken for one that we have moved there.
+    const auto removed = remove_file(host, files, held.directory, temporary);
+    if (!removed) result = removed;
+    is_clean = removed.has_value();
+  }
   // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
   // comes after a crash must be able to tell which it was.
   const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
   record.phase = Phase::released;
   if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
-    if (!told) result = told;
-  }
-  // Files are withdrawn under the temporary name that the lock's record has told since the claim.
-  const NameText temporary = files.temporary(record.temporary);
-  if (held.has_litter) {
-    // Were it our record's second name, moving that one to it would move nothing.
-    const auto removed = remove_file(host, files, held.directory, temporary);
-    if (result && !removed) result = removed;
-    is_clean = removed.has_value();
+    if (result && !told) result = told;
   }
   if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
   if (held.has_port) note(withdraw_port(host, files, held, temporary));

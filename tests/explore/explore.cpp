@@ -86,6 +86,9 @@ class Scenarios {
           .preemptions = 1;
       add_endpoints("2 endpoint publishers, client, 2 preemptions" + where, state, 2, reader, {}).preemptions = 2;
     }
+    for (const char* state : {"absent", "released", "stale", "no exchange", "stale on FreeBSD"}) {
+      add_unwritten(std::string{"republisher, then a starter, 1 crash, 2 failing calls, "} + state, state);
+    }
     for (const char* state : dear_states()) {
       const std::string where = std::string{", "} + state;
       add("6 starters, 1 preemption, 1 crash" + where, state, {starters(6)}, {.crashes = 1}).preemptions = 1;
@@ -228,8 +231,12 @@ class Scenarios {
         add_hanging("2 explicit ensurers, hanging servers, 2 delays, 1 preemption" + where, state, explicit_ensurers(1),
                     explicit_ensurers(1), {.delays = 2});
       }
-      ask_for_ready_servers(add("2 explicit ensurers, servers that are ready at last, 1 crash, 1 preemption" + where,
-                                state, {explicit_ensurers(2), launched("server", slow_server, 3)}, {.crashes = 1}));
+      const auto add_slow = [&](const char* name, std::uint8_t crashes) {
+        ask_for_ready_servers(
+            add(name + where, state, {explicit_ensurers(2), launched("server", slow_server, 3)}, {.crashes = crashes}));
+      };
+      add_slow("2 explicit ensurers, servers that are ready at last, 1 preemption", 0);
+      if (nightly_) add_slow("2 explicit ensurers, servers that are ready at last, 1 crash, 1 preemption", 1);
       // As one that waits for a disk: no signal ends it.
       add_hanging("2 explicit ensurers, hanging servers, 2 kills fail" + where, state, explicit_ensurers(1),
                   explicit_ensurers(1), {.errors = 2})
@@ -396,6 +403,13 @@ class Scenarios {
     exploration.preemptions = 0;
     exploration.long_delay = Milliseconds{35'000};
     exploration.jump = Milliseconds{-86'400'000};
+  }
+  /// What could neither be written nor removed: the owner lives on with it, and publishes again or releases.
+  void add_unwritten(const std::string& name, const char* state) {
+    Exploration& exploration =
+        add(name, state, {program("republisher", republisher), starters(1)}, {.crashes = 1, .errors = 2});
+    exploration.preemptions = 0;
+    exploration.faults = {{Call::write_at, ENOSPC}, {Call::unlink, EIO}};
   }
   void add_lost_directory(const char* state) {
     Exploration& exploration =

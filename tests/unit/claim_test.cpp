@@ -916,6 +916,40 @@ TEST_CASE("an older program's record that came after a release is judged", "[cla
   CHECK(strangers(machine).empty());
 }
 
+TEST_CASE("what keeps a claim from publishing hides no living older program, whatever the last owner has left",
+          "[claim][older][F16]") {
+  Machine machine;
+  const bool was_released = GENERATE(true, false);
+  CAPTURE(was_released);
+  if (was_released) {
+    REQUIRE(guard_of(machine.spawn()).claim()->owned());
+  } else {
+    (void)crashed_owner(machine);
+    machine.disk.remove(record_path);
+  }
+  const Contender older = machine.spawn();
+  const Contender fresh = machine.spawn();
+  const Call refused = GENERATE(Call::create_unnamed, Call::write_at, Call::link_unnamed);
+  CAPTURE(name_of(refused));
+  fresh.calls().fail(refused, ENOSPC, 1, 16);
+  SECTION("alive") {
+    machine.disk.write_file(record_path, text_of(older.identity));
+    const auto report = guard_of(fresh).claim();
+    REQUIRE(report);
+    CHECK(report->outcome == ClaimOutcome::already_running);
+    CHECK(report->owner == older.identity);
+    CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  }
+  SECTION("none") {
+    fresh.calls().fail(Call::open, ENOSPC, 2, 16);
+    const auto report = guard_of(fresh).claim();
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == ENOSPC);
+  }
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+  CHECK(strangers(machine).empty());
+}
+
 TEST_CASE("an empty record that was moved away by somebody who was killed then is put back",
           "[claim][crash][faults][older]") {
   Machine machine;
