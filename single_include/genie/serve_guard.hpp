@@ -1631,11 +1631,11 @@ class StateFiles {
       problem_code_ = ENAMETOOLONG;
       culprit_.append(directory);
     } else if (!usable(directory)) {
-      refuse(directory);
+      refuse(directory, directory_capacity);
     } else if (!is_usable_name(name) || name.ends_with(".stopping")) {
-      refuse(name);
+      refuse(name, name_capacity);
     } else if (!is_usable_name(port_name)) {
-      refuse(port_name);
+      refuse(port_name, name_capacity);
     }
     name_.append(name);
     record_.append(name).append(".pid");
@@ -1721,9 +1721,9 @@ class StateFiles {
     if (!name.ends_with(".port")) text.append(".port");
     return text;
   }
-  void refuse(Text culprit) noexcept {
+  void refuse(Text culprit, std::size_t most) noexcept {
     problem_ = ErrorKind::invalid_name;
-    problem_code_ = culprit.size() > name_capacity ? ENAMETOOLONG : EINVAL;
+    problem_code_ = culprit.size() > most ? ENAMETOOLONG : EINVAL;
     culprit_.append(culprit);
   }
   static bool usable(Text text) noexcept {

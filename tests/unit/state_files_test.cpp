@@ -154,6 +154,7 @@ TEST_CASE("a directory that is empty, too long or holds a NUL is refused", "[sta
       {longest + "d", ErrorKind::path_too_long, ENAMETOOLONG},
       {std::string(1 << 20, 'd'), ErrorKind::path_too_long, ENAMETOOLONG},
       {std::string("/run\0/app", 9), ErrorKind::invalid_name, EINVAL},
+      {std::string(300, 'd') + std::string("\0", 1), ErrorKind::invalid_name, EINVAL},
   };
   for (const Row& row : rows) {
     CAPTURE(row.directory.size());
