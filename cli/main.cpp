@@ -3,10 +3,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <iterator>
+#include <string_view>
+#include <vector>
 
 #include "boot_step.hpp"
 #include "endpoints.hpp"
@@ -30,6 +34,7 @@ CLI::Validator valid(Parse parse, const char* wanted) {
 /// What the command line says, before it is turned into requests.
 struct Words {
   Place place;
+  bool chooses_directory = false;  // nobody has said which
   std::vector<std::string> command;
   std::string ready = "none";
   std::string ready_timeout = "15s";
@@ -92,7 +97,14 @@ void add_serving(CLI::App& app, Words& words) {
   app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
 }
 
+void add_grace(CLI::App& app, Words& words) {
+  app.add_option("--grace", words.grace, "how long the server may take to end before it is killed")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
+      ->capture_default_str();
+}
+
 void add_launching(CLI::App& app, Words& words) {
+  add_serving(app, words);
   app.add_option("--deadline", words.deadline, "how long all of it may take (default: as long as it reports progress)")
       ->check(valid(parse_span, "a span of time such as 90s or 2m"));
   app.add_option("--chdir", words.directory, "where the command works (default: /)");
@@ -110,6 +122,55 @@ void add_launching(CLI::App& app, Words& words) {
   app.add_flag("--replace-older", words.replaces_older,
                "stop a server whose --server-version is older than this one, and start anew; never a newer one");
   app.add_flag("--clear-env", words.clear_environment, "nothing of the caller's environment");
+  add_grace(app, words);
+}
+
+void add_standby(CLI::App& app, Words& words) {
+  app.add_flag("--standby", words.standby,
+               "where somebody owns the directory already: wait, and take over at once when it is free");
+}
+
+void add_waiting(CLI::App& app, Words& words) {
+  add_place(app, words);
+  CLI::Option* is_ready = app.add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
+  app.add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
+  app.add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+}
+
+void add_stopping(CLI::App& app, Words& words) {
+  add_place(app, words);
+  add_grace(app, words);
+  app.add_flag("--stay", words.stop.stay, "nothing starts it on demand any more, until `genie start` or `genie run`");
+  app.add_flag("--orphans", words.stop.orphans, "end everybody who has inherited the lock from its owner, too");
+  app.add_flag("--cgroup", words.stop.cgroup,
+               "it has a cgroup of its own: end what is left in that, too; refuse if it has none");
+}
+
+void add_unit(CLI::App& app, Words& words) {
+  add_serving(app, words);
+  add_grace(app, words);
+  add_standby(app, words);
+  app.add_option("--type", words.unit_type, "notify (genie run) | forking (genie start)")
+      ->check(CLI::IsMember({"notify", "forking"}))
+      ->capture_default_str();
+  app.add_flag("--user", words.for_user, "for a user's own service manager");
+}
+
+void add_style(CLI::App& app, Words& words) {
+  add_place(app, words);
+  app.add_flag("--json", words.style.json, "as one JSON object");
+  app.add_flag("--explain", words.style.explain, "with the evidence");
+  app.add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
+}
+
+void add_question(CLI::App& app, Words& words) {
+  add_place(app, words);
+  app.add_option("endpoint", words.question.name, "its name; without one, all are listed");
+  app.add_flag("--json", words.question.json, "all of them as one JSON object");
+  app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")
+      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  app.add_option("--after", words.question.after, "wait for a generation after this one");
 }
 
 /// Paths hold wherever the server's working directory is.
@@ -150,6 +211,7 @@ UnitRequest unit_of(const Words& words) {
   request.type = words.unit_type == "forking" ? UnitRequest::Type::forking : UnitRequest::Type::notify;
   request.user = words.for_user;
   request.name = words.place.name;
+  if (!words.chooses_directory) request.directory = words.place.directory;
   const auto add = [&](const char* name, const std::string& value, const std::string& usual) {
     if (value != usual) request.options.insert(request.options.end(), {name, value});
   };
@@ -194,6 +256,50 @@ void open_standard_streams() {
   if (descriptor > STDERR_FILENO) ::close(descriptor);
 }
 
+/// What the command line can ask for.
+struct Command {
+  const char* name;
+  const char* description;
+  void (*add_options)(CLI::App&, Words&);
+  int (*run)(Words&);  // once the place is known
+};
+
+constexpr Command commands[] = {
+    {"run", "claim, run COMMAND in the foreground, release; exits as COMMAND did",
+     [](CLI::App& app, Words& words) {
+       add_serving(app, words);
+       add_standby(app, words);
+     },
+     [](Words& words) { return serve(request_of(words, ClaimMode::explicit_start), run_in_foreground); }},
+    {"start", "the same in the background; returns when COMMAND is ready", add_launching,
+     [](Words& words) { return serve(request_of(words, ClaimMode::explicit_start), in_background); }},
+    {"ensure", "start unless running; refuses while it is being stopped", add_launching,
+     [](Words& words) { return serve(request_of(words, ClaimMode::automatic), in_background); }},
+    {"restart", "stop what runs, then start", add_launching,
+     [](Words& words) { return serve(request_of(words, ClaimMode::explicit_start), in_background_anew); }},
+    {"wait", "wait until the server is ready, or until it is gone", add_waiting,
+     [](Words& words) { return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout)); }},
+    {"boot", "from inside the guarded command: tell which step its boot is in",
+     [](CLI::App& app, Words& words) { add_boot_step(app, words.boot); },
+     [](Words& words) { return tell(report_boot_step(words.boot)); }},
+    {"stop", "stop the server, and only it", add_stopping,
+     [](Words& words) {
+       words.stop.grace = *parse_span(words.grace);
+       return stop_server(words.place, words.stop);
+     }},
+    {"status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown", add_style,
+     [](Words& words) { return print_status(words.place, words.style); }},
+    {"port", "print the port that the live server has published", add_place,
+     [](Words& words) { return print_port(words.place); }},
+    {"unit", "print a systemd unit that guards COMMAND as run or start would", add_unit,
+     [](Words& words) { return print_unit(unit_of(words)); }},
+    {"endpoint", "print what the live server has published under a name, or all", add_question,
+     [](Words& words) {
+       words.question.wait = *parse_span(words.wait);
+       return print_endpoints(words.place, words.question);
+     }},
+};
+
 int run(int argc, char** argv) {
   Words words;
   CLI::App app{"At most one background server per directory: found at once, started when needed, stopped for good."};
@@ -201,83 +307,30 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", GENIE_VERSION_STRING);
   app.require_subcommand(1);
 
-  CLI::App* in_foreground =
-      app.add_subcommand("run", "claim, run COMMAND in the foreground, release; exits as COMMAND did");
-  CLI::App* start = app.add_subcommand("start", "the same in the background; returns when COMMAND is ready");
-  CLI::App* ensure = app.add_subcommand("ensure", "start unless running; refuses while it is being stopped");
-  CLI::App* restart = app.add_subcommand("restart", "stop what runs, then start");
-  CLI::App* wait = app.add_subcommand("wait", "wait until the server is ready, or until it is gone");
-  CLI::App* boot = app.add_subcommand("boot", "from inside the guarded command: tell which step its boot is in");
-  CLI::App* stop = app.add_subcommand("stop", "stop the server, and only it");
-  CLI::App* status =
-      app.add_subcommand("status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown");
-  CLI::App* port = app.add_subcommand("port", "print the port that the live server has published");
-  CLI::App* unit = app.add_subcommand("unit", "print a systemd unit that guards COMMAND as run or start would");
-  CLI::App* endpoint = app.add_subcommand("endpoint", "print what the live server has published under a name, or all");
-  for (CLI::App* serving : {in_foreground, start, ensure, restart, unit}) add_serving(*serving, words);
-  for (CLI::App* launching : {start, ensure, restart}) add_launching(*launching, words);
-  for (CLI::App* other : {stop, status, port, endpoint, wait}) add_place(*other, words);
-  CLI::Option* is_ready = wait->add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
-  wait->add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
-  wait->add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
-  add_boot_step(*boot, words.boot);
-  for (CLI::App* stopping : {stop, start, ensure, restart, unit})
-    stopping->add_option("--grace", words.grace, "how long the server may take to end before it is killed")
-        ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
-        ->capture_default_str();
-  stop->add_flag("--stay", words.stop.stay, "nothing starts it on demand any more, until `genie start` or `genie run`");
-  stop->add_flag("--orphans", words.stop.orphans, "end everybody who has inherited the lock from its owner, too");
-  stop->add_flag("--cgroup", words.stop.cgroup,
-                 "it has a cgroup of its own: end what is left in that, too; refuse if it has none");
-  for (CLI::App* waiting : {in_foreground, unit}) {
-    waiting->add_flag("--standby", words.standby,
-                      "where somebody owns the directory already: wait, and take over at once when it is free");
+  // Making the others, which are only listed by `genie --help`, is most of what a short command would take.
+  const auto is_first_word = [&](const Command& command) {
+    return argc > 1 && argv[1] == std::string_view{command.name};
+  };
+  const bool is_certain = std::any_of(std::begin(commands), std::end(commands), is_first_word);
+  for (const Command& command : commands) {
+    if (is_certain && !is_first_word(command)) continue;
+    command.add_options(*app.add_subcommand(command.name, command.description), words);
   }
-  unit->add_option("--type", words.unit_type, "notify (genie run) | forking (genie start)")
-      ->check(CLI::IsMember({"notify", "forking"}))
-      ->capture_default_str();
-  unit->add_flag("--user", words.for_user, "for a user's own service manager");
-  status->add_flag("--json", words.style.json, "as one JSON object");
-  status->add_flag("--explain", words.style.explain, "with the evidence");
-  status->add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
-
-  endpoint->add_option("endpoint", words.question.name, "its name; without one, all are listed");
-  endpoint->add_flag("--json", words.question.json, "all of them as one JSON object");
-  endpoint->add_option("--wait", words.wait, "how long to wait until it is published by a live server")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
-  endpoint->add_option("--after", words.question.after, "wait for a generation after this one");
-
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
   const char* const home = std::getenv("GENIE_HOME");
-  const bool chooses_directory = words.place.directory.empty() && (home == nullptr || *home == '\0');
+  words.chooses_directory = words.place.directory.empty() && (home == nullptr || *home == '\0');
   if (words.place.directory.empty()) words.place.directory = default_directory();
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  if (in_foreground->parsed()) return serve(request_of(words, ClaimMode::explicit_start), run_in_foreground);
-  if (start->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background);
-  if (ensure->parsed()) return serve(request_of(words, ClaimMode::automatic), in_background);
-  if (restart->parsed()) return serve(request_of(words, ClaimMode::explicit_start), in_background_anew);
-  if (wait->parsed()) return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
-  if (boot->parsed()) return tell(report_boot_step(words.boot));
-  if (stop->parsed()) {
-    words.stop.grace = *parse_span(words.grace);
-    return stop_server(words.place, words.stop);
-  }
-  if (unit->parsed()) {
-    UnitRequest request = unit_of(words);
-    if (!chooses_directory) request.directory = words.place.directory;
-    return print_unit(request);
-  }
-  if (status->parsed()) return print_status(words.place, words.style);
-  if (port->parsed()) return print_port(words.place);
-  words.question.wait = *parse_span(words.wait);
-  return print_endpoints(words.place, words.question);
+  const std::string asked = app.get_subcommands().front()->get_name();
+  return std::find_if(std::begin(commands), std::end(commands),
+                      [&](const Command& command) { return asked == command.name; })
+      ->run(words);
 }
 
 }  // namespace
