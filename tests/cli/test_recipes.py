@@ -44,7 +44,7 @@ class ServerPid(GenieTest):
 
     def test_of_a_live_server_is_not_removed_by_a_second_start(self):
         self.spawn("run", "--", *self.RECIPE)
-        wait_until(lambda: (self.root / "server.pid").exists(), "the first one runs")
+        wait_until(lambda: self.pid_file() is not None, "the first one runs")
         first = self.pid_file()
         for second in self.at_once(8, "run", "--", *self.RECIPE):
             self.assertExit(second, OK)
@@ -53,7 +53,7 @@ class ServerPid(GenieTest):
 
     def test_of_a_killed_server_does_not_block_the_next_one(self):
         first = self.spawn("run", "--", *self.RECIPE)
-        wait_until(lambda: (self.root / "server.pid").exists(), "the first one runs")
+        wait_until(lambda: self.pid_file() is not None, "the first one runs")
         killed = self.pid_file()
         kill_at_once(first.pid, killed)
         self.wait_for_end_of(killed)
