@@ -365,11 +365,13 @@ class Claimant {
     return files_.refusal(ErrorKind::interrupted, Operation::exchange, files_.record());
   }
 
-  /// After an error: whether we still hold the lock, and somebody's record stands, which would have been looked at
+  /// After an error: whether we still hold the lock, and somebody else's record stands, which would have been looked at
   /// first if we had not been so sure that there is none. That somebody lives is told on a full disk, too.
   GENIE_COLD bool may_hide_record() noexcept {
     if (!lock_.file.is_open()) return false;
-    return uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); }).ok();
+    const auto named =
+        uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
+    return named.ok() && named.value.id != published_.info.id;
   }
 
   [[nodiscard]] const LockRecord* proof() const noexcept { return previous_is_this_lock_ ? &previous_ : nullptr; }

@@ -109,7 +109,7 @@ class Leftovers {
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
-    if (is_owners(name, *current, opened)) return removed(name);
+    if (is_owners(name, *view, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
@@ -160,12 +160,15 @@ class Leftovers {
     return has_makers_record(current, opened) == (previous_->phase == Phase::claiming);
   }
 
-  /// Whether it is certainly an owner's, as its own record still stands: what it was publishing or had withdrawn,
-  /// whatever that says, or what it had found stale. The first digits of a port could be taken for a record without
-  /// start time.
-  bool is_owners(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
-    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::claiming) return false;
-    return has_makers_record(current, opened);
+  /// Whether it is what an owner, whose own record still stands, was publishing or had withdrawn. The first digits of a
+  /// port could be taken for a record without start time. With one, it is no port, but what the owner had put itself
+  /// in the place of: whoever has created that may have written to it since.
+  bool is_owners(const NameText& name, const RecordView& view, const RecordView& current,
+                 const OpenStateFile<H>& opened) const noexcept {
+    const bool is_record =
+        view.record.kind == PidRecordKind::known_start || view.record.kind == PidRecordKind::unknown_start;
+    if (is_record || has_displaced_ || proof_ == nullptr || !is_named(name)) return false;
+    return previous_->phase != Phase::claiming && has_makers_record(current, opened);
   }
 
   [[nodiscard]] bool has_makers_record(const RecordView& current, const OpenStateFile<H>& opened) const noexcept {

@@ -63,12 +63,14 @@ template <typename H>
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return false;  // by somebody else's hand, or by ours and interrupted: then it is there now
-  if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
+  // Gone by somebody else's hand; or by ours, where that was interrupted when it had been done.
+  const bool is_gone = moved.error == ENOENT;
+  if (!moved.ok() && !is_gone) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
   if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
+    if (is_gone) return false;
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);

@@ -1913,12 +1913,14 @@ template <typename H>
   if (!present.ok()) return files.error(Operation::stat, present.error, name);
   if (present.value.id != pinned) return false;
   const auto moved = uninterrupted([&] { return host.files.rename(directory, name.c_str(), temporary.c_str()); });
-  if (moved.error == ENOENT) return false;  // by somebody else's hand, or by ours and interrupted: then it is there now
-  if (!moved.ok()) return files.error(Operation::rename, moved.error, name);
+  // Gone by somebody else's hand; or by ours, where that was interrupted when it had been done.
+  const bool is_gone = moved.error == ENOENT;
+  if (!moved.ok() && !is_gone) return files.error(Operation::rename, moved.error, name);
   const auto out = uninterrupted([&] { return host.files.stat_at(directory, temporary.c_str()); });
   if (out.error == ENOENT) return false;  // by somebody else's hand
   if (!out.ok()) return files.error(Operation::stat, out.error, temporary);
   if (out.value.id != pinned) {
+    if (is_gone) return false;
     const auto back = rename_to_new(host, directory, temporary, name);
     // Taken again: then both stay, and the next claim judges them.
     if (!back.ok() && back.error != EEXIST) return files.error(Operation::rename, back.error, temporary);
@@ -2607,7 +2609,7 @@ class Leftovers {
     const Result<RecordView> current = judge(files_.record(), opened);
     if (!current) return current.error();
     if (view->standing == RecordStanding::empty && !is_moved(name, *current, opened)) return removed(name);
-    if (is_owners(name, *current, opened)) return removed(name);
+    if (is_owners(name, *view, *current, opened)) return removed(name);
     if (current->standing == RecordStanding::absent) {
       const auto renamed = rename_to_new(host_, directory_, name, files_.record());
       if (!renamed.ok() && renamed.error != EEXIST && renamed.error != ENOENT) {
@@ -2658,12 +2660,15 @@ class Leftovers {
     return has_makers_record(current, opened) == (previous_->phase == Phase::claiming);
   }
 
-  /// Whether it is certainly an owner's, as its own record still stands: what it was publishing or had withdrawn,
-  /// whatever that says, or what it had found stale. The first digits of a port could be taken for a record without
-  /// start time.
-  bool is_owners(const NameText& name, const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
-    if (has_displaced_ || !is_named(name) || previous_->phase == Phase::claiming) return false;
-    return has_makers_record(current, opened);
+  /// Whether it is what an owner, whose own record still stands, was publishing or had withdrawn. The first digits of a
+  /// port could be taken for a record without start time. With one, it is no port, but what the owner had put itself
+  /// in the place of: whoever has created that may have written to it since.
+  bool is_owners(const NameText& name, const RecordView& view, const RecordView& current,
+                 const OpenStateFile<H>& opened) const noexcept {
+    const bool is_record =
+        view.record.kind == PidRecordKind::known_start || view.record.kind == PidRecordKind::unknown_start;
+    if (is_record || has_displaced_ || proof_ == nullptr || !is_named(name)) return false;
+    return previous_->phase != Phase::claiming && has_makers_record(current, opened);
   }
 
   [[nodiscard]] bool has_makers_record(const RecordView& current, const OpenStateFile<H>& opened) const noexcept {
@@ -3688,11 +3693,13 @@ class Claimant {
     return files_.refusal(ErrorKind::interrupted, Operation::exchange, files_.record());
   }
 
-  /// After an error: whether we still hold the lock, and somebody's record stands, which would have been looked at
+  /// After an error: whether we still hold the lock, and somebody else's record stands, which would have been looked at
   /// first if we had not been so sure that there is none. That somebody lives is told on a full disk, too.
   GENIE_COLD bool may_hide_record() noexcept {
     if (!lock_.file.is_open()) return false;
-    return uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); }).ok();
+    const auto named =
+        uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.record().c_str()); });
+    return named.ok() && named.value.id != published_.info.id;
   }
 
   [[nodiscard]] const LockRecord* proof() const noexcept { return previous_is_this_lock_ ? &previous_ : nullptr; }

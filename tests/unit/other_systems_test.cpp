@@ -6,6 +6,7 @@
 #include <genie/ensure.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -465,6 +466,24 @@ TEST_CASE("each call of a restored record that fails is told, and the next one r
     CHECK(guard.verify() != genie::Ownership::record_missing);
     if (!has_failed) break;
   }
+}
+
+TEST_CASE("a record that is published although that failed is not taken for somebody else's", "[claim][bsd][F16]") {
+  Machine machine;
+  be_like_freebsd(machine);
+  machine.processes.has_proc = GENERATE(true, false);
+  const auto times = GENERATE(as<std::uint64_t>(), 1, 2, 16);
+  CAPTURE(machine.processes.has_proc, times);
+  REQUIRE(guard_of(machine.spawn()).claim()->owned());
+  const Contender fresh = machine.spawn();
+  fresh.calls().fail(Call::unlink, EIO, 1, times);  // of its first name
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(report.error().operation == genie::Operation::rename);
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+  CHECK(guard_of(machine.spawn()).claim()->owned());
+  CHECK(strangers(machine).empty());
 }
 
 }  // namespace tests::other_systems_test

@@ -1002,6 +1002,30 @@ TEST_CASE("an older program's port that a release had moved aside when it was ki
   }
 }
 
+TEST_CASE("an older program that wrote to what a takeover could not remove gets its record back when the owner is dead",
+          "[takeover][older][F16]") {
+  const std::string found = GENERATE("", "99:1");
+  CAPTURE(found);
+  Machine machine;
+  const Contender older = machine.spawn();
+  const Contender owner = machine.spawn();
+  machine.disk.make_directory(directory);
+  machine.disk.write_file(record_path, found);
+  Guard guard = guard_of(owner);
+  owner.calls().fail(Call::unlink, EIO);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(strangers(machine).size() == 1);
+  // Through its descriptor: it had stalled for longer than anybody waits, or writes to the record that it has found.
+  machine.disk.write_file(std::string{directory} + "/" + strangers(machine)[0], text_of(older.identity));
+  owner.kill();
+  owner.reap();
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->outcome == ClaimOutcome::already_running);
+  CHECK(report->owner == older.identity);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+}
+
 TEST_CASE("a release that is killed with a publication that failed leaves nothing to wait for", "[port][crash]") {
   for (std::uint64_t at = 1;; ++at) {
     CAPTURE(at);

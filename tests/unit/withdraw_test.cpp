@@ -126,7 +126,7 @@ TEST_CASE("a file that goes away by itself is no error", "[withdraw]") {
   CHECK_FALSE(withdrawal.left());
 }
 
-TEST_CASE("a move that was interrupted when it had been done is not taken for a file that is gone", "[withdraw]") {
+TEST_CASE("a move that was interrupted when it had been done goes on", "[withdraw]") {
   Withdrawal withdrawal;
   const auto is_clean = withdrawal.run([&](const CallEvent& event) {
     if (event.call != Call::rename) return;
@@ -134,8 +134,21 @@ TEST_CASE("a move that was interrupted when it had been done is not taken for a 
     withdrawal.machine.disk.remove(record_path);
   });
   REQUIRE(is_clean.has_value());
+  CHECK(*is_clean);
+  CHECK_FALSE(withdrawal.left());
+}
+
+TEST_CASE("what stands under the temporary name is not put in the place of a file that is gone", "[withdraw]") {
+  Withdrawal withdrawal;
+  const auto is_clean = withdrawal.run([&](const CallEvent& event) {
+    if (event.call != Call::rename) return;
+    withdrawal.machine.disk.write_file(temporary_path, "litter");
+    withdrawal.machine.disk.remove(record_path);
+  });
+  REQUIRE(is_clean.has_value());
   CHECK_FALSE(*is_clean);
-  CHECK(withdrawal.left() == "ours");
+  CHECK_FALSE(withdrawal.record());
+  CHECK(withdrawal.left() == "litter");
 }
 
 TEST_CASE("whatever fails while a file is withdrawn is reported", "[withdraw][F16]") {
