@@ -5,6 +5,7 @@
 #   scripts/check-platforms.sh [consumer] [PLATFORM...]   a program that claims, looks and releases, on each: seconds
 #   scripts/check-platforms.sh core [PLATFORM...]         also the tests of what depends on a processor: records, texts, files,
 #                                                         processes, and claim, stop and endpoints on fakes; minutes
+#   scripts/check-platforms.sh unit [PLATFORM...]         also all unit tests, in one process; some minutes each
 #   scripts/check-platforms.sh nightly [PLATFORM...]      the whole suite, on each: an hour and more
 #
 # PLATFORM: i386, armhf, aarch64, riscv64, s390x (big-endian), musl (x86-64, static, by zig). Default: all.
@@ -23,7 +24,7 @@ fail() { echo "check-platforms: $*" >&2; failed=1; }
 
 mode=consumer
 case ${1:-} in
-  consumer | core | nightly) mode=$1; shift ;;
+  consumer | core | unit | nightly) mode=$1; shift ;;
 esac
 wanted=("$@")
 [ ${#wanted[@]} != 0 ] || wanted=(i386 armhf aarch64 riscv64 s390x musl)
@@ -126,22 +127,50 @@ core() { # PLATFORM
     --passed "$(sed -n 's/^All tests passed.* in \([0-9]*\) test cases*.*/\1/p' "$said")"
 }
 
+# A line: what ctest's name of the test begins with, then why qemu can't do it.
+names_left_out() { [ -z "$qemu" ] || sed -n 's/^\([^#][^|]*[^| ]\) *|.*/\1/p' tests/platforms/qemu.txt; }
+
+configure() { # PLATFORM
+  local emulator=()
+  [ ! "$qemu" ] || emulator=("-DCMAKE_CROSSCOMPILING_EMULATOR=$(command -v "$qemu")")
+  cmake -G Ninja -S . -B "$work/$1" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
+    -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_PREFIX_PATH="$work/prefix" "${emulator[@]}" \
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGENIE_WERROR=ON -DGENIE_UNITY=ON \
+    -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_INSTALL=OFF
+}
+
+unit() { # PLATFORM
+  local build=$work/$1 said=$work/unit-$1.txt program=$work/$1/tests/genie_unit_tests
+  { configure "$1" && cmake --build "$build" --parallel "$jobs" --target genie_unit_tests; } >"$work/$1.log" ||
+    { tail -n 40 "$work/$1.log"; fail "$title: not built"; return; }
+  # As in `core`.
+  ${qemu:+"$qemu"} "$program" --list-test-names-only '~*mutated*' >"$work/unit-all.txt" || true  # says how many there are
+  names_left_out | sed -n 's/^unit://p' >"$work/unit-left-out.txt"
+  python3 - "$work/unit-all.txt" "$work/unit-left-out.txt" >"$work/unit-names.txt" <<'EOF'
+import sys
+names, left_out = (open(path).read().splitlines() for path in sys.argv[1:])
+unknown = [prefix for prefix in left_out if not any(name.startswith(prefix) for name in names)]
+if unknown:
+    sys.exit(f"no such tests: {unknown}")
+print("\n".join(name for name in names if not name.startswith(tuple(left_out))))
+EOF
+  ${qemu:+"$qemu"} "$program" -f "$work/unit-names.txt" >"$said" || { tail -n 40 "$said"; fail "$title: tests failed"; return; }
+  scripts/platforms.py record --platform "$title" --compiler "$compiler" --how "$how" --note "the unit tests" \
+    --passed "$(sed -n 's/^All tests passed.* in \([0-9]*\) test cases*.*/\1/p' "$said")" \
+    --left-out "$(wc -l <"$work/unit-left-out.txt")"
+}
+
 suite() { # PLATFORM
-  local build=$work/$1 left_out=() exclude=() emulator=() status=0
+  local build=$work/$1 left_out=() exclude=() status=0
   if [ "$qemu" ]; then
-    # A line: what ctest's name of the test begins with, then why qemu can't do it.
-    mapfile -t left_out < <(sed -n 's/^\([^#][^|]*[^| ]\) *|.*/\1/p' tests/platforms/qemu.txt)
+    mapfile -t left_out < <(names_left_out)
     exclude=(--exclude-regex "$(printf '%s\n' "${left_out[@]}" | sed 's/[][()+*?.^$|\\]/\\&/g; s/^/^/' | paste -sd '|')")
   fi
   if ! register "$1"; then
     fail "$title: the kernel can't be told to run such programs with $qemu (root, binfmt_misc)"
     return
   fi
-  [ ! "$qemu" ] || emulator=("-DCMAKE_CROSSCOMPILING_EMULATOR=$(command -v "$qemu")")
-  cmake -G Ninja -S . -B "$build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
-    -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_PREFIX_PATH="$work/prefix" "${emulator[@]}" \
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGENIE_WERROR=ON -DGENIE_UNITY=ON \
-    -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_INSTALL=OFF >"$work/$1.log" &&
+  configure "$1" >"$work/$1.log" &&
     cmake --build "$build" --parallel "$jobs" >>"$work/$1.log" || { tail -n 40 "$work/$1.log"; fail "$title: not built"; return; }
   ctest --test-dir "$build" --parallel "$jobs" --timeout 3600 --output-on-failure --output-junit "$work/$1.xml" \
     "${exclude[@]}" >>"$work/$1.log" || status=$?
@@ -159,6 +188,7 @@ for platform in "${wanted[@]}"; do
   case $mode in
     consumer) consumer "$platform" ;;
     core) consumer "$platform" && core "$platform" ;;
+    unit) consumer "$platform" && unit "$platform" ;;
     nightly) suite "$platform" ;;
   esac
 done
