@@ -136,25 +136,18 @@ configure() { # PLATFORM
   cmake -G Ninja -S . -B "$work/$1" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
     -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_PREFIX_PATH="$work/prefix" "${emulator[@]}" \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DGENIE_WERROR=ON -DGENIE_UNITY=ON \
-    -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_INSTALL=OFF
+    -DGENIE_BUILD_VERIFICATION=OFF -DGENIE_BUILD_EXAMPLES=OFF -DGENIE_INSTALL=OFF \
+    -DCMAKE_CXX_FLAGS=-D_FILE_OFFSET_BITS=64  # or files of 32-bit programs end where those of the models go on
 }
 
 unit() { # PLATFORM
-  local build=$work/$1 said=$work/unit-$1.txt program=$work/$1/tests/genie_unit_tests
+  local build=$work/$1 said=$work/unit-$1.txt program=$work/$1/tests/genie_unit_tests filters=()
   { configure "$1" && cmake --build "$build" --parallel "$jobs" --target genie_unit_tests; } >"$work/$1.log" ||
     { tail -n 40 "$work/$1.log"; fail "$title: not built"; return; }
-  # As in `core`.
-  ${qemu:+"$qemu"} "$program" --list-test-names-only '~*mutated*' >"$work/unit-all.txt" || true  # says how many there are
   names_left_out | sed -n 's/^unit://p' >"$work/unit-left-out.txt"
-  python3 - "$work/unit-all.txt" "$work/unit-left-out.txt" >"$work/unit-names.txt" <<'EOF'
-import sys
-names, left_out = (open(path).read().splitlines() for path in sys.argv[1:])
-unknown = [prefix for prefix in left_out if not any(name.startswith(prefix) for name in names)]
-if unknown:
-    sys.exit(f"no such tests: {unknown}")
-print("\n".join(name for name in names if not name.startswith(tuple(left_out))))
-EOF
-  ${qemu:+"$qemu"} "$program" -f "$work/unit-names.txt" >"$said" || { tail -n 40 "$said"; fail "$title: tests failed"; return; }
+  # As in `core`; a comma would begin another filter.
+  mapfile -t filters < <(echo '~*mutated*' && sed 's/,/\\,/g; s/.*/~&*/' "$work/unit-left-out.txt")
+  ${qemu:+"$qemu"} "$program" "${filters[@]}" >"$said" || { grep -v '^Filters:' "$said" | tail -n 40; fail "$title: tests failed"; return; }
   scripts/platforms.py record --platform "$title" --compiler "$compiler" --how "$how" --note "the unit tests" \
     --passed "$(sed -n 's/^All tests passed.* in \([0-9]*\) test cases*.*/\1/p' "$said")" \
     --left-out "$(wc -l <"$work/unit-left-out.txt")"

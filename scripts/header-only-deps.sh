@@ -20,20 +20,20 @@ ln -s /usr/include/{fmt,catch2,CLI,nlohmann} "$prefix/include/"
 config() { # PACKAGE NAMESPACE VERSION TARGET...
   local package=$1 namespace=$2 version=$3 target
   shift 3
-  echo 'include_guard()' > "$prefix/lib/cmake/$package/$package-config.cmake"
+  echo 'include_guard()' > "$prefix/lib/cmake/$package/${package}Config.cmake"
   for target in "$@"; do
     echo "add_library(${namespace}::$target INTERFACE IMPORTED)"
     echo "target_include_directories(${namespace}::$target SYSTEM INTERFACE $prefix/include)"
-  done >>"$prefix/lib/cmake/$package/$package-config.cmake"
+  done >>"$prefix/lib/cmake/$package/${package}Config.cmake"
   printf 'set(PACKAGE_VERSION %s)\nset(PACKAGE_VERSION_COMPATIBLE TRUE)\n' "$version" \
-    >"$prefix/lib/cmake/$package/$package-config-version.cmake"
+    >"$prefix/lib/cmake/$package/${package}ConfigVersion.cmake"
 }
 version() { dpkg-query -W -f '${source:Upstream-Version}' "$1"; }
 
 config fmt fmt "$(version libfmt-dev)" fmt fmt-header-only
 # Both are the header here.
 echo 'target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY=1)
-target_compile_definitions(fmt::fmt-header-only INTERFACE FMT_HEADER_ONLY=1)' >>"$prefix/lib/cmake/fmt/fmt-config.cmake"
+target_compile_definitions(fmt::fmt-header-only INTERFACE FMT_HEADER_ONLY=1)' >>"$prefix/lib/cmake/fmt/fmtConfig.cmake"
 config CLI11 CLI11 "$(version libcli11-dev)" CLI11
 config nlohmann_json nlohmann_json "$(version nlohmann-json3-dev)" nlohmann_json
 config Catch2 Catch2 "$(version catch2)" Catch2
@@ -42,5 +42,5 @@ find /usr/lib /usr/share \( -path '*Catch2/Catch.cmake' -o -path '*Catch2/CatchA
   -exec cp -t "$prefix/lib/cmake/Catch2" {} +
 # genie asks for major version 3 first; this is none.
 sed -i 's/^set(PACKAGE_VERSION_COMPATIBLE TRUE)/if(NOT PACKAGE_FIND_VERSION_MAJOR EQUAL 3)\n  &\nendif()/' \
-  "$prefix/lib/cmake/Catch2/Catch2-config-version.cmake"
-echo "list(APPEND CMAKE_MODULE_PATH \${CMAKE_CURRENT_LIST_DIR})" >>"$prefix/lib/cmake/Catch2/Catch2-config.cmake"
+  "$prefix/lib/cmake/Catch2/Catch2ConfigVersion.cmake"
+echo "list(APPEND CMAKE_MODULE_PATH \${CMAKE_CURRENT_LIST_DIR})" >>"$prefix/lib/cmake/Catch2/Catch2Config.cmake"

@@ -1009,6 +1009,9 @@ int fork_lane(bool in_namespace) {
   if (pid != 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(2);
+  // In a session of its own: when the shell ends that has begun us in the background, the kernel continues whoever is
+  // stopped in our process group, and a referee would wait for ever for a worker to stop.
+  if (::setsid() < 0) ::_exit(2);
   if (!in_namespace) return 0;
   if (!leave_namespaces()) return 0;
   const int lane = ::fork();

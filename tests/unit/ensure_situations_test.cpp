@@ -92,7 +92,7 @@ TEST_CASE(
         caller.calls().fail(Call::any, error, call);
         const auto report = world.ensure(caller, options, what);
         const bool is_past = caller.calls().count() < call;
-        const std::string failed_call = is_past ? "" : caller.calls().log()[call - 1];
+        const std::string failed_call = is_past ? "" : caller.calls().log().at(static_cast<std::size_t>(call) - 1);
         CAPTURE(failed_call);
         if (error == EINTR || is_past) {
           REQUIRE(report);

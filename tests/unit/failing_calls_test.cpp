@@ -372,7 +372,7 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
       stage.actor.calls().fail(Call::any, EIO, at);
       const auto result = scenario.act(stage);
       if (at > stage.actor.calls().count() - before) break;
-      const std::string call = stage.actor.calls().log()[before + at - 1];
+      const std::string call = stage.actor.calls().log().at(static_cast<std::size_t>(before + at) - 1);
       if (!result && stage.noted_error != EIO && !is_silent(call))
         unreported[scenario.name].insert(without_token(call));
     }

@@ -662,7 +662,7 @@ TEST_CASE("a lock to the end of the file, a shared one, and two at once are told
   REQUIRE(file.ok());
   const genie::FileIdentity id = files.stat(file.value).value.id;
   const auto holds = [&](std::uint64_t at) { return probe.holds_lock(probe.self(), id, at); };
-  const auto shared = [&](std::int64_t from, std::int64_t length) {
+  const auto shared = [&](off_t from, off_t length) {
     struct ::flock range{};
     range.l_type = F_RDLCK;
     range.l_whence = SEEK_SET;

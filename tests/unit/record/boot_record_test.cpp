@@ -63,7 +63,9 @@ FailureRecord largest_failure() {
   failure.when = failure.failed_at = failure.retry_at = Milliseconds{INT64_MAX};
   failure.boot = genie::BootId{std::string(40, 'b')};
   failure.log = genie::FixedText<255>{std::string(255, 'l')};
-  failure.tail = genie::FixedText<1000>{std::string(999, '\n') + "x"};
+  std::string tail(1000, '\n');
+  tail.back() = 'x';
+  failure.tail = genie::FixedText<1000>{tail};
   return failure;
 }
 
