@@ -98,13 +98,13 @@ class Coroutine {
 class Coroutine {
  public:
   explicit Coroutine(std::function<void()> body) : body_{std::move(body)}, stack_{new std::byte[stack_size]} {
-    getcontext(&inside_);
-    inside_.uc_stack.ss_sp = stack_.get();
-    inside_.uc_stack.ss_size = stack_size;
-    inside_.uc_link = nullptr;
+    getcontext(inside_.get());
+    inside_->uc_stack.ss_sp = stack_.get();
+    inside_->uc_stack.ss_size = stack_size;
+    inside_->uc_link = nullptr;
     // makecontext passes integers only.
     const auto self = reinterpret_cast<std::uintptr_t>(this);
-    makecontext(&inside_, reinterpret_cast<void (*)()>(&enter), 2, static_cast<unsigned>(self >> 16U >> 16U),
+    makecontext(inside_.get(), reinterpret_cast<void (*)()>(&enter), 2, static_cast<unsigned>(self >> 16U >> 16U),
                 static_cast<unsigned>(self));
   }
   Coroutine(const Coroutine&) = delete;
@@ -115,7 +115,7 @@ class Coroutine {
     void* fake_stack = nullptr;
     __sanitizer_start_switch_fiber(&fake_stack, stack_.get(), stack_size);
 #endif
-    swapcontext(&outside_, &inside_);
+    swapcontext(outside_.get(), inside_.get());
 #if GENIE_TESTING_COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
@@ -142,7 +142,7 @@ class Coroutine {
     void* fake_stack = nullptr;
     __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack, outside_stack_, outside_size_);
 #endif
-    swapcontext(&inside_, &outside_);
+    swapcontext(inside_.get(), outside_.get());
 #if GENIE_TESTING_COROUTINE_ASAN
     __sanitizer_finish_switch_fiber(fake_stack, &outside_stack_, &outside_size_);
 #endif
@@ -150,8 +150,9 @@ class Coroutine {
 
   std::function<void()> body_;
   std::unique_ptr<std::byte[]> stack_;
-  ucontext_t inside_{};
-  ucontext_t outside_{};
+  // No members themselves: on RISC-V they end with an array of no size.
+  std::unique_ptr<ucontext_t> inside_ = std::make_unique<ucontext_t>();
+  std::unique_ptr<ucontext_t> outside_ = std::make_unique<ucontext_t>();
 #if GENIE_TESTING_COROUTINE_ASAN
   const void* outside_stack_ = nullptr;
   std::size_t outside_size_ = 0;
