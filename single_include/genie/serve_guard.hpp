@@ -2667,8 +2667,7 @@ class Leftovers {
                  const OpenStateFile<H>& opened) const noexcept {
     const bool is_record =
         view.record.kind == PidRecordKind::known_start || view.record.kind == PidRecordKind::unknown_start;
-    if (is_record || has_displaced_ || proof_ == nullptr || !is_named(name)) return false;
-    return previous_->phase != Phase::claiming && has_makers_record(current, opened);
+    return !is_record && is_named(name) && previous_->phase != Phase::claiming && has_makers_record(current, opened);
   }
 
   [[nodiscard]] bool has_makers_record(const RecordView& current, const OpenStateFile<H>& opened) const noexcept {

@@ -950,6 +950,24 @@ TEST_CASE("what keeps a claim from publishing hides no living older program, wha
   CHECK(strangers(machine).empty());
 }
 
+TEST_CASE("a claim that has failed, and let go of the lock, judges nobody who comes then", "[claim][older][F16]") {
+  Machine machine;
+  REQUIRE(guard_of(machine.spawn()).claim()->owned());
+  const Contender older = machine.spawn();
+  const Contender fresh = machine.spawn();
+  fresh.calls().fail(Call::write_at, EIO, 3);  // the lock's record, when all else is done
+  fresh.calls().before_call = [&](const genie::testing::CallEvent& event) {
+    if (event.call == Call::unlink && !machine.disk.exists(record_path)) {
+      machine.disk.write_file(record_path, text_of(older.identity));
+    }
+  };
+  const auto report = guard_of(fresh).claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == EIO);
+  CHECK(machine.disk.read_file(record_path) == text_of(older.identity));
+  CHECK(machine.disk.open_count(fresh.index()) == 0);
+}
+
 TEST_CASE("an empty record that was moved away by somebody who was killed then is put back",
           "[claim][crash][faults][older]") {
   Machine machine;

@@ -1056,4 +1056,45 @@ TEST_CASE("a dead owner's record that nobody may write is removed all the same",
   CHECK_FALSE(machine.disk.exists(record_path));
 }
 
+TEST_CASE("a bare PID that a killed claim had put aside is stale to whoever cleans up, whoever has come meanwhile",
+          "[stop][older][crash]") {
+  int tried = 0;
+  for (std::uint64_t at = 1;; ++at) {
+    CAPTURE(at);
+    Machine machine;
+    const Contender bare = machine.spawn();
+    const Contender claimant = machine.spawn();
+    machine.disk.make_directory(directory);
+    machine.disk.write_file(record_path, "99:1");
+    claimant.calls().before_call = [&](const CallEvent& event) {
+      if (event.call == Call::exchange) machine.disk.replace(record_path, std::to_string(bare.identity.pid));
+    };
+    claimant.kill_before_call(at);
+    (void)guard_of(claimant).claim();
+    if (claimant.is_alive()) break;
+    claimant.reap();
+    const std::vector<std::string> left = strangers(machine);
+    if (left.size() != 1) continue;
+    if (machine.disk.read_file(std::string{directory} + "/" + left[0]) != std::to_string(bare.identity.pid)) continue;
+    ++tried;
+    const Contender target = machine.spawn();
+    const Contender newcomer = machine.spawn();
+    const Contender stopper = machine.spawn();
+    machine.disk.replace(record_path, text_of(target.identity));
+    bool has_come = false;
+    stopper.calls().before_call = [&](const CallEvent&) {
+      if (has_come || target.is_alive()) return;
+      has_come = true;
+      machine.disk.replace(record_path, text_of(newcomer.identity));
+    };
+    const auto receipt = guard_of(stopper).stop();
+    REQUIRE(receipt);
+    CHECK(has_come);
+    CHECK(receipt->successor == newcomer.identity);
+    CHECK(machine.disk.read_file(record_path) == text_of(newcomer.identity));
+    CHECK(strangers(machine).empty());
+  }
+  CHECK(tried > 0);
+}
+
 }  // namespace tests::stop_situations_test
