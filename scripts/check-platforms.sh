@@ -52,7 +52,8 @@ describe() { # PLATFORM: sets title, processor, cxx, qemu, how and magic (of its
       magic='\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x16' ;;
     musl)
       title="Linux x86_64, musl, static" processor=x86_64 cxx=$work/zig-c++ how="run natively"
-      printf '#!/bin/sh\nexec %s -m ziglang c++ -target x86_64-linux-musl "$@"\n' "$root/build/venv/bin/python" >"$cxx"
+      # Catch2 counts its tests in a way that C++ has only by extension, as new Clangs say.
+      printf '#!/bin/sh\nexec %s -m ziglang c++ -target x86_64-linux-musl "$@" -Wno-c2y-extensions\n' "$root/build/venv/bin/python" >"$cxx"
       chmod +x "$cxx" ;;
     *) echo "check-platforms: no such platform: $1" >&2; exit 2 ;;
   esac
