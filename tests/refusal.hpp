@@ -72,6 +72,12 @@ struct Refusal {
 
 namespace detail {
 
+/// `ioctl`, whose request is an `int` in musl and unsigned in glibc.
+template <typename Request>
+int control(int (*call)(int, Request, ...), int file, unsigned long request, void* data) {
+  return call(file, static_cast<Request>(request), data);
+}
+
 /// Where an argument's lower 32 bits are.
 inline constexpr std::size_t low_half = std::endian::native == std::endian::little ? 0 : sizeof(std::uint32_t);
 
@@ -124,12 +130,12 @@ template <typename Judge, typename Act>
     if (::poll(&entry, 1, -1) < 0) continue;
     if ((entry.revents & POLLIN) == 0) break;  // hung up: the thread has ended, and the filter with it
     seccomp_notif asked{};
-    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) continue;
+    if (detail::control(&::ioctl, listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) continue;
     seccomp_notif_resp answer{};
     answer.id = asked.id;
     answer.error = -judge(++calls);
     if (answer.error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    (void)::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    (void)detail::control(&::ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
   thread.join();
   if (listener >= 0) ::close(listener);
