@@ -32,11 +32,7 @@
 
 namespace {
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::perror(what);
-  std::exit(1);
-}
+using bench::require;
 
 void write_pid(int file) {
   const std::string text = std::to_string(::getpid()) + '\n';
@@ -136,8 +132,7 @@ int main(int count, char** arguments) {
     return 64;
   }
   for (int at = 1; at < count; ++at) {
-    std::string directory = std::string{arguments[at]} + "/genie-bench.XXXXXX";
-    require(::mkdtemp(directory.data()) != nullptr, "mkdtemp");
+    const std::string directory = bench::make_directory(arguments[at]);
     compare_claims(directory);
     compare_looks(directory);
     std::filesystem::remove_all(directory);

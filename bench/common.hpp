@@ -3,15 +3,32 @@
 #define GENIE_BENCH_COMMON_HPP
 
 #include <fmt/core.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
 
 namespace bench {
+
+/// Ends the program where `holds` does not, with what has failed and its errno.
+inline void require(bool holds, const char* what) {
+  if (holds) return;
+  std::perror(what);
+  std::exit(1);
+}
+
+/// A new directory below `parent`, which the caller removes.
+[[nodiscard]] inline std::string make_directory(const char* parent) {
+  std::string path = std::string{parent} + "/genie-bench.XXXXXX";
+  require(::mkdtemp(path.data()) != nullptr, path.c_str());
+  return path;
+}
 
 /// Something that is done over and over; `run` does it once, and ends the program if it fails.
 struct Work {

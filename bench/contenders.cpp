@@ -32,13 +32,9 @@
 
 namespace {
 
-constexpr unsigned contenders = 64;
+using bench::require;
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::perror(what);
-  std::exit(1);
-}
+constexpr unsigned contenders = 64;
 
 [[nodiscard]] std::int64_t now() {
   timespec time{};
@@ -138,8 +134,7 @@ int main(int count, char** arguments) {
     return 64;
   }
   const std::size_t rounds = count > 2 ? std::strtoul(arguments[2], nullptr, 10) : 200;
-  std::string directory = std::string{arguments[1]} + "/genie-bench.XXXXXX";
-  require(::mkdtemp(directory.data()) != nullptr, "mkdtemp");
+  const std::string directory = bench::make_directory(arguments[1]);
   void* const shared = ::mmap(nullptr, sizeof(Round), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   require(shared != MAP_FAILED, "mmap");
   auto* const round = new (shared) Round{};

@@ -23,11 +23,7 @@
 
 namespace {
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::perror(what);
-  std::exit(1);
-}
+using bench::require;
 
 void claim_and_release(genie::ServeGuard<>& guard) {
   const auto claim = guard.claim();
@@ -190,8 +186,7 @@ int main(int count, char** arguments) {
     fmt::print(stderr, "usage: {} DIRECTORY [boot | processes | callers | files | claims]…\n", arguments[0]);
     return 64;
   }
-  std::string directory = std::string{arguments[1]} + "/genie-growth.XXXXXX";
-  require(::mkdtemp(directory.data()) != nullptr, "mkdtemp");
+  const std::string directory = bench::make_directory(arguments[1]);
   const std::vector<std::string> wanted{arguments + 2, arguments + count};
   const auto is_wanted = [&](const char* name) {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();

@@ -24,11 +24,7 @@ extern char** environ;
 
 namespace {
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::perror(what);
-  std::exit(1);
-}
+using bench::require;
 
 /// A child that has claimed the directory.
 [[nodiscard]] pid_t start_server(const std::string& directory) {
@@ -77,8 +73,7 @@ int main(int count, char** arguments) {
     return 64;
   }
   const std::size_t rounds = count > 2 ? std::strtoul(arguments[2], nullptr, 10) : 100;
-  std::string directory = std::string{arguments[1]} + "/genie-bench.XXXXXX";
-  require(::mkdtemp(directory.data()) != nullptr, "mkdtemp");
+  const std::string directory = bench::make_directory(arguments[1]);
   genie::ServeGuard<> guard{directory};
   std::vector<Way> ways;
   ways.push_back({"floor: kill and waitpid of a child", [](pid_t server) {

@@ -157,14 +157,14 @@ void add_unit(CLI::App& app, Words& words) {
   app.add_flag("--user", words.for_user, "for a user's own service manager");
 }
 
-void add_style(CLI::App& app, Words& words) {
+void add_status(CLI::App& app, Words& words) {
   add_place(app, words);
   app.add_flag("--json", words.style.json, "as one JSON object");
   app.add_flag("--explain", words.style.explain, "with the evidence");
   app.add_flag("-q,--quiet", words.style.quiet, "only by the exit status");
 }
 
-void add_question(CLI::App& app, Words& words) {
+void add_endpoint(CLI::App& app, Words& words) {
   add_place(app, words);
   app.add_option("endpoint", words.question.name, "its name; without one, all are listed");
   app.add_flag("--json", words.question.json, "all of them as one JSON object");
@@ -287,13 +287,13 @@ constexpr Command commands[] = {
        words.stop.grace = *parse_span(words.grace);
        return stop_server(words.place, words.stop);
      }},
-    {"status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown", add_style,
+    {"status", "say whether it runs; exits 0 running, 1 dead, 3 not running, 4 unknown", add_status,
      [](Words& words) { return print_status(words.place, words.style); }},
     {"port", "print the port that the live server has published", add_place,
      [](Words& words) { return print_port(words.place); }},
     {"unit", "print a systemd unit that guards COMMAND as run or start would", add_unit,
      [](Words& words) { return print_unit(unit_of(words)); }},
-    {"endpoint", "print what the live server has published under a name, or all", add_question,
+    {"endpoint", "print what the live server has published under a name, or all", add_endpoint,
      [](Words& words) {
        words.question.wait = *parse_span(words.wait);
        return print_endpoints(words.place, words.question);
