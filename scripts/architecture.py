@@ -35,7 +35,7 @@ FLOORS = [
     Part("claim", "one owner, and what it leaves", r"claim|owner|judge|evidence|sentinel|state_files|host|change_wait|endpoint_file|withdraw|leftovers|leavings|publish"),
     Part("records", "what stands in the files", r"record/.*"),
     Part("policies", "what may be replaced", r"policy/.*"),
-    Part("values", "no header of genie below", r"text|result|duration|identity|version|version_order|lock_bytes|language"),
+    Part("values", "no header of genie below", r"text|result|duration|identity|version|version_order|lock_bytes|function_ref|concepts|language"),
 ]
 # Beside the house. Nobody in it includes them, except through the doors that are named in `may_include`.
 WINGS = [

@@ -100,7 +100,7 @@ namespace detail {
 
 /// Releases step by step; goes on after a failure, and returns the first.
 template <typename H>
-[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
+[[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
 /// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
 template <typename H>
@@ -147,7 +147,7 @@ class Claimant {
   Claimant(H& host, const StateFiles& files, const ClaimOptions& options, HeldClaim<H>& held) noexcept
       : host_{host}, files_{files}, options_{options}, held_{held} {}
 
-  [[nodiscard]] Result<ClaimReport> run() noexcept {
+  [[nodiscard]] GENIE_COMPACT Result<ClaimReport> run() noexcept {
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
     constexpr int patience = 64;
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
@@ -190,7 +190,7 @@ class Claimant {
     return Step::finished;
   }
 
-  Result<Step> attempt() noexcept {
+  GENIE_COMPACT Result<Step> attempt() noexcept {
     if (!directory_.file.is_open()) {
       if (auto ok = open_state_directory(host_, files_, options_.create_directory, directory_); !ok) return ok.error();
       const auto stopping = refused_by_sentinel(false);
@@ -303,7 +303,7 @@ class Claimant {
     if (options_.launching) record_.wanted = record_.version;
   }
 
-  Result<Step> claim_under_lock() noexcept {
+  GENIE_COMPACT Result<Step> claim_under_lock() noexcept {
     const auto kind = read_lock_record(host_, lock_.file.get(), previous_);
     if (!kind.ok()) return files_.error(Operation::read, kind.error, files_.lock());
     has_previous_ = kind.value == LockRecordKind::valid;
@@ -327,7 +327,7 @@ class Claimant {
   }
 
   /// Settles what a crash has left, or a takeover that could not remove it, and only then judges the record.
-  Result<Step> settle_and_judge() noexcept {
+  GENIE_COMPACT Result<Step> settle_and_judge() noexcept {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
@@ -353,7 +353,7 @@ class Claimant {
     return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0;
   }
 
-  Result<Step> judge_repeatedly() noexcept {
+  GENIE_COMPACT Result<Step> judge_repeatedly() noexcept {
     if (has_been_released()) {
       const Result<Step> step = publish_new();
       if (step.has_value() ? *step != Step::judge_again : !may_hide_record()) return step;
@@ -423,7 +423,7 @@ class Claimant {
   }
 
   /// Creates our record file with its whole content, but not yet under its name.
-  Result<void> write_record_into(typename H::File file) noexcept {
+  GENIE_COMPACT Result<void> write_record_into(typename H::File file) noexcept {
     if (const auto written = write_whole(host_, file, encode_pid_record(record_.owner)); !written.ok()) {
       return files_.error(Operation::write, written.error, files_.record());
     }
@@ -436,7 +436,7 @@ class Claimant {
     return {};
   }
 
-  Result<Step> publish_new() noexcept {
+  GENIE_COMPACT Result<Step> publish_new() noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
     if (is_unsupported(unnamed.error)) return publish_by_rename();
@@ -634,7 +634,7 @@ class Claimant {
   }
 
   /// Our record stands under its name. Everything that must be so before a server may start.
-  Result<Step> complete() noexcept {
+  GENIE_COMPACT Result<Step> complete() noexcept {
     // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
     const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
     if (info.ok() && info.value.links == 0) {
@@ -780,8 +780,8 @@ class Claimant {
 /// Removes the port file if we published it.
 /// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
-                                         const NameText& temporary) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                                       const NameText& temporary) noexcept {
   OpenStateFile<H> port;
   if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) {
     return ok.error();
@@ -801,7 +801,7 @@ template <typename H>
 }
 
 template <typename H>
-[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
   bool is_clean = true;
   const auto note = [&](const auto& step) noexcept {

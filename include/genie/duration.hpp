@@ -2,10 +2,9 @@
 #ifndef GENIE_DURATION_HPP
 #define GENIE_DURATION_HPP
 
-#include <compare>
-#include <concepts>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/language.hpp"
 
 namespace genie::inline v0 {
@@ -14,9 +13,9 @@ namespace genie::inline v0 {
 template <typename D>
 concept DurationLike = requires(const D& duration) {
   typename D::rep;
-  { D::period::num } -> std::convertible_to<std::int64_t>;
-  { D::period::den } -> std::convertible_to<std::int64_t>;
-  { duration.count() } -> std::convertible_to<typename D::rep>;
+  { D::period::num } -> detail::ConvertibleTo<std::int64_t>;
+  { D::period::den } -> detail::ConvertibleTo<std::int64_t>;
+  { duration.count() } -> detail::ConvertibleTo<typename D::rep>;
 };
 
 /// A span of time, or a point on a clock's own scale. Unit: milliseconds; saturates instead of overflowing.
@@ -33,7 +32,18 @@ class Milliseconds {
   /// Returns: the number of milliseconds, with the sign of the span.
   [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
 
-  friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
+  // One by one: `<=>` needs <compare>, which costs more to include than all of this.
+  friend constexpr bool operator==(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ == right.count_;
+  }
+  friend constexpr bool operator<(Milliseconds left, Milliseconds right) noexcept { return left.count_ < right.count_; }
+  friend constexpr bool operator>(Milliseconds left, Milliseconds right) noexcept { return left.count_ > right.count_; }
+  friend constexpr bool operator<=(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ <= right.count_;
+  }
+  friend constexpr bool operator>=(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ >= right.count_;
+  }
   friend constexpr Milliseconds operator+(Milliseconds left, Milliseconds right) noexcept {
     const std::int64_t more = right.count_;
     const bool overflows = more > 0 ? left.count_ > INT64_MAX - more : left.count_ < INT64_MIN - more;

@@ -4,8 +4,6 @@
 #ifndef GENIE_ENSURE_HPP
 #define GENIE_ENSURE_HPP
 
-#include <type_traits>
-
 #include "genie/handover.hpp"
 #include "genie/log_file.hpp"
 #include "genie/role.hpp"
@@ -709,8 +707,7 @@ template <typename H, typename L, typename OnProgress = IgnoreProgress>
   requires LauncherPolicy<L, typename H::Filesystem>
 [[nodiscard]] Result<EnsureReport> ensure(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan,
                                           const EnsureOptions& options = {}, OnProgress&& on_progress = {}) noexcept {
-  return detail::Ensurer<H, L, std::remove_reference_t<OnProgress>>{host, launcher, files, plan, options, on_progress}
-      .run();
+  return detail::Ensurer<H, L, OnProgress>{host, launcher, files, plan, options, on_progress}.run();
 }
 
 /// The same for the directory that a guard guards. The guard itself owns nothing by it.

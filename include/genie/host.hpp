@@ -89,8 +89,8 @@ class ScopedFile {
 
 /// Reads from `offset` on until `capacity` bytes or the end. Returns: how many there were.
 template <typename H>
-[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to, std::size_t capacity,
-                                                std::uint64_t offset = 0) noexcept {
+[[nodiscard]] GENIE_COMPACT SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to,
+                                                              std::size_t capacity, std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < capacity) {
     const auto part =

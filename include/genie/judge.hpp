@@ -47,9 +47,10 @@ namespace detail {
 /// Judges an open record file. `lock_record` is null, or the valid record of a lock of which the caller knows that
 /// nobody else holds it.
 template <typename H>
-[[nodiscard]] Result<RecordView> judge_open_record(H& host, const StateFiles& files, const OpenStateFile<H>& opened,
-                                                   const NameText& name, const LockRecord* lock_record,
-                                                   bool trust_legacy) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<RecordView> judge_open_record(H& host, const StateFiles& files,
+                                                                 const OpenStateFile<H>& opened, const NameText& name,
+                                                                 const LockRecord* lock_record,
+                                                                 bool trust_legacy) noexcept {
   RecordView view;
   view.info = opened.info;
   char bytes[pid_record_capacity + 1];

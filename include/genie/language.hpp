@@ -10,10 +10,13 @@
 #if defined(__GNUC__)
 /// Marks what only a crash, an older program or a contender leads to: it is compiled for size, and put out of the way.
 #define GENIE_COLD [[gnu::cold]]
+/// Marks what is long, and waits for the kernel for most of its time: it is compiled for size.
+#define GENIE_COMPACT [[gnu::cold]]
 /// Marks what is called from so many places that a copy in each would cost more than the call.
 #define GENIE_NOINLINE [[gnu::noinline]]
 #else
 #define GENIE_COLD
+#define GENIE_COMPACT
 #define GENIE_NOINLINE
 #endif
 

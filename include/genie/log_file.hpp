@@ -62,11 +62,11 @@ template <typename H>
 /// that alone is longer, its end. A log that has become shorter than `from` is read from its beginning.
 /// What is no text is shown as `?`: control characters but line feed and tab, and what is not UTF-8.
 /// Errors: of open, stat, read.
-template <typename H, std::size_t Capacity>
-[[nodiscard]] SysResult<void> read_log_tail(H& host, const char* path, std::uint64_t from,
-                                            FixedText<Capacity>& out) noexcept {
+template <typename H>
+[[nodiscard]] SysResult<void> read_log_tail(H& host, const char* path, std::uint64_t from, TextBuffer& out) noexcept {
   using detail::uninterrupted;
   out.clear();
+  const std::size_t capacity = out.room();
   const auto opened = uninterrupted([&] { return host.files.open({}, path, OpenMode::read, 0); });
   if (!opened.ok()) return {opened.error};
   const detail::ScopedFile<H> log{host, opened.value};
@@ -74,13 +74,13 @@ template <typename H, std::size_t Capacity>
   if (!info.ok()) return {info.error};
   const auto size = static_cast<std::uint64_t>(info.value.size);
   std::uint64_t begin = size < from ? 0 : from;
-  const bool is_cut = size - begin > Capacity;
-  if (is_cut) begin = size - Capacity;
+  const bool is_cut = size - begin > capacity;
+  if (is_cut) begin = size - capacity;
 
   std::size_t count = 0;
-  while (count < Capacity) {
+  while (count < capacity) {
     const auto part = uninterrupted(
-        [&] { return host.files.read_at(log.get(), out.data() + count, Capacity - count, begin + count); });
+        [&] { return host.files.read_at(log.get(), out.data() + count, capacity - count, begin + count); });
     if (!part.ok()) return {part.error};
     if (part.value == 0) break;
     count += part.value;

@@ -84,7 +84,7 @@ template <typename H>
 
 /// What the record in a held lock says of its holder, by looking at the recorded process.
 template <typename H>
-[[nodiscard]] LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
+[[nodiscard]] GENIE_COMPACT LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
   const ProcessOrigin own = host.process.origin();
   if (const Whereabouts whereabouts = whereabouts_of(record.origin, own); whereabouts != Whereabouts::here) {
     const bool is_released = record.phase == Phase::released;
@@ -147,8 +147,8 @@ template <typename H>
 /// can't be told stays `unsure`.
 /// Errors: query_lock, read.
 template <typename H>
-[[nodiscard]] Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
-                                             FileIdentity lock_id) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
+                                                           FileIdentity lock_id) noexcept {
   using namespace detail;
   constexpr int attempts = 8;
   OwnerView view;

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-#include <concepts>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/text.hpp"
 
 namespace genie::inline v0 {
@@ -124,7 +124,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   /// Whether there is no error. Not for a `Result<bool>`, where a reader would take it for the answer.
   constexpr explicit operator bool() const noexcept
-    requires(!std::same_as<T, bool>)
+    requires(!detail::SameAs<T, bool>)
   {
     return has_value_;
   }

@@ -61,8 +61,9 @@ template <typename H>
 
 /// Reads the sentinel and drops all stoppers' entries that do not hold any more.
 template <typename H>
-[[nodiscard]] Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files, typename H::File directory,
-                                                   Milliseconds ttl, Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files,
+                                                                 typename H::File directory, Milliseconds ttl,
+                                                                 Sentinel& sentinel) noexcept {
   StopIntent intent;
   sentinel.count = 0;
   sentinel.has_stay = false;

@@ -173,8 +173,8 @@ inline constexpr std::uint32_t private_file = 0600;
 /// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
 /// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
 template <typename H>
-[[nodiscard]] Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
-                                       const FileInfo& record, Text record_name) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
+                                                     const FileInfo& record, Text record_name) noexcept {
   const std::uint64_t user = host.process.user();
   if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
   if (is_ours(directory, user)) return {};
@@ -190,8 +190,8 @@ struct OpenDirectory {
 
 /// Opens the state directory, creating its last component where asked and absent.
 template <typename H>
-[[nodiscard]] Result<void> open_state_directory(H& host, const StateFiles& files, bool create,
-                                                OpenDirectory<H>& out) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> open_state_directory(H& host, const StateFiles& files, bool create,
+                                                              OpenDirectory<H>& out) noexcept {
   if (auto usable = files.check(); !usable) return usable;
   const char* path = files.directory().c_str();
   auto opened = uninterrupted([&] { return host.files.open_directory(path); });
@@ -232,8 +232,9 @@ struct OpenStateFile {
 
 /// Opens one of genie's files; absent is no error. Anything but a regular file is refused: nothing is followed.
 template <typename H>
-[[nodiscard]] Result<void> open_state_file(H& host, const StateFiles& files, typename H::File directory,
-                                           const NameText& name, OpenMode mode, OpenStateFile<H>& out) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> open_state_file(H& host, const StateFiles& files, typename H::File directory,
+                                                         const NameText& name, OpenMode mode,
+                                                         OpenStateFile<H>& out) noexcept {
   out.file.reset();
   const auto opened = uninterrupted([&] { return host.files.open(directory, name.c_str(), mode, private_file); });
   if (opened.error == ENOENT) return {};

@@ -2,8 +2,7 @@
 #ifndef GENIE_STOP_HPP
 #define GENIE_STOP_HPP
 
-#include <concepts>
-
+#include "genie/concepts.hpp"
 #include "genie/leavings.hpp"
 #include "genie/status.hpp"
 
@@ -425,7 +424,7 @@ class StopRun {
     } else {
       result = end_and_clean_up();
     }
-    if constexpr (!std::same_as<BeforeLeaving, const NothingMore>) {
+    if constexpr (!detail::SameAs<BeforeLeaving, const NothingMore>) {
       if (result && !is_too_far && receipt_.outcome != StopOutcome::still_alive) {
         renew_at_ = host_.clock.monotonic();  // for as long as possible
         renew();

@@ -82,7 +82,7 @@ class SystemdNotifier {
   using Message = FixedText<status_capacity + 32>;
 
   /// A cut must not fall into a character: a status that is not UTF-8 is dropped as a whole.
-  static void append_line(Message& message, Text text) noexcept {
+  static void append_line(TextBuffer& message, Text text) noexcept {
     Text part = text.first(status_capacity);
     if (part.size() < text.size()) {
       std::size_t end = part.size();
@@ -92,7 +92,7 @@ class SystemdNotifier {
     for (const char c : part) message.append(c == '\n' || c == '\0' ? ' ' : c);
   }
 
-  [[nodiscard]] SysResult<void> send(const Message& message) const noexcept {
+  [[nodiscard]] SysResult<void> send(Text message) const noexcept {
     if (error_ != 0) return SysResult<void>::failure(error_);
     if (!has_listener()) return {};
 #if defined(__APPLE__)

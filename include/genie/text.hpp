@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/language.hpp"
 
 namespace genie::inline v0 {
@@ -17,8 +17,8 @@ namespace genie::inline v0 {
 /// `fmt::memory_buffer`.
 template <typename T>
 concept StringLike = requires(const T& text) {
-  { text.data() } -> std::convertible_to<const char*>;
-  { text.size() } -> std::convertible_to<std::size_t>;
+  { text.data() } -> detail::ConvertibleTo<const char*>;
+  { text.size() } -> detail::ConvertibleTo<std::size_t>;
 };
 
 /// Anything whose native form is a string of `char`: `std::filesystem::path` on POSIX systems.
@@ -31,8 +31,8 @@ concept PathLike = requires(const T& path) {
 /// Windows, where a path's own characters are wide, this is how a path becomes a text.
 template <typename T>
 concept Utf8Like = requires(const T& text) {
-  { text.data() } -> std::convertible_to<const char8_t*>;
-  { text.size() } -> std::convertible_to<std::size_t>;
+  { text.data() } -> detail::ConvertibleTo<const char8_t*>;
+  { text.size() } -> detail::ConvertibleTo<std::size_t>;
 };
 
 /// A borrowed run of characters, not necessarily terminated. Lives no longer than what it was made from.
@@ -152,74 +152,35 @@ class Text {
   return true;
 }
 
-// What `FixedText` does with its characters. Each function stands in a program once for all capacities, which is why it
-// is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
-namespace text_detail {
-
-GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
-  const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
-  if (__builtin_is_constant_evaluated()) {
-    for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
-  } else if (count != 0) {                       // else either may point to nothing
-    ::memmove(data + size, text.data(), count);  // it may be the text itself
-  }
-  data[size + count] = '\0';
-  return count;
-}
-
-GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
-                                         char c) noexcept {
-  if (count > capacity - size) count = capacity - size;
-  if (__builtin_is_constant_evaluated()) {
-    for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
-  } else {
-    ::memset(data + size, c, count);
-  }
-  data[size + count] = '\0';
-  return count;
-}
-
-}  // namespace text_detail
-
-/// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
-template <std::size_t Capacity>
-class FixedText {
+/// A terminated text that has room for so many characters and no more. What does not fit is cut, and `overflowed()`
+/// tells so. The room is a `FixedText`'s: whatever its capacity is, what is done with it stands in a program once.
+class TextBuffer {
  public:
-  constexpr FixedText() noexcept { data_[0] = '\0'; }
-  constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
-  constexpr FixedText(const FixedText& other) noexcept : FixedText{} { assign(other); }
-  constexpr FixedText& operator=(const FixedText& other) noexcept {
-    if (this != &other) assign(other);
-    return *this;
-  }
-  constexpr ~FixedText() = default;
+  TextBuffer(const TextBuffer&) = delete;
+  TextBuffer& operator=(const TextBuffer&) = delete;
 
   /// Adds at the end, as much as there is room for.
-  constexpr FixedText& append(Text text) noexcept {
-    const std::size_t count = text_detail::put(data_, size_, Capacity, text);
-    overflowed_ = overflowed_ || count < text.size();
-    size_ += count;
+  GENIE_NOINLINE constexpr TextBuffer& append(Text text) noexcept {
+    const std::size_t count = fitting(text.size());
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = text[at];
+    } else if (count != 0) {                         // else either may point to nothing
+      ::memmove(data_ + size_, text.data(), count);  // it may be the text itself
+    }
+    resize(size_ + count);
     return *this;
   }
   /// Appends `count` times `c`.
-  constexpr FixedText& append(std::size_t count, char c) noexcept {
-    const std::size_t fitting = text_detail::put(data_, size_, Capacity, count, c);
-    overflowed_ = overflowed_ || fitting < count;
-    size_ += fitting;
+  GENIE_NOINLINE constexpr TextBuffer& append(std::size_t count, char c) noexcept {
+    count = fitting(count);
+    for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    resize(size_ + count);
     return *this;
   }
-  constexpr FixedText& append(char c) noexcept {
-    if (size_ == Capacity) {
-      overflowed_ = true;
-    } else {
-      data_[size_++] = c;
-      data_[size_] = '\0';
-    }
-    return *this;
-  }
+  constexpr TextBuffer& append(char c) noexcept { return append(1, c); }
   /// Adds a number in decimal digits.
-  constexpr FixedText& append_number(std::uint64_t value) noexcept {
-    char digits[20];
+  GENIE_NOINLINE constexpr TextBuffer& append_number(std::uint64_t value) noexcept {
+    char digits[20]{};
     std::size_t at = sizeof digits;
     do {
       digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
@@ -228,18 +189,17 @@ class FixedText {
     return append(Text{digits + at, sizeof digits - at});
   }
   /// Adds a number in 16 hexadecimal digits.
-  constexpr FixedText& append_hex(std::uint64_t value) noexcept {
+  GENIE_NOINLINE constexpr TextBuffer& append_hex(std::uint64_t value) noexcept {
     for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
     return *this;
   }
   constexpr void clear() noexcept {
-    size_ = 0;
+    resize(0);
     overflowed_ = false;
-    data_[0] = '\0';
   }
-  /// Sets the size after `data()` was written to: `size` characters, `Capacity` at most.
+  /// Sets the size after `data()` was written to: `size` characters, as many as there is room for at most.
   constexpr void resize(std::size_t size) noexcept {
-    size_ = size < Capacity ? size : Capacity;
+    size_ = size < capacity_ ? static_cast<std::uint32_t>(size) : capacity_;
     data_[size_] = '\0';
   }
 
@@ -248,25 +208,59 @@ class FixedText {
   [[nodiscard]] constexpr char* data() noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  /// Returns: for how many characters more there is room.
+  [[nodiscard]] constexpr std::size_t room() const noexcept { return capacity_ - size_; }
   /// Whether anything was cut, since it was made or cleared.
   [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
-  /// Returns: `Capacity`.
-  [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
 
-  friend constexpr bool operator==(const FixedText& left, const FixedText& right) noexcept {
+  friend constexpr bool operator==(const TextBuffer& left, const TextBuffer& right) noexcept {
     return Text{left} == Text{right};
   }
 
- private:
-  constexpr void assign(const FixedText& other) noexcept {
+ protected:
+  constexpr TextBuffer(char* data, std::size_t capacity) noexcept
+      : data_{data}, capacity_{static_cast<std::uint32_t>(capacity)} {}
+  constexpr ~TextBuffer() = default;
+
+  GENIE_NOINLINE constexpr void assign(const TextBuffer& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
-    size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    (void)text_detail::put(data_, 0, Capacity, Text{other.data_, size_});
-    overflowed_ = other.overflowed_;
+    const bool is_cut = other.overflowed_;
+    clear();
+    append(Text{other});
+    overflowed_ = is_cut;
   }
-  std::size_t size_ = 0;
+
+ private:
+  constexpr std::size_t fitting(std::size_t count) noexcept {
+    if (count <= room()) return count;
+    overflowed_ = true;
+    return room();
+  }
+
+  char* data_;
+  std::uint32_t capacity_;
+  std::uint32_t size_ = 0;
   bool overflowed_ = false;
-  char data_[Capacity + 1];
+};
+
+/// A text of at most `Capacity` characters, see `TextBuffer`, with the room for them.
+template <std::size_t Capacity>
+class FixedText : public TextBuffer {
+ public:
+  constexpr FixedText() noexcept : TextBuffer{characters_, Capacity} { characters_[0] = '\0'; }
+  constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
+  constexpr FixedText(const FixedText& other) noexcept : FixedText{} { assign(other); }
+  constexpr FixedText& operator=(const FixedText& other) noexcept {
+    if (this != &other) assign(other);
+    return *this;
+  }
+  constexpr ~FixedText() = default;
+
+  /// Returns: `Capacity`.
+  [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
+
+ private:
+  char characters_[Capacity + 1];
 };
 
 }  // namespace genie::inline v0

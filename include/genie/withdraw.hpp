@@ -40,8 +40,8 @@ template <typename H>
 
 /// Removes whatever file has that name; that there is none is no error.
 template <typename H>
-[[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
-                                       const NameText& name) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
+                                                     const NameText& name) noexcept {
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
   if (removed.ok() || removed.error == ENOENT) return {};
   if (removed.error == EISDIR) {
@@ -55,8 +55,9 @@ template <typename H>
 /// Requires: the lock, whose record names `temporary`.
 /// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
-[[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText& temporary) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory,
+                                                  const NameText& name, FileIdentity pinned,
+                                                  const NameText& temporary) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return true;

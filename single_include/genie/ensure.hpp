@@ -8,8 +8,6 @@
 #ifndef GENIE_ENSURE_HPP
 #define GENIE_ENSURE_HPP
 
-#include <type_traits>
-
 // A starter's claim on its way to the server that it starts: named as heir, handed over, or taken back.
 #ifndef GENIE_HANDOVER_HPP
 #define GENIE_HANDOVER_HPP
@@ -165,11 +163,11 @@ template <typename H>
 /// that alone is longer, its end. A log that has become shorter than `from` is read from its beginning.
 /// What is no text is shown as `?`: control characters but line feed and tab, and what is not UTF-8.
 /// Errors: of open, stat, read.
-template <typename H, std::size_t Capacity>
-[[nodiscard]] SysResult<void> read_log_tail(H& host, const char* path, std::uint64_t from,
-                                            FixedText<Capacity>& out) noexcept {
+template <typename H>
+[[nodiscard]] SysResult<void> read_log_tail(H& host, const char* path, std::uint64_t from, TextBuffer& out) noexcept {
   using detail::uninterrupted;
   out.clear();
+  const std::size_t capacity = out.room();
   const auto opened = uninterrupted([&] { return host.files.open({}, path, OpenMode::read, 0); });
   if (!opened.ok()) return {opened.error};
   const detail::ScopedFile<H> log{host, opened.value};
@@ -177,13 +175,13 @@ template <typename H, std::size_t Capacity>
   if (!info.ok()) return {info.error};
   const auto size = static_cast<std::uint64_t>(info.value.size);
   std::uint64_t begin = size < from ? 0 : from;
-  const bool is_cut = size - begin > Capacity;
-  if (is_cut) begin = size - Capacity;
+  const bool is_cut = size - begin > capacity;
+  if (is_cut) begin = size - capacity;
 
   std::size_t count = 0;
-  while (count < Capacity) {
+  while (count < capacity) {
     const auto part = uninterrupted(
-        [&] { return host.files.read_at(log.get(), out.data() + count, Capacity - count, begin + count); });
+        [&] { return host.files.read_at(log.get(), out.data() + count, capacity - count, begin + count); });
     if (!part.ok()) return {part.error};
     if (part.value == 0) break;
     count += part.value;
@@ -269,8 +267,6 @@ template <typename H>
 #ifndef GENIE_POLICY_LAUNCHER_HPP
 #define GENIE_POLICY_LAUNCHER_HPP
 
-#include <concepts>
-
 namespace genie::inline v0 {
 
 /// What to start, and how. Borrowed: everything must live until the process runs.
@@ -319,12 +315,12 @@ template <typename L, typename F>
 concept LauncherPolicy = FilesystemPolicy<F> && requires(L& launcher, const LaunchPlan& plan, typename F::File file,
                                                          const typename L::Child& child, typename F::Watch& watch,
                                                          Milliseconds span, Signal signal) {
-  { launcher.spawn(plan, file, span) } noexcept -> std::same_as<SysResult<typename L::Child>>;
-  { launcher.pid(child) } noexcept -> std::same_as<Pid>;
-  { launcher.let_go(child, span) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.wait(child, watch, span) } noexcept -> std::same_as<SysResult<LaunchEvent>>;
-  { launcher.kill(child, signal) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.reap(child, span) } noexcept -> std::same_as<SysResult<ProcessExit>>;
+  { launcher.spawn(plan, file, span) } noexcept -> detail::SameAs<SysResult<typename L::Child>>;
+  { launcher.pid(child) } noexcept -> detail::SameAs<Pid>;
+  { launcher.let_go(child, span) } noexcept -> detail::SameAs<SysResult<void>>;
+  { launcher.wait(child, watch, span) } noexcept -> detail::SameAs<SysResult<LaunchEvent>>;
+  { launcher.kill(child, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+  { launcher.reap(child, span) } noexcept -> detail::SameAs<SysResult<ProcessExit>>;
   { launcher.close(child) } noexcept;
 };
 
@@ -1880,8 +1876,7 @@ template <typename H, typename L, typename OnProgress = IgnoreProgress>
   requires LauncherPolicy<L, typename H::Filesystem>
 [[nodiscard]] Result<EnsureReport> ensure(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan,
                                           const EnsureOptions& options = {}, OnProgress&& on_progress = {}) noexcept {
-  return detail::Ensurer<H, L, std::remove_reference_t<OnProgress>>{host, launcher, files, plan, options, on_progress}
-      .run();
+  return detail::Ensurer<H, L, OnProgress>{host, launcher, files, plan, options, on_progress}.run();
 }
 
 /// The same for the directory that a guard guards. The guard itself owns nothing by it.

@@ -35,13 +35,9 @@
 #ifndef GENIE_POLICY_CLOCK_HPP
 #define GENIE_POLICY_CLOCK_HPP
 
-#include <concepts>
-
-// Spans of time without <chrono>: whole milliseconds, made from any chrono-like duration by its shape.
-#ifndef GENIE_DURATION_HPP
-#define GENIE_DURATION_HPP
-
-#include <compare>
+// How two types may be related. <concepts> says it, too, and is a sixth of what all of genie costs to include.
+#ifndef GENIE_CONCEPTS_HPP
+#define GENIE_CONCEPTS_HPP
 
 // What the compiler must know: says in one line what an older language standard would otherwise say in two hundred; and
 // marks that MSVC would warn of in whoever includes us, if they were written out.
@@ -55,14 +51,39 @@
 #if defined(__GNUC__)
 /// Marks what only a crash, an older program or a contender leads to: it is compiled for size, and put out of the way.
 #define GENIE_COLD [[gnu::cold]]
+/// Marks what is long, and waits for the kernel for most of its time: it is compiled for size.
+#define GENIE_COMPACT [[gnu::cold]]
 /// Marks what is called from so many places that a copy in each would cost more than the call.
 #define GENIE_NOINLINE [[gnu::noinline]]
 #else
 #define GENIE_COLD
+#define GENIE_COMPACT
 #define GENIE_NOINLINE
 #endif
 
 #endif  // GENIE_LANGUAGE_HPP
+
+namespace genie::inline v0::detail {
+
+template <typename Left, typename Right>
+inline constexpr bool is_same = false;
+template <typename T>
+inline constexpr bool is_same<T, T> = true;
+
+/// Whether they are one type.
+template <typename Left, typename Right>
+concept SameAs = is_same<Left, Right>;
+
+/// Whether a `From` can be passed where a `To` is wanted.
+template <typename From, typename To>
+concept ConvertibleTo = requires(From && (&make)(), void (&take)(To)) { take(make()); };
+
+}  // namespace genie::inline v0::detail
+
+#endif  // GENIE_CONCEPTS_HPP
+// Spans of time without <chrono>: whole milliseconds, made from any chrono-like duration by its shape.
+#ifndef GENIE_DURATION_HPP
+#define GENIE_DURATION_HPP
 
 namespace genie::inline v0 {
 
@@ -70,9 +91,9 @@ namespace genie::inline v0 {
 template <typename D>
 concept DurationLike = requires(const D& duration) {
   typename D::rep;
-  { D::period::num } -> std::convertible_to<std::int64_t>;
-  { D::period::den } -> std::convertible_to<std::int64_t>;
-  { duration.count() } -> std::convertible_to<typename D::rep>;
+  { D::period::num } -> detail::ConvertibleTo<std::int64_t>;
+  { D::period::den } -> detail::ConvertibleTo<std::int64_t>;
+  { duration.count() } -> detail::ConvertibleTo<typename D::rep>;
 };
 
 /// A span of time, or a point on a clock's own scale. Unit: milliseconds; saturates instead of overflowing.
@@ -89,7 +110,18 @@ class Milliseconds {
   /// Returns: the number of milliseconds, with the sign of the span.
   [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
 
-  friend constexpr auto operator<=>(Milliseconds, Milliseconds) noexcept = default;
+  // One by one: `<=>` needs <compare>, which costs more to include than all of this.
+  friend constexpr bool operator==(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ == right.count_;
+  }
+  friend constexpr bool operator<(Milliseconds left, Milliseconds right) noexcept { return left.count_ < right.count_; }
+  friend constexpr bool operator>(Milliseconds left, Milliseconds right) noexcept { return left.count_ > right.count_; }
+  friend constexpr bool operator<=(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ <= right.count_;
+  }
+  friend constexpr bool operator>=(Milliseconds left, Milliseconds right) noexcept {
+    return left.count_ >= right.count_;
+  }
   friend constexpr Milliseconds operator+(Milliseconds left, Milliseconds right) noexcept {
     const std::int64_t more = right.count_;
     const bool overflows = more > 0 ? left.count_ > INT64_MAX - more : left.count_ < INT64_MIN - more;
@@ -138,9 +170,9 @@ namespace genie::inline v0 {
 /// runs on the monotonic clock; the coarse one only spares work that would be repeated too soon.
 template <typename C>
 concept ClockPolicy = requires(C& clock, Milliseconds span) {
-  { clock.wall() } noexcept -> std::same_as<Milliseconds>;
-  { clock.monotonic() } noexcept -> std::same_as<Milliseconds>;
-  { clock.coarse() } noexcept -> std::same_as<Milliseconds>;
+  { clock.wall() } noexcept -> detail::SameAs<Milliseconds>;
+  { clock.monotonic() } noexcept -> detail::SameAs<Milliseconds>;
+  { clock.coarse() } noexcept -> detail::SameAs<Milliseconds>;
   { clock.sleep(span) } noexcept;
 };
 
@@ -169,8 +201,8 @@ namespace genie::inline v0 {
 /// `fmt::memory_buffer`.
 template <typename T>
 concept StringLike = requires(const T& text) {
-  { text.data() } -> std::convertible_to<const char*>;
-  { text.size() } -> std::convertible_to<std::size_t>;
+  { text.data() } -> detail::ConvertibleTo<const char*>;
+  { text.size() } -> detail::ConvertibleTo<std::size_t>;
 };
 
 /// Anything whose native form is a string of `char`: `std::filesystem::path` on POSIX systems.
@@ -183,8 +215,8 @@ concept PathLike = requires(const T& path) {
 /// Windows, where a path's own characters are wide, this is how a path becomes a text.
 template <typename T>
 concept Utf8Like = requires(const T& text) {
-  { text.data() } -> std::convertible_to<const char8_t*>;
-  { text.size() } -> std::convertible_to<std::size_t>;
+  { text.data() } -> detail::ConvertibleTo<const char8_t*>;
+  { text.size() } -> detail::ConvertibleTo<std::size_t>;
 };
 
 /// A borrowed run of characters, not necessarily terminated. Lives no longer than what it was made from.
@@ -304,74 +336,35 @@ class Text {
   return true;
 }
 
-// What `FixedText` does with its characters. Each function stands in a program once for all capacities, which is why it
-// is not inlined. Returns: how many characters were put behind the first `size`, and are followed by a zero.
-namespace text_detail {
-
-GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, Text text) noexcept {
-  const std::size_t count = text.size() < capacity - size ? text.size() : capacity - size;
-  if (__builtin_is_constant_evaluated()) {
-    for (std::size_t at = 0; at < count; ++at) data[size + at] = text[at];
-  } else if (count != 0) {                       // else either may point to nothing
-    ::memmove(data + size, text.data(), count);  // it may be the text itself
-  }
-  data[size + count] = '\0';
-  return count;
-}
-
-GENIE_NOINLINE constexpr std::size_t put(char* data, std::size_t size, std::size_t capacity, std::size_t count,
-                                         char c) noexcept {
-  if (count > capacity - size) count = capacity - size;
-  if (__builtin_is_constant_evaluated()) {
-    for (std::size_t at = 0; at < count; ++at) data[size + at] = c;
-  } else {
-    ::memset(data + size, c, count);
-  }
-  data[size + count] = '\0';
-  return count;
-}
-
-}  // namespace text_detail
-
-/// A terminated text of at most `Capacity` characters. What does not fit is cut, and `overflowed()` tells so.
-template <std::size_t Capacity>
-class FixedText {
+/// A terminated text that has room for so many characters and no more. What does not fit is cut, and `overflowed()`
+/// tells so. The room is a `FixedText`'s: whatever its capacity is, what is done with it stands in a program once.
+class TextBuffer {
  public:
-  constexpr FixedText() noexcept { data_[0] = '\0'; }
-  constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
-  constexpr FixedText(const FixedText& other) noexcept : FixedText{} { assign(other); }
-  constexpr FixedText& operator=(const FixedText& other) noexcept {
-    if (this != &other) assign(other);
-    return *this;
-  }
-  constexpr ~FixedText() = default;
+  TextBuffer(const TextBuffer&) = delete;
+  TextBuffer& operator=(const TextBuffer&) = delete;
 
   /// Adds at the end, as much as there is room for.
-  constexpr FixedText& append(Text text) noexcept {
-    const std::size_t count = text_detail::put(data_, size_, Capacity, text);
-    overflowed_ = overflowed_ || count < text.size();
-    size_ += count;
+  GENIE_NOINLINE constexpr TextBuffer& append(Text text) noexcept {
+    const std::size_t count = fitting(text.size());
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = text[at];
+    } else if (count != 0) {                         // else either may point to nothing
+      ::memmove(data_ + size_, text.data(), count);  // it may be the text itself
+    }
+    resize(size_ + count);
     return *this;
   }
   /// Appends `count` times `c`.
-  constexpr FixedText& append(std::size_t count, char c) noexcept {
-    const std::size_t fitting = text_detail::put(data_, size_, Capacity, count, c);
-    overflowed_ = overflowed_ || fitting < count;
-    size_ += fitting;
+  GENIE_NOINLINE constexpr TextBuffer& append(std::size_t count, char c) noexcept {
+    count = fitting(count);
+    for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    resize(size_ + count);
     return *this;
   }
-  constexpr FixedText& append(char c) noexcept {
-    if (size_ == Capacity) {
-      overflowed_ = true;
-    } else {
-      data_[size_++] = c;
-      data_[size_] = '\0';
-    }
-    return *this;
-  }
+  constexpr TextBuffer& append(char c) noexcept { return append(1, c); }
   /// Adds a number in decimal digits.
-  constexpr FixedText& append_number(std::uint64_t value) noexcept {
-    char digits[20];
+  GENIE_NOINLINE constexpr TextBuffer& append_number(std::uint64_t value) noexcept {
+    char digits[20]{};
     std::size_t at = sizeof digits;
     do {
       digits[--at] = static_cast<char>('0' + static_cast<char>(value % 10));
@@ -380,18 +373,17 @@ class FixedText {
     return append(Text{digits + at, sizeof digits - at});
   }
   /// Adds a number in 16 hexadecimal digits.
-  constexpr FixedText& append_hex(std::uint64_t value) noexcept {
+  GENIE_NOINLINE constexpr TextBuffer& append_hex(std::uint64_t value) noexcept {
     for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
     return *this;
   }
   constexpr void clear() noexcept {
-    size_ = 0;
+    resize(0);
     overflowed_ = false;
-    data_[0] = '\0';
   }
-  /// Sets the size after `data()` was written to: `size` characters, `Capacity` at most.
+  /// Sets the size after `data()` was written to: `size` characters, as many as there is room for at most.
   constexpr void resize(std::size_t size) noexcept {
-    size_ = size < Capacity ? size : Capacity;
+    size_ = size < capacity_ ? static_cast<std::uint32_t>(size) : capacity_;
     data_[size_] = '\0';
   }
 
@@ -400,25 +392,59 @@ class FixedText {
   [[nodiscard]] constexpr char* data() noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  /// Returns: for how many characters more there is room.
+  [[nodiscard]] constexpr std::size_t room() const noexcept { return capacity_ - size_; }
   /// Whether anything was cut, since it was made or cleared.
   [[nodiscard]] constexpr bool overflowed() const noexcept { return overflowed_; }
-  /// Returns: `Capacity`.
-  [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
 
-  friend constexpr bool operator==(const FixedText& left, const FixedText& right) noexcept {
+  friend constexpr bool operator==(const TextBuffer& left, const TextBuffer& right) noexcept {
     return Text{left} == Text{right};
   }
 
- private:
-  constexpr void assign(const FixedText& other) noexcept {
+ protected:
+  constexpr TextBuffer(char* data, std::size_t capacity) noexcept
+      : data_{data}, capacity_{static_cast<std::uint32_t>(capacity)} {}
+  constexpr ~TextBuffer() = default;
+
+  GENIE_NOINLINE constexpr void assign(const TextBuffer& other) noexcept {
     // Only what is used: these buffers are large and mostly empty.
-    size_ = other.size_ < Capacity ? other.size_ : Capacity;
-    (void)text_detail::put(data_, 0, Capacity, Text{other.data_, size_});
-    overflowed_ = other.overflowed_;
+    const bool is_cut = other.overflowed_;
+    clear();
+    append(Text{other});
+    overflowed_ = is_cut;
   }
-  std::size_t size_ = 0;
+
+ private:
+  constexpr std::size_t fitting(std::size_t count) noexcept {
+    if (count <= room()) return count;
+    overflowed_ = true;
+    return room();
+  }
+
+  char* data_;
+  std::uint32_t capacity_;
+  std::uint32_t size_ = 0;
   bool overflowed_ = false;
-  char data_[Capacity + 1];
+};
+
+/// A text of at most `Capacity` characters, see `TextBuffer`, with the room for them.
+template <std::size_t Capacity>
+class FixedText : public TextBuffer {
+ public:
+  constexpr FixedText() noexcept : TextBuffer{characters_, Capacity} { characters_[0] = '\0'; }
+  constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
+  constexpr FixedText(const FixedText& other) noexcept : FixedText{} { assign(other); }
+  constexpr FixedText& operator=(const FixedText& other) noexcept {
+    if (this != &other) assign(other);
+    return *this;
+  }
+  constexpr ~FixedText() = default;
+
+  /// Returns: `Capacity`.
+  [[nodiscard]] static constexpr std::size_t capacity() noexcept { return Capacity; }
+
+ private:
+  char characters_[Capacity + 1];
 };
 
 }  // namespace genie::inline v0
@@ -593,7 +619,7 @@ class [[nodiscard]] Result {
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
   /// Whether there is no error. Not for a `Result<bool>`, where a reader would take it for the answer.
   constexpr explicit operator bool() const noexcept
-    requires(!std::same_as<T, bool>)
+    requires(!detail::SameAs<T, bool>)
   {
     return has_value_;
   }
@@ -712,28 +738,28 @@ template <typename F>
 concept FilesystemPolicy = requires(F& files, typename F::File file, typename F::Watch& watch, const char* name,
                                     OpenMode mode, std::uint32_t permissions, void* to, const void* from,
                                     std::size_t count, std::uint64_t offset, Milliseconds span, void (*visit)(Text)) {
-  { F::socket_path_limit } -> std::convertible_to<std::size_t>;
-  { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
-  { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.inherited() } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.rename_new(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.exchange(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.unlink(file, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.stat(file) } noexcept -> std::same_as<SysResult<FileInfo>>;
-  { files.stat_at(file, name) } noexcept -> std::same_as<SysResult<FileInfo>>;
-  { files.read_at(file, to, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-  { files.write_at(file, from, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-  { files.sync(file) } noexcept -> std::same_as<SysResult<void>>;
-  { files.try_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-  { files.unlock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-  { files.query_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<LockQuery>>;
-  { files.for_each_name(file, visit) } noexcept -> std::same_as<SysResult<void>>;
-  { files.watch(name) } noexcept -> std::same_as<SysResult<typename F::Watch>>;
-  { files.wait(watch, span) } noexcept -> std::same_as<SysResult<bool>>;
+  { F::socket_path_limit } -> detail::ConvertibleTo<std::size_t>;
+  { files.make_directory(name, permissions) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.open_directory(name) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.open(file, name, mode, permissions) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.inherited() } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.create_unnamed(file, permissions) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.link_unnamed(file, file, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.rename(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.rename_new(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.exchange(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.unlink(file, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.stat(file) } noexcept -> detail::SameAs<SysResult<FileInfo>>;
+  { files.stat_at(file, name) } noexcept -> detail::SameAs<SysResult<FileInfo>>;
+  { files.read_at(file, to, count, offset) } noexcept -> detail::SameAs<SysResult<std::size_t>>;
+  { files.write_at(file, from, count, offset) } noexcept -> detail::SameAs<SysResult<std::size_t>>;
+  { files.sync(file) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.try_lock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.unlock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.query_lock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<LockQuery>>;
+  { files.for_each_name(file, visit) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.watch(name) } noexcept -> detail::SameAs<SysResult<typename F::Watch>>;
+  { files.wait(watch, span) } noexcept -> detail::SameAs<SysResult<bool>>;
   { files.close_watch(watch) } noexcept;
   { files.close(file) } noexcept;
 };
@@ -809,28 +835,28 @@ template <typename P>
 concept ProcessProbePolicy =
     requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
              Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
-      { P::pid_limit } -> std::convertible_to<Pid>;
+      { P::pid_limit } -> detail::ConvertibleTo<Pid>;
       requires P::pid_limit > 0 && P::pid_limit <= Pid{UINT32_MAX};  // records have room for no more digits
-      { process.self() } noexcept -> std::same_as<Pid>;
-      { process.look(pid) } noexcept -> std::same_as<Observation>;
-      { process.origin() } noexcept -> std::convertible_to<ProcessOrigin>;
-      { process.user() } noexcept -> std::same_as<std::uint64_t>;
-      { process.random() } noexcept -> std::same_as<std::uint64_t>;
-      { process.open(pid) } noexcept -> std::same_as<SysResult<typename P::Handle>>;
-      { process.signal(handle, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.leads_group(pid) } noexcept -> std::same_as<bool>;
-      { process.signal_group(handle, pid, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.group_lives(handle, pid) } noexcept -> std::same_as<bool>;
-      { process.group_members(handle, pid, out, count) } noexcept -> std::same_as<std::size_t>;
-      { process.open_cgroup(pid) } noexcept -> std::same_as<SysResult<typename P::Cgroup>>;
-      { process.signal_cgroup(cgroup, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.cgroup_lives(cgroup) } noexcept -> std::same_as<bool>;
-      { process.cgroup_members(cgroup, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.self() } noexcept -> detail::SameAs<Pid>;
+      { process.look(pid) } noexcept -> detail::SameAs<Observation>;
+      { process.origin() } noexcept -> detail::ConvertibleTo<ProcessOrigin>;
+      { process.user() } noexcept -> detail::SameAs<std::uint64_t>;
+      { process.random() } noexcept -> detail::SameAs<std::uint64_t>;
+      { process.open(pid) } noexcept -> detail::SameAs<SysResult<typename P::Handle>>;
+      { process.signal(handle, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.leads_group(pid) } noexcept -> detail::SameAs<bool>;
+      { process.signal_group(handle, pid, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.group_lives(handle, pid) } noexcept -> detail::SameAs<bool>;
+      { process.group_members(handle, pid, out, count) } noexcept -> detail::SameAs<std::size_t>;
+      { process.open_cgroup(pid) } noexcept -> detail::SameAs<SysResult<typename P::Cgroup>>;
+      { process.signal_cgroup(cgroup, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.cgroup_lives(cgroup) } noexcept -> detail::SameAs<bool>;
+      { process.cgroup_members(cgroup, out, count) } noexcept -> detail::SameAs<std::size_t>;
       { process.close_cgroup(cgroup) } noexcept;
-      { process.wait(handle, span) } noexcept -> std::same_as<SysResult<bool>>;
+      { process.wait(handle, span) } noexcept -> detail::SameAs<SysResult<bool>>;
       { process.close(handle) } noexcept;
-      { process.holds_lock(pid, file, offset) } noexcept -> std::same_as<bool>;
-      { process.lock_holders(file, offset, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.holds_lock(pid, file, offset) } noexcept -> detail::SameAs<bool>;
+      { process.lock_holders(file, offset, out, count) } noexcept -> detail::SameAs<std::size_t>;
     };
 
 }  // namespace genie::inline v0
@@ -914,8 +940,8 @@ class ScopedFile {
 
 /// Reads from `offset` on until `capacity` bytes or the end. Returns: how many there were.
 template <typename H>
-[[nodiscard]] SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to, std::size_t capacity,
-                                                std::uint64_t offset = 0) noexcept {
+[[nodiscard]] GENIE_COMPACT SysResult<std::size_t> read_whole(H& host, typename H::File file, char* to,
+                                                              std::size_t capacity, std::uint64_t offset = 0) noexcept {
   std::size_t done = 0;
   while (done < capacity) {
     const auto part =
@@ -1061,7 +1087,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
 
 /// Total: any bytes give a verdict. White space around the record is accepted, within it is not.
 /// A PID of 0, below 0, or above `pid_limit` is garbage, never a truncated number.
-[[nodiscard]] constexpr PidRecord parse_pid_record(Text bytes, Pid pid_limit) noexcept {
+[[nodiscard]] GENIE_COMPACT constexpr PidRecord parse_pid_record(Text bytes, Pid pid_limit) noexcept {
   Text rest = trimmed(bytes);
   if (rest.empty()) return {};
   PidRecord record;
@@ -1089,8 +1115,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
 }
 
 /// `PID:START` or `PID:unknown`, as the record file and every other file of genie write an identity.
-template <std::size_t Capacity>
-constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity& identity) noexcept {
+constexpr void append_identity(TextBuffer& text, const ProcessIdentity& identity) noexcept {
   text.append_number(static_cast<std::uint64_t>(identity.pid)).append(':');
   if (identity.start.known) {
     text.append_number(identity.start.value);
@@ -1126,6 +1151,39 @@ constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity&
 #ifndef GENIE_RECORD_SEALED_BLOCK_HPP
 #define GENIE_RECORD_SEALED_BLOCK_HPP
 
+// A function that is lent for one call: what visits the entries of a directory, or the lines of a record, need not be
+// compiled once for each visitor.
+#ifndef GENIE_FUNCTION_REF_HPP
+#define GENIE_FUNCTION_REF_HPP
+
+namespace genie::inline v0 {
+
+template <typename Signature>
+class FunctionRef;
+
+/// Refers to any object that can be called so. Lives no longer than what it was made from.
+template <typename Returned, typename... Arguments>
+class FunctionRef<Returned(Arguments...)> {
+ public:
+  template <typename Function>
+    requires(!detail::SameAs<Function, FunctionRef&> && !detail::SameAs<Function, const FunctionRef&>)
+  FunctionRef(Function&& function) noexcept  // NOLINT(google-explicit-constructor)
+      : function_{const_cast<void*>(static_cast<const void*>(&function))},
+        call_{[](void* called, Arguments... arguments) noexcept -> Returned {
+          return (*static_cast<decltype(&function)>(called))(arguments...);
+        }} {}
+
+  Returned operator()(Arguments... arguments) const noexcept { return call_(function_, arguments...); }
+
+ private:
+  void* function_;
+  Returned (*call_)(void*, Arguments...) noexcept;
+};
+
+}  // namespace genie::inline v0
+
+#endif  // GENIE_FUNCTION_REF_HPP
+
 namespace genie::inline v0 {
 
 /// What the bytes of a block with a checksum are.
@@ -1145,14 +1203,12 @@ namespace record_detail {
 }
 
 /// A consumer's text may contain anything; a line feed in it would end our line.
-template <std::size_t Capacity>
-constexpr void append_line_text(FixedText<Capacity>& bytes, Text text) noexcept {
+constexpr void append_line_text(TextBuffer& bytes, Text text) noexcept {
   for (const char c : text) bytes.append(c == '\n' || c == '\r' || c == '\0' ? ' ' : c);
 }
 
 /// Times are written as they are, and never before the epoch.
-template <std::size_t Capacity>
-constexpr void append_time(FixedText<Capacity>& bytes, std::int64_t value) noexcept {
+constexpr void append_time(TextBuffer& bytes, std::int64_t value) noexcept {
   bytes.append_number(value < 0 ? 0 : static_cast<std::uint64_t>(value));
 }
 [[nodiscard]] constexpr bool parse_number(Text text, std::uint64_t& value) noexcept {
@@ -1183,11 +1239,10 @@ template <typename Enum, std::size_t Count>
 }
 
 /// Ends a block: its checksum, and line feeds up to its size, so that a shorter one leaves nothing of a longer one.
-template <std::size_t Size>
-constexpr void seal(FixedText<Size>& bytes) noexcept {
+constexpr void seal(TextBuffer& bytes) noexcept {
   const std::uint64_t sum = checksum(bytes);
   bytes.append("checksum ").append_hex(sum).append('\n');
-  bytes.append(Size - bytes.size(), '\n');
+  bytes.append(bytes.room(), '\n');
 }
 
 [[nodiscard]] constexpr bool is_blank(Text bytes) noexcept {
@@ -1199,8 +1254,7 @@ constexpr void seal(FixedText<Size>& bytes) noexcept {
 
 /// Calls `visit(key, value)` for each line up to the checksum; it returns whether the value is one of that key's. Keys
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
-template <typename Visit>
-[[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
+[[nodiscard]] inline BlockKind read_block(Text bytes, Text header, FunctionRef<bool(Text, Text)> visit) noexcept {
   Text rest = bytes;
   if (take_line(rest) != header) return is_blank(bytes) ? BlockKind::blank : BlockKind::unreadable;
   while (!rest.empty()) {
@@ -1292,7 +1346,7 @@ using LockRecordBytes = FixedText<lock_record_size>;
 
 namespace record_detail {
 
-[[nodiscard]] constexpr bool parse_stamp(Text text, FileStamp& stamp) noexcept {
+[[nodiscard]] inline bool parse_stamp(Text text, FileStamp& stamp) noexcept {
   return parse_number(take_field(text, '@'), stamp.inode) && parse_time(text, stamp.changed_ns);
 }
 constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noexcept {
@@ -1304,7 +1358,7 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 
 /// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`. What has its default value has no line:
 /// every character is read and summed up at each claim.
-[[nodiscard]] constexpr LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
+[[nodiscard]] GENIE_COMPACT inline LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
   using namespace record_detail;
   LockRecordBytes bytes;
   const auto add_number = [&](Text key, std::uint64_t value) noexcept {
@@ -1361,38 +1415,47 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 /// What the bytes of the block are.
 using LockRecordKind = BlockKind;
 
+namespace record_detail {
+
+/// Returns: whether the value is one of that key's; of a key that is not known, any is.
+[[nodiscard]] GENIE_COMPACT inline bool read_lock_field(Text key, Text line, Pid pid_limit,
+                                                        LockRecord& record) noexcept {
+  if (key == Text{"generation"}) return parse_number(line, record.generation);
+  if (key == Text{"phase"}) {
+    constexpr Phase phases[] = {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released};
+    return parse_word(line, phases, record.phase);
+  }
+  if (key == Text{"owner"}) return parse_identity(line, pid_limit, record.owner);
+  if (key == Text{"pid-namespace"}) return parse_number(line, record.origin.pid_namespace);
+  if (key == Text{"lock"}) {
+    return parse_number(take_field(line, ':'), record.lock.device) && parse_number(line, record.lock.inode);
+  }
+  if (key == Text{"record"}) return parse_stamp(line, record.record);
+  if (key == Text{"judged"}) return parse_identity(line, pid_limit, record.judged);
+  if (key == Text{"judged-record"}) return parse_stamp(line, record.judged_record);
+  if (key == Text{"temporary"}) return parse_number(line, record.temporary);
+  if (key == Text{"claimed"}) return parse_time(line, record.claimed_wall);
+  if (key == Text{"claimed-monotonic"}) return parse_time(line, record.claimed_monotonic);
+  if (key == Text{"server"}) return parse_identity(line, pid_limit, record.server);
+  if (key == Text{"heir"}) return parse_identity(line, pid_limit, record.heir);
+  if (key == Text{"starter"}) return parse_identity(line, pid_limit, record.starter);
+  if (key == Text{"failed"}) return parse_number(line, record.failed);
+  if (key == Text{"endpoints"}) record.has_no_endpoints = line == Text{"none"};
+  if (key == Text{"boot"}) record.origin.boot = BootId{line};
+  if (key == Text{"port"}) record.port_name = PortFileName{line};
+  if (key == Text{"build"}) record.build = FixedText<63>{line};
+  if (key == Text{"version"}) record.version = VersionText{line};
+  if (key == Text{"wanted"}) record.wanted = VersionText{line};
+  return true;
+}
+
+}  // namespace record_detail
+
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr LockRecordKind parse_lock_record(Text bytes, Pid pid_limit, LockRecord& record) noexcept {
-  using namespace record_detail;
+[[nodiscard]] inline LockRecordKind parse_lock_record(Text bytes, Pid pid_limit, LockRecord& record) noexcept {
   LockRecord parsed;
-  const LockRecordKind kind = read_block(bytes, "genie-lock 1", [&](Text key, Text line) noexcept {
-    if (key == Text{"generation"}) return parse_number(line, parsed.generation);
-    if (key == Text{"phase"}) {
-      constexpr Phase phases[] = {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released};
-      return parse_word(line, phases, parsed.phase);
-    }
-    if (key == Text{"owner"}) return parse_identity(line, pid_limit, parsed.owner);
-    if (key == Text{"pid-namespace"}) return parse_number(line, parsed.origin.pid_namespace);
-    if (key == Text{"lock"}) {
-      return parse_number(take_field(line, ':'), parsed.lock.device) && parse_number(line, parsed.lock.inode);
-    }
-    if (key == Text{"record"}) return parse_stamp(line, parsed.record);
-    if (key == Text{"judged"}) return parse_identity(line, pid_limit, parsed.judged);
-    if (key == Text{"judged-record"}) return parse_stamp(line, parsed.judged_record);
-    if (key == Text{"temporary"}) return parse_number(line, parsed.temporary);
-    if (key == Text{"claimed"}) return parse_time(line, parsed.claimed_wall);
-    if (key == Text{"claimed-monotonic"}) return parse_time(line, parsed.claimed_monotonic);
-    if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
-    if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
-    if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
-    if (key == Text{"failed"}) return parse_number(line, parsed.failed);
-    if (key == Text{"endpoints"}) parsed.has_no_endpoints = line == Text{"none"};
-    if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
-    if (key == Text{"port"}) parsed.port_name = PortFileName{line};
-    if (key == Text{"build"}) parsed.build = FixedText<63>{line};
-    if (key == Text{"version"}) parsed.version = VersionText{line};
-    if (key == Text{"wanted"}) parsed.wanted = VersionText{line};
-    return true;
+  const LockRecordKind kind = record_detail::read_block(bytes, "genie-lock 1", [&](Text key, Text line) noexcept {
+    return record_detail::read_lock_field(key, line, pid_limit, parsed);
   });
   if (kind == LockRecordKind::valid) record = parsed;
   return kind;
@@ -1488,7 +1551,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 }
 
 /// Requires: usable names and printable texts.
-[[nodiscard]] constexpr EndpointRecordBytes encode_endpoint_record(const EndpointRecord& record) noexcept {
+[[nodiscard]] inline EndpointRecordBytes encode_endpoint_record(const EndpointRecord& record) noexcept {
   EndpointRecordBytes bytes;
   const auto append_file = [&bytes](const FileIdentity& id) noexcept {
     bytes.append_number(id.device).append(':').append_number(id.inode);
@@ -1515,12 +1578,13 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
     bytes.append('\n');
   }
   const std::uint64_t sum = record_detail::checksum(bytes);
-  return bytes.append("checksum ").append_hex(sum).append('\n');
+  bytes.append("checksum ").append_hex(sum).append('\n');
+  return bytes;
 }
 
 namespace record_detail {
 
-[[nodiscard]] constexpr bool parse_file(Text text, FileIdentity& id) noexcept {
+[[nodiscard]] inline bool parse_file(Text text, FileIdentity& id) noexcept {
   return parse_number(take_field(text, ':'), id.device) && parse_number(text, id.inode);
 }
 
@@ -1531,7 +1595,7 @@ namespace record_detail {
 }
 
 /// Reads what follows name and kind. Returns: whether it is one of that kind.
-[[nodiscard]] constexpr bool parse_endpoint_value(Text value, PublishedEndpoint& endpoint) noexcept {
+[[nodiscard]] inline bool parse_endpoint_value(Text value, PublishedEndpoint& endpoint) noexcept {
   if (endpoint.kind == EndpointKind::tcp) {
     std::uint64_t port = 0;
     if (!parse_decimal(value, UINT16_MAX, port) || port == 0) return false;
@@ -1548,7 +1612,8 @@ namespace record_detail {
 /// Total: any bytes give a verdict. Kinds of endpoints that it does not know are passed over, so that a later genie may
 /// add some.
 /// Returns: whether they are a whole record; `record` means something only then.
-[[nodiscard]] constexpr bool parse_endpoint_record(Text bytes, Pid pid_limit, EndpointRecord& record) noexcept {
+[[nodiscard]] GENIE_COMPACT inline bool parse_endpoint_record(Text bytes, Pid pid_limit,
+                                                              EndpointRecord& record) noexcept {
   using namespace record_detail;
   record = EndpointRecord{};
   if (bytes.size() > endpoint_record_capacity) return false;
@@ -1768,8 +1833,8 @@ inline constexpr std::uint32_t private_file = 0600;
 /// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
 /// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
 template <typename H>
-[[nodiscard]] Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
-                                       const FileInfo& record, Text record_name) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
+                                                     const FileInfo& record, Text record_name) noexcept {
   const std::uint64_t user = host.process.user();
   if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
   if (is_ours(directory, user)) return {};
@@ -1785,8 +1850,8 @@ struct OpenDirectory {
 
 /// Opens the state directory, creating its last component where asked and absent.
 template <typename H>
-[[nodiscard]] Result<void> open_state_directory(H& host, const StateFiles& files, bool create,
-                                                OpenDirectory<H>& out) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> open_state_directory(H& host, const StateFiles& files, bool create,
+                                                              OpenDirectory<H>& out) noexcept {
   if (auto usable = files.check(); !usable) return usable;
   const char* path = files.directory().c_str();
   auto opened = uninterrupted([&] { return host.files.open_directory(path); });
@@ -1827,8 +1892,9 @@ struct OpenStateFile {
 
 /// Opens one of genie's files; absent is no error. Anything but a regular file is refused: nothing is followed.
 template <typename H>
-[[nodiscard]] Result<void> open_state_file(H& host, const StateFiles& files, typename H::File directory,
-                                           const NameText& name, OpenMode mode, OpenStateFile<H>& out) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> open_state_file(H& host, const StateFiles& files, typename H::File directory,
+                                                         const NameText& name, OpenMode mode,
+                                                         OpenStateFile<H>& out) noexcept {
   out.file.reset();
   const auto opened = uninterrupted([&] { return host.files.open(directory, name.c_str(), mode, private_file); });
   if (opened.error == ENOENT) return {};
@@ -1890,8 +1956,8 @@ template <typename H>
 
 /// Removes whatever file has that name; that there is none is no error.
 template <typename H>
-[[nodiscard]] Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
-                                       const NameText& name) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> remove_file(H& host, const StateFiles& files, typename H::File directory,
+                                                     const NameText& name) noexcept {
   const auto removed = uninterrupted([&] { return host.files.unlink(directory, name.c_str()); });
   if (removed.ok() || removed.error == ENOENT) return {};
   if (removed.error == EISDIR) {
@@ -1905,8 +1971,9 @@ template <typename H>
 /// Requires: the lock, whose record names `temporary`.
 /// Returns: whether it is certain that nothing is left, under neither name; whoever claims next looks again if not.
 template <typename H>
-[[nodiscard]] Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory, const NameText& name,
-                                    FileIdentity pinned, const NameText& temporary) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<bool> withdraw(H& host, const StateFiles& files, typename H::File directory,
+                                                  const NameText& name, FileIdentity pinned,
+                                                  const NameText& temporary) noexcept {
   // Mostly nobody has touched it. Then, or if it is not ours any more, nothing needs to be put back.
   const auto present = uninterrupted([&] { return host.files.stat_at(directory, name.c_str()); });
   if (present.error == ENOENT) return true;
@@ -2244,7 +2311,7 @@ template <typename H>
 
 /// What the record in a held lock says of its holder, by looking at the recorded process.
 template <typename H>
-[[nodiscard]] LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
+[[nodiscard]] GENIE_COMPACT LockStanding judge_holder(H& host, const LockRecord& record, Evidence& evidence) noexcept {
   const ProcessOrigin own = host.process.origin();
   if (const Whereabouts whereabouts = whereabouts_of(record.origin, own); whereabouts != Whereabouts::here) {
     const bool is_released = record.phase == Phase::released;
@@ -2307,8 +2374,8 @@ template <typename H>
 /// can't be told stays `unsure`.
 /// Errors: query_lock, read.
 template <typename H>
-[[nodiscard]] Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
-                                             FileIdentity lock_id) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
+                                                           FileIdentity lock_id) noexcept {
   using namespace detail;
   constexpr int attempts = 8;
   OwnerView view;
@@ -2430,9 +2497,10 @@ namespace detail {
 /// Judges an open record file. `lock_record` is null, or the valid record of a lock of which the caller knows that
 /// nobody else holds it.
 template <typename H>
-[[nodiscard]] Result<RecordView> judge_open_record(H& host, const StateFiles& files, const OpenStateFile<H>& opened,
-                                                   const NameText& name, const LockRecord* lock_record,
-                                                   bool trust_legacy) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<RecordView> judge_open_record(H& host, const StateFiles& files,
+                                                                 const OpenStateFile<H>& opened, const NameText& name,
+                                                                 const LockRecord* lock_record,
+                                                                 bool trust_legacy) noexcept {
   RecordView view;
   view.info = opened.info;
   char bytes[pid_record_capacity + 1];
@@ -2717,7 +2785,7 @@ struct PortRecord {
 using PortRecordBytes = FixedText<255>;
 
 /// Returns: the port on the first line, which is all that older readers look at, and its publisher below.
-[[nodiscard]] constexpr PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
+[[nodiscard]] inline PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
   PortRecordBytes bytes;
   bytes.append_number(record.port).append("\nowner ");
   append_identity(bytes, record.owner);
@@ -2727,7 +2795,7 @@ using PortRecordBytes = FixedText<255>;
 }
 
 /// Total. A port of 0 or above 65535 is garbage; an incomplete owner makes it bare.
-[[nodiscard]] constexpr PortRecord parse_port_record(Text bytes, Pid pid_limit) noexcept {
+[[nodiscard]] GENIE_COMPACT inline PortRecord parse_port_record(Text bytes, Pid pid_limit) noexcept {
   PortRecord record;
   Text rest = bytes;
   std::uint64_t port = 0;
@@ -2866,7 +2934,7 @@ namespace detail {
   return parse_decimal(take_field(rest, ' '), UINT64_MAX, origin.pid_namespace);
 }
 /// What follows "stopper ". Words behind the fields are marks; those that we don't know are passed over.
-[[nodiscard]] constexpr bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
+[[nodiscard]] GENIE_COMPACT inline bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
   if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) return false;
   if (!take_origin(line, entry.origin)) return false;
   if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) return false;
@@ -2878,7 +2946,7 @@ namespace detail {
   return true;
 }
 /// What follows "stay ".
-[[nodiscard]] constexpr bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
+[[nodiscard]] inline bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
   return parse_identity(take_field(line, ' '), pid_limit, stay.setter) && take_origin(line, stay.origin) &&
          parse_decimal(take_field(line, ' '), UINT64_MAX, stay.user) && take_time(line, stay.since);
 }
@@ -2969,8 +3037,9 @@ template <typename H>
 
 /// Reads the sentinel and drops all stoppers' entries that do not hold any more.
 template <typename H>
-[[nodiscard]] Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files, typename H::File directory,
-                                                   Milliseconds ttl, Sentinel& sentinel) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<StopIntent> evaluate_sentinel(H& host, const StateFiles& files,
+                                                                 typename H::File directory, Milliseconds ttl,
+                                                                 Sentinel& sentinel) noexcept {
   StopIntent intent;
   sentinel.count = 0;
   sentinel.has_stay = false;
@@ -3427,7 +3496,7 @@ namespace detail {
 
 /// Releases step by step; goes on after a failure, and returns the first.
 template <typename H>
-[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
+[[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
 /// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
 template <typename H>
@@ -3474,7 +3543,7 @@ class Claimant {
   Claimant(H& host, const StateFiles& files, const ClaimOptions& options, HeldClaim<H>& held) noexcept
       : host_{host}, files_{files}, options_{options}, held_{held} {}
 
-  [[nodiscard]] Result<ClaimReport> run() noexcept {
+  [[nodiscard]] GENIE_COMPACT Result<ClaimReport> run() noexcept {
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
     constexpr int patience = 64;
     ChangeWait<H> wait{host_, host_.clock.monotonic() + options_.settle};
@@ -3517,7 +3586,7 @@ class Claimant {
     return Step::finished;
   }
 
-  Result<Step> attempt() noexcept {
+  GENIE_COMPACT Result<Step> attempt() noexcept {
     if (!directory_.file.is_open()) {
       if (auto ok = open_state_directory(host_, files_, options_.create_directory, directory_); !ok) return ok.error();
       const auto stopping = refused_by_sentinel(false);
@@ -3630,7 +3699,7 @@ class Claimant {
     if (options_.launching) record_.wanted = record_.version;
   }
 
-  Result<Step> claim_under_lock() noexcept {
+  GENIE_COMPACT Result<Step> claim_under_lock() noexcept {
     const auto kind = read_lock_record(host_, lock_.file.get(), previous_);
     if (!kind.ok()) return files_.error(Operation::read, kind.error, files_.lock());
     has_previous_ = kind.value == LockRecordKind::valid;
@@ -3654,7 +3723,7 @@ class Claimant {
   }
 
   /// Settles what a crash has left, or a takeover that could not remove it, and only then judges the record.
-  Result<Step> settle_and_judge() noexcept {
+  GENIE_COMPACT Result<Step> settle_and_judge() noexcept {
     Leftovers<H> leftovers{host_,
                            files_,
                            directory_.file.get(),
@@ -3680,7 +3749,7 @@ class Claimant {
     return is_of_this_boot() && previous_.phase == Phase::released && previous_.temporary == 0;
   }
 
-  Result<Step> judge_repeatedly() noexcept {
+  GENIE_COMPACT Result<Step> judge_repeatedly() noexcept {
     if (has_been_released()) {
       const Result<Step> step = publish_new();
       if (step.has_value() ? *step != Step::judge_again : !may_hide_record()) return step;
@@ -3750,7 +3819,7 @@ class Claimant {
   }
 
   /// Creates our record file with its whole content, but not yet under its name.
-  Result<void> write_record_into(typename H::File file) noexcept {
+  GENIE_COMPACT Result<void> write_record_into(typename H::File file) noexcept {
     if (const auto written = write_whole(host_, file, encode_pid_record(record_.owner)); !written.ok()) {
       return files_.error(Operation::write, written.error, files_.record());
     }
@@ -3763,7 +3832,7 @@ class Claimant {
     return {};
   }
 
-  Result<Step> publish_new() noexcept {
+  GENIE_COMPACT Result<Step> publish_new() noexcept {
     if (auto ok = drop_litter(); !ok) return failed_in_directory(ok.error());
     auto unnamed = uninterrupted([&] { return host_.files.create_unnamed(directory_.file.get(), private_file); });
     if (is_unsupported(unnamed.error)) return publish_by_rename();
@@ -3961,7 +4030,7 @@ class Claimant {
   }
 
   /// Our record stands under its name. Everything that must be so before a server may start.
-  Result<Step> complete() noexcept {
+  GENIE_COMPACT Result<Step> complete() noexcept {
     // Its new name has changed the file's time stamp, by which it is told from a later file of the same inode number.
     const auto info = uninterrupted([&] { return host_.files.stat(published_.file.get()); });
     if (info.ok() && info.value.links == 0) {
@@ -4107,8 +4176,8 @@ class Claimant {
 /// Removes the port file if we published it.
 /// Returns: whether nothing is left that the next claim must look for, see `withdraw`.
 template <typename H>
-[[nodiscard]] Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
-                                         const NameText& temporary) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<bool> withdraw_port(H& host, const StateFiles& files, const HeldClaim<H>& held,
+                                                       const NameText& temporary) noexcept {
   OpenStateFile<H> port;
   if (auto ok = open_state_file(host, files, held.directory, files.port(), OpenMode::read, port); !ok) {
     return ok.error();
@@ -4128,7 +4197,7 @@ template <typename H>
 }
 
 template <typename H>
-[[nodiscard]] Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
+[[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   Result<void> result;
   bool is_clean = true;
   const auto note = [&](const auto& step) noexcept {
@@ -4355,7 +4424,7 @@ inline constexpr std::size_t boot_record_size = 1024;
 using BootRecordBytes = FixedText<boot_record_size>;
 
 /// Returns: the whole block, with its checksum.
-[[nodiscard]] constexpr BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
+[[nodiscard]] inline BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecordBytes bytes;
   bytes.append("genie-boot 1\ngeneration ").append_number(record.generation);
@@ -4375,7 +4444,7 @@ using BootRecordBytes = FixedText<boot_record_size>;
 }
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr BlockKind parse_boot_record(Text bytes, BootRecord& record) noexcept {
+[[nodiscard]] inline BlockKind parse_boot_record(Text bytes, BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecord parsed;
   const BlockKind kind = read_block(bytes, "genie-boot 1", [&](Text key, Text line) noexcept {
@@ -4965,7 +5034,7 @@ inline constexpr std::size_t failure_record_size = 4096;
 using FailureRecordBytes = FixedText<failure_record_size>;
 
 /// Returns: the whole block, with its checksum.
-[[nodiscard]] constexpr FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
+[[nodiscard]] inline FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecordBytes bytes;
   bytes.append("genie-failure 1\ngeneration ").append_number(record.generation);
@@ -5000,7 +5069,7 @@ using FailureRecordBytes = FixedText<failure_record_size>;
 }
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr BlockKind parse_failure_record(Text bytes, Pid pid_limit, FailureRecord& record) noexcept {
+[[nodiscard]] inline BlockKind parse_failure_record(Text bytes, Pid pid_limit, FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecord parsed;
   bool has_line = false;
@@ -6163,7 +6232,7 @@ class StopRun {
     } else {
       result = end_and_clean_up();
     }
-    if constexpr (!std::same_as<BeforeLeaving, const NothingMore>) {
+    if constexpr (!detail::SameAs<BeforeLeaving, const NothingMore>) {
       if (result && !is_too_far && receipt_.outcome != StopOutcome::still_alive) {
         renew_at_ = host_.clock.monotonic();  // for as long as possible
         renew();
@@ -7269,8 +7338,8 @@ namespace genie::inline v0::linux_detail {
 using namespace posix_detail;
 
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
-template <std::size_t Capacity>
-[[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
+[[nodiscard]] inline SysResult<std::size_t> read_small_file(const char* path, TextBuffer& content) noexcept {
+  content.clear();
   int descriptor = -1;
   do {
     descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -7278,7 +7347,7 @@ template <std::size_t Capacity>
   const ScopedDescriptor file{descriptor};
   if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
   for (;;) {
-    const ssize_t count = ::read(file.get(), content.data(), Capacity);
+    const ssize_t count = ::read(file.get(), content.data(), content.room());
     if (count >= 0) {
       content.resize(static_cast<std::size_t>(count));
       return {static_cast<std::size_t>(count), 0};
@@ -7288,8 +7357,7 @@ template <std::size_t Capacity>
 }
 
 /// Calls `visit(Text name)` for each entry of an open directory, but for "." and "..". Source: `getdents(2)`.
-template <typename Visit>
-[[nodiscard]] SysResult<void> for_each_entry(int directory, Visit&& visit) noexcept {
+[[nodiscard]] inline SysResult<void> for_each_entry(int directory, FunctionRef<void(Text)> visit) noexcept {
   // struct linux_dirent64: ino (8 bytes), offset (8), record length (2), type (1), name.
   constexpr std::size_t length_at = 16;
   constexpr std::size_t name_at = 19;
@@ -7360,8 +7428,7 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
   [[nodiscard]] SysResult<void> sync(File open_file) noexcept { return status(::fdatasync(open_file.descriptor)); }
 
   /// Source: `getdents(2)`. Entries that come or go meanwhile may be seen or not.
-  template <typename Visit>
-  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+  [[nodiscard]] SysResult<void> for_each_name(File directory, FunctionRef<void(Text)> visit) noexcept {
     const linux_detail::ScopedDescriptor readable{::openat(at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!readable.is_open()) return SysResult<void>::failure(errno);
     return linux_detail::for_each_entry(readable.get(), visit);
@@ -7470,8 +7537,8 @@ using CgroupPath = FixedText<4095>;
 }
 
 /// Calls `visit(Pid)` for each process in the cgroup and in those below it; with 0 for one that has no number here.
-template <typename Visit>
-[[nodiscard]] SysResult<void> for_each_in_cgroup(int directory, Visit&& visit, int levels = 16) noexcept {
+[[nodiscard]] inline SysResult<void> for_each_in_cgroup(int directory, FunctionRef<void(Pid)> visit,
+                                                        int levels = 16) noexcept {
   {
     const ScopedDescriptor members{::openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
     if (!members.is_open()) return SysResult<void>::failure(errno);
@@ -7603,7 +7670,7 @@ struct LinuxProcessStat {
 /// Reads a line of `/proc/PID/stat`. The command name may contain anything, so parsing begins after the last `)`.
 /// Returns: whether state (field 3), ppid (4), pgrp (5), session (6), num_threads (20) and starttime (22) were all
 /// there.
-[[nodiscard]] constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
+[[nodiscard]] GENIE_COMPACT constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
   std::size_t after_name = line.size();
   while (after_name > 0 && line[after_name - 1] != ')') --after_name;
   if (after_name == 0) return false;
@@ -7884,7 +7951,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
   }
 
   /// Source: `proc_pid_fd(5)`, `proc_pid_fdinfo(5)`. Sees only processes that we may inspect.
-  [[nodiscard]] bool holds_lock(Pid pid, FileIdentity file, std::uint64_t offset) noexcept {
+  [[nodiscard]] GENIE_COMPACT bool holds_lock(Pid pid, FileIdentity file, std::uint64_t offset) noexcept {
     learn_origin();
     if (!proc_is_ours_ || pid <= 0) return false;
     FixedText<64> path{"/proc/"};
@@ -7943,8 +8010,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
   }
 
   /// Calls `visit(pid, start)` for each member of the group that runs, or may: whose state cannot be read.
-  template <typename Visit>
-  static SysResult<void> for_each_in_group(Pid group, Visit&& visit) noexcept {
+  static SysResult<void> for_each_in_group(Pid group, FunctionRef<bool(Pid, const StartToken&)> visit) noexcept {
     const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!proc.is_open()) return SysResult<void>::failure(errno);
     bool goes_on = true;
@@ -7965,7 +8031,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
   }
 
-  void learn_origin() noexcept {
+  GENIE_COMPACT void learn_origin() noexcept {
     const Pid now = self();
     const std::uint64_t mark = linux_detail::process_mark();
     if (learned_by_ == now && mark_ == mark) return;
@@ -8010,7 +8076,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two
   /// fields are the first and the last byte, or EOF.
-  static bool is_lock_on(Text line, std::uint64_t offset) noexcept {
+  GENIE_COMPACT static bool is_lock_on(Text line, std::uint64_t offset) noexcept {
     if (!line.starts_with("lock:")) return false;
     Text fields[3];  // the last three
     bool writes = false;

@@ -78,6 +78,8 @@ TEST_CASE("sums and differences saturate instead of overflowing", "[duration]") 
   static_assert(most - Milliseconds{-1} == most && Milliseconds{} - least == most && most - least == most);
   static_assert(Milliseconds{-2} - most == least && least - most == least && most + least == Milliseconds{-1});
   static_assert(Milliseconds{} == Milliseconds{0} && least < Milliseconds{} && Milliseconds{} < one && one < most);
+  static_assert(one > least && one >= one && one <= one && least <= one && most >= one);
+  static_assert(!(one > one) && !(one < one) && !(least >= one) && !(most <= one) && one != most);
   CHECK(genie::seconds(1) + 500ms == Milliseconds{1500});
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "catch.hpp"
 #include "unit/noise.hpp"
@@ -204,6 +206,35 @@ TEST_CASE("a text is filled as far as there is room", "[text]") {
   text.append(std::size_t{4}, '-');
   CHECK(text == Text{"ab...---"});
   CHECK(text.overflowed());
+}
+
+TEST_CASE("a copy of a text has its characters to itself", "[text]") {
+  struct Record {
+    FixedText<8> name{"one"};
+    FixedText<40> note;
+  };
+  Record first;
+  first.note.append("two");
+  std::vector<Record> records(3, first);  // which moves them as it grows
+  for (int more = 0; more < 40; ++more) records.push_back(records[static_cast<std::size_t>(more)]);
+  const auto moved = std::exchange(records.front(), Record{});
+  first.name.append("!");
+  first.note.clear();
+  CHECK(string(moved.name) == "one");
+  CHECK(string(moved.note) == "two");
+  CHECK(records.front().note.empty());
+  for (const Record& record : records) {
+    const char* const begin = reinterpret_cast<const char*>(&record);
+    CHECK((record.name.data() >= begin && record.note.data() < begin + sizeof record));
+    CHECK(string(record.name) == "one");
+  }
+  CHECK(records.back().note == Text{"two"});
+  static_assert([] {
+    FixedText<4> cut{"abcdef"};
+    const FixedText<4> copy{cut};
+    cut.clear();
+    return copy.overflowed() && Text{copy} == Text{"abcd"} && cut.empty() && cut.room() == 4;
+  }());
 }
 
 TEST_CASE("a fixed text cuts what does not fit, says so, and stays terminated", "[text]") {

@@ -64,8 +64,8 @@ using CgroupPath = FixedText<4095>;
 }
 
 /// Calls `visit(Pid)` for each process in the cgroup and in those below it; with 0 for one that has no number here.
-template <typename Visit>
-[[nodiscard]] SysResult<void> for_each_in_cgroup(int directory, Visit&& visit, int levels = 16) noexcept {
+[[nodiscard]] inline SysResult<void> for_each_in_cgroup(int directory, FunctionRef<void(Pid)> visit,
+                                                        int levels = 16) noexcept {
   {
     const ScopedDescriptor members{::openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
     if (!members.is_open()) return SysResult<void>::failure(errno);

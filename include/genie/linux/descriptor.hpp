@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/function_ref.hpp"
 #include "genie/posix/descriptor.hpp"
 #include "genie/result.hpp"
 #include "genie/text.hpp"
@@ -20,8 +21,8 @@ namespace genie::inline v0::linux_detail {
 using namespace posix_detail;
 
 /// Reads the beginning of a file of /proc, which comes whole in one read. Returns: the bytes read, or errno.
-template <std::size_t Capacity>
-[[nodiscard]] SysResult<std::size_t> read_small_file(const char* path, FixedText<Capacity>& content) noexcept {
+[[nodiscard]] inline SysResult<std::size_t> read_small_file(const char* path, TextBuffer& content) noexcept {
+  content.clear();
   int descriptor = -1;
   do {
     descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -29,7 +30,7 @@ template <std::size_t Capacity>
   const ScopedDescriptor file{descriptor};
   if (!file.is_open()) return SysResult<std::size_t>::failure(errno);
   for (;;) {
-    const ssize_t count = ::read(file.get(), content.data(), Capacity);
+    const ssize_t count = ::read(file.get(), content.data(), content.room());
     if (count >= 0) {
       content.resize(static_cast<std::size_t>(count));
       return {static_cast<std::size_t>(count), 0};
@@ -39,8 +40,7 @@ template <std::size_t Capacity>
 }
 
 /// Calls `visit(Text name)` for each entry of an open directory, but for "." and "..". Source: `getdents(2)`.
-template <typename Visit>
-[[nodiscard]] SysResult<void> for_each_entry(int directory, Visit&& visit) noexcept {
+[[nodiscard]] inline SysResult<void> for_each_entry(int directory, FunctionRef<void(Text)> visit) noexcept {
   // struct linux_dirent64: ino (8 bytes), offset (8), record length (2), type (1), name.
   constexpr std::size_t length_at = 16;
   constexpr std::size_t name_at = 19;

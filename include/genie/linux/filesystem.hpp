@@ -62,8 +62,7 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
   [[nodiscard]] SysResult<void> sync(File open_file) noexcept { return status(::fdatasync(open_file.descriptor)); }
 
   /// Source: `getdents(2)`. Entries that come or go meanwhile may be seen or not.
-  template <typename Visit>
-  [[nodiscard]] SysResult<void> for_each_name(File directory, Visit&& visit) noexcept {
+  [[nodiscard]] SysResult<void> for_each_name(File directory, FunctionRef<void(Text)> visit) noexcept {
     const linux_detail::ScopedDescriptor readable{::openat(at(directory), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!readable.is_open()) return SysResult<void>::failure(errno);
     return linux_detail::for_each_entry(readable.get(), visit);

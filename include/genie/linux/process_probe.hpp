@@ -241,7 +241,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
   }
 
   /// Source: `proc_pid_fd(5)`, `proc_pid_fdinfo(5)`. Sees only processes that we may inspect.
-  [[nodiscard]] bool holds_lock(Pid pid, FileIdentity file, std::uint64_t offset) noexcept {
+  [[nodiscard]] GENIE_COMPACT bool holds_lock(Pid pid, FileIdentity file, std::uint64_t offset) noexcept {
     learn_origin();
     if (!proc_is_ours_ || pid <= 0) return false;
     FixedText<64> path{"/proc/"};
@@ -300,8 +300,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
   }
 
   /// Calls `visit(pid, start)` for each member of the group that runs, or may: whose state cannot be read.
-  template <typename Visit>
-  static SysResult<void> for_each_in_group(Pid group, Visit&& visit) noexcept {
+  static SysResult<void> for_each_in_group(Pid group, FunctionRef<bool(Pid, const StartToken&)> visit) noexcept {
     const linux_detail::ScopedDescriptor proc{::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!proc.is_open()) return SysResult<void>::failure(errno);
     bool goes_on = true;
@@ -322,7 +321,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
   }
 
-  void learn_origin() noexcept {
+  GENIE_COMPACT void learn_origin() noexcept {
     const Pid now = self();
     const std::uint64_t mark = linux_detail::process_mark();
     if (learned_by_ == now && mark_ == mark) return;
@@ -367,7 +366,7 @@ class LinuxProcessProbe : public posix_detail::Processes {
 
   /// Reads a line such as `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:42 1073741824 1073741825` of fdinfo; the last two
   /// fields are the first and the last byte, or EOF.
-  static bool is_lock_on(Text line, std::uint64_t offset) noexcept {
+  GENIE_COMPACT static bool is_lock_on(Text line, std::uint64_t offset) noexcept {
     if (!line.starts_with("lock:")) return false;
     Text fields[3];  // the last three
     bool writes = false;

@@ -30,7 +30,7 @@ struct LinuxProcessStat {
 /// Reads a line of `/proc/PID/stat`. The command name may contain anything, so parsing begins after the last `)`.
 /// Returns: whether state (field 3), ppid (4), pgrp (5), session (6), num_threads (20) and starttime (22) were all
 /// there.
-[[nodiscard]] constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
+[[nodiscard]] GENIE_COMPACT constexpr bool parse_process_stat(Text line, LinuxProcessStat& result) noexcept {
   std::size_t after_name = line.size();
   while (after_name > 0 && line[after_name - 1] != ')') --after_name;
   if (after_name == 0) return false;

@@ -2,8 +2,7 @@
 #ifndef GENIE_POLICY_CLOCK_HPP
 #define GENIE_POLICY_CLOCK_HPP
 
-#include <concepts>
-
+#include "genie/concepts.hpp"
 #include "genie/duration.hpp"
 
 namespace genie::inline v0 {
@@ -19,9 +18,9 @@ namespace genie::inline v0 {
 /// runs on the monotonic clock; the coarse one only spares work that would be repeated too soon.
 template <typename C>
 concept ClockPolicy = requires(C& clock, Milliseconds span) {
-  { clock.wall() } noexcept -> std::same_as<Milliseconds>;
-  { clock.monotonic() } noexcept -> std::same_as<Milliseconds>;
-  { clock.coarse() } noexcept -> std::same_as<Milliseconds>;
+  { clock.wall() } noexcept -> detail::SameAs<Milliseconds>;
+  { clock.monotonic() } noexcept -> detail::SameAs<Milliseconds>;
+  { clock.coarse() } noexcept -> detail::SameAs<Milliseconds>;
   { clock.sleep(span) } noexcept;
 };
 

@@ -2,10 +2,10 @@
 #ifndef GENIE_POLICY_FILESYSTEM_HPP
 #define GENIE_POLICY_FILESYSTEM_HPP
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/duration.hpp"
 #include "genie/identity.hpp"
 #include "genie/result.hpp"
@@ -85,28 +85,28 @@ template <typename F>
 concept FilesystemPolicy = requires(F& files, typename F::File file, typename F::Watch& watch, const char* name,
                                     OpenMode mode, std::uint32_t permissions, void* to, const void* from,
                                     std::size_t count, std::uint64_t offset, Milliseconds span, void (*visit)(Text)) {
-  { F::socket_path_limit } -> std::convertible_to<std::size_t>;
-  { files.make_directory(name, permissions) } noexcept -> std::same_as<SysResult<void>>;
-  { files.open_directory(name) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.open(file, name, mode, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.inherited() } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.create_unnamed(file, permissions) } noexcept -> std::same_as<SysResult<typename F::File>>;
-  { files.link_unnamed(file, file, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.rename(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.rename_new(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.exchange(file, name, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.unlink(file, name) } noexcept -> std::same_as<SysResult<void>>;
-  { files.stat(file) } noexcept -> std::same_as<SysResult<FileInfo>>;
-  { files.stat_at(file, name) } noexcept -> std::same_as<SysResult<FileInfo>>;
-  { files.read_at(file, to, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-  { files.write_at(file, from, count, offset) } noexcept -> std::same_as<SysResult<std::size_t>>;
-  { files.sync(file) } noexcept -> std::same_as<SysResult<void>>;
-  { files.try_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-  { files.unlock(file, offset, offset) } noexcept -> std::same_as<SysResult<void>>;
-  { files.query_lock(file, offset, offset) } noexcept -> std::same_as<SysResult<LockQuery>>;
-  { files.for_each_name(file, visit) } noexcept -> std::same_as<SysResult<void>>;
-  { files.watch(name) } noexcept -> std::same_as<SysResult<typename F::Watch>>;
-  { files.wait(watch, span) } noexcept -> std::same_as<SysResult<bool>>;
+  { F::socket_path_limit } -> detail::ConvertibleTo<std::size_t>;
+  { files.make_directory(name, permissions) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.open_directory(name) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.open(file, name, mode, permissions) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.inherited() } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.create_unnamed(file, permissions) } noexcept -> detail::SameAs<SysResult<typename F::File>>;
+  { files.link_unnamed(file, file, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.rename(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.rename_new(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.exchange(file, name, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.unlink(file, name) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.stat(file) } noexcept -> detail::SameAs<SysResult<FileInfo>>;
+  { files.stat_at(file, name) } noexcept -> detail::SameAs<SysResult<FileInfo>>;
+  { files.read_at(file, to, count, offset) } noexcept -> detail::SameAs<SysResult<std::size_t>>;
+  { files.write_at(file, from, count, offset) } noexcept -> detail::SameAs<SysResult<std::size_t>>;
+  { files.sync(file) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.try_lock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.unlock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.query_lock(file, offset, offset) } noexcept -> detail::SameAs<SysResult<LockQuery>>;
+  { files.for_each_name(file, visit) } noexcept -> detail::SameAs<SysResult<void>>;
+  { files.watch(name) } noexcept -> detail::SameAs<SysResult<typename F::Watch>>;
+  { files.wait(watch, span) } noexcept -> detail::SameAs<SysResult<bool>>;
   { files.close_watch(watch) } noexcept;
   { files.close(file) } noexcept;
 };

@@ -2,9 +2,9 @@
 #ifndef GENIE_POLICY_LAUNCHER_HPP
 #define GENIE_POLICY_LAUNCHER_HPP
 
-#include <concepts>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/policy/filesystem.hpp"
 #include "genie/policy/process_probe.hpp"
 
@@ -56,12 +56,12 @@ template <typename L, typename F>
 concept LauncherPolicy = FilesystemPolicy<F> && requires(L& launcher, const LaunchPlan& plan, typename F::File file,
                                                          const typename L::Child& child, typename F::Watch& watch,
                                                          Milliseconds span, Signal signal) {
-  { launcher.spawn(plan, file, span) } noexcept -> std::same_as<SysResult<typename L::Child>>;
-  { launcher.pid(child) } noexcept -> std::same_as<Pid>;
-  { launcher.let_go(child, span) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.wait(child, watch, span) } noexcept -> std::same_as<SysResult<LaunchEvent>>;
-  { launcher.kill(child, signal) } noexcept -> std::same_as<SysResult<void>>;
-  { launcher.reap(child, span) } noexcept -> std::same_as<SysResult<ProcessExit>>;
+  { launcher.spawn(plan, file, span) } noexcept -> detail::SameAs<SysResult<typename L::Child>>;
+  { launcher.pid(child) } noexcept -> detail::SameAs<Pid>;
+  { launcher.let_go(child, span) } noexcept -> detail::SameAs<SysResult<void>>;
+  { launcher.wait(child, watch, span) } noexcept -> detail::SameAs<SysResult<LaunchEvent>>;
+  { launcher.kill(child, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+  { launcher.reap(child, span) } noexcept -> detail::SameAs<SysResult<ProcessExit>>;
   { launcher.close(child) } noexcept;
 };
 

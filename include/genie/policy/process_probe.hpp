@@ -2,10 +2,10 @@
 #ifndef GENIE_POLICY_PROCESS_PROBE_HPP
 #define GENIE_POLICY_PROCESS_PROBE_HPP
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
+#include "genie/concepts.hpp"
 #include "genie/duration.hpp"
 #include "genie/identity.hpp"
 #include "genie/result.hpp"
@@ -74,28 +74,28 @@ template <typename P>
 concept ProcessProbePolicy =
     requires(P& process, Pid pid, const typename P::Handle& handle, const typename P::Cgroup& cgroup, Signal signal,
              Milliseconds span, FileIdentity file, std::uint64_t offset, NamedProcess* out, std::size_t count) {
-      { P::pid_limit } -> std::convertible_to<Pid>;
+      { P::pid_limit } -> detail::ConvertibleTo<Pid>;
       requires P::pid_limit > 0 && P::pid_limit <= Pid{UINT32_MAX};  // records have room for no more digits
-      { process.self() } noexcept -> std::same_as<Pid>;
-      { process.look(pid) } noexcept -> std::same_as<Observation>;
-      { process.origin() } noexcept -> std::convertible_to<ProcessOrigin>;
-      { process.user() } noexcept -> std::same_as<std::uint64_t>;
-      { process.random() } noexcept -> std::same_as<std::uint64_t>;
-      { process.open(pid) } noexcept -> std::same_as<SysResult<typename P::Handle>>;
-      { process.signal(handle, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.leads_group(pid) } noexcept -> std::same_as<bool>;
-      { process.signal_group(handle, pid, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.group_lives(handle, pid) } noexcept -> std::same_as<bool>;
-      { process.group_members(handle, pid, out, count) } noexcept -> std::same_as<std::size_t>;
-      { process.open_cgroup(pid) } noexcept -> std::same_as<SysResult<typename P::Cgroup>>;
-      { process.signal_cgroup(cgroup, signal) } noexcept -> std::same_as<SysResult<void>>;
-      { process.cgroup_lives(cgroup) } noexcept -> std::same_as<bool>;
-      { process.cgroup_members(cgroup, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.self() } noexcept -> detail::SameAs<Pid>;
+      { process.look(pid) } noexcept -> detail::SameAs<Observation>;
+      { process.origin() } noexcept -> detail::ConvertibleTo<ProcessOrigin>;
+      { process.user() } noexcept -> detail::SameAs<std::uint64_t>;
+      { process.random() } noexcept -> detail::SameAs<std::uint64_t>;
+      { process.open(pid) } noexcept -> detail::SameAs<SysResult<typename P::Handle>>;
+      { process.signal(handle, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.leads_group(pid) } noexcept -> detail::SameAs<bool>;
+      { process.signal_group(handle, pid, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.group_lives(handle, pid) } noexcept -> detail::SameAs<bool>;
+      { process.group_members(handle, pid, out, count) } noexcept -> detail::SameAs<std::size_t>;
+      { process.open_cgroup(pid) } noexcept -> detail::SameAs<SysResult<typename P::Cgroup>>;
+      { process.signal_cgroup(cgroup, signal) } noexcept -> detail::SameAs<SysResult<void>>;
+      { process.cgroup_lives(cgroup) } noexcept -> detail::SameAs<bool>;
+      { process.cgroup_members(cgroup, out, count) } noexcept -> detail::SameAs<std::size_t>;
       { process.close_cgroup(cgroup) } noexcept;
-      { process.wait(handle, span) } noexcept -> std::same_as<SysResult<bool>>;
+      { process.wait(handle, span) } noexcept -> detail::SameAs<SysResult<bool>>;
       { process.close(handle) } noexcept;
-      { process.holds_lock(pid, file, offset) } noexcept -> std::same_as<bool>;
-      { process.lock_holders(file, offset, out, count) } noexcept -> std::same_as<std::size_t>;
+      { process.holds_lock(pid, file, offset) } noexcept -> detail::SameAs<bool>;
+      { process.lock_holders(file, offset, out, count) } noexcept -> detail::SameAs<std::size_t>;
     };
 
 }  // namespace genie::inline v0

@@ -59,7 +59,7 @@ inline constexpr std::size_t boot_record_size = 1024;
 using BootRecordBytes = FixedText<boot_record_size>;
 
 /// Returns: the whole block, with its checksum.
-[[nodiscard]] constexpr BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
+[[nodiscard]] inline BootRecordBytes encode_boot_record(const BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecordBytes bytes;
   bytes.append("genie-boot 1\ngeneration ").append_number(record.generation);
@@ -79,7 +79,7 @@ using BootRecordBytes = FixedText<boot_record_size>;
 }
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr BlockKind parse_boot_record(Text bytes, BootRecord& record) noexcept {
+[[nodiscard]] inline BlockKind parse_boot_record(Text bytes, BootRecord& record) noexcept {
   using namespace record_detail;
   BootRecord parsed;
   const BlockKind kind = read_block(bytes, "genie-boot 1", [&](Text key, Text line) noexcept {

@@ -96,7 +96,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
 }
 
 /// Requires: usable names and printable texts.
-[[nodiscard]] constexpr EndpointRecordBytes encode_endpoint_record(const EndpointRecord& record) noexcept {
+[[nodiscard]] inline EndpointRecordBytes encode_endpoint_record(const EndpointRecord& record) noexcept {
   EndpointRecordBytes bytes;
   const auto append_file = [&bytes](const FileIdentity& id) noexcept {
     bytes.append_number(id.device).append(':').append_number(id.inode);
@@ -123,12 +123,13 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
     bytes.append('\n');
   }
   const std::uint64_t sum = record_detail::checksum(bytes);
-  return bytes.append("checksum ").append_hex(sum).append('\n');
+  bytes.append("checksum ").append_hex(sum).append('\n');
+  return bytes;
 }
 
 namespace record_detail {
 
-[[nodiscard]] constexpr bool parse_file(Text text, FileIdentity& id) noexcept {
+[[nodiscard]] inline bool parse_file(Text text, FileIdentity& id) noexcept {
   return parse_number(take_field(text, ':'), id.device) && parse_number(text, id.inode);
 }
 
@@ -139,7 +140,7 @@ namespace record_detail {
 }
 
 /// Reads what follows name and kind. Returns: whether it is one of that kind.
-[[nodiscard]] constexpr bool parse_endpoint_value(Text value, PublishedEndpoint& endpoint) noexcept {
+[[nodiscard]] inline bool parse_endpoint_value(Text value, PublishedEndpoint& endpoint) noexcept {
   if (endpoint.kind == EndpointKind::tcp) {
     std::uint64_t port = 0;
     if (!parse_decimal(value, UINT16_MAX, port) || port == 0) return false;
@@ -156,7 +157,8 @@ namespace record_detail {
 /// Total: any bytes give a verdict. Kinds of endpoints that it does not know are passed over, so that a later genie may
 /// add some.
 /// Returns: whether they are a whole record; `record` means something only then.
-[[nodiscard]] constexpr bool parse_endpoint_record(Text bytes, Pid pid_limit, EndpointRecord& record) noexcept {
+[[nodiscard]] GENIE_COMPACT inline bool parse_endpoint_record(Text bytes, Pid pid_limit,
+                                                              EndpointRecord& record) noexcept {
   using namespace record_detail;
   record = EndpointRecord{};
   if (bytes.size() > endpoint_record_capacity) return false;

@@ -62,7 +62,7 @@ inline constexpr std::size_t failure_record_size = 4096;
 using FailureRecordBytes = FixedText<failure_record_size>;
 
 /// Returns: the whole block, with its checksum.
-[[nodiscard]] constexpr FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
+[[nodiscard]] inline FailureRecordBytes encode_failure_record(const FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecordBytes bytes;
   bytes.append("genie-failure 1\ngeneration ").append_number(record.generation);
@@ -97,7 +97,7 @@ using FailureRecordBytes = FixedText<failure_record_size>;
 }
 
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr BlockKind parse_failure_record(Text bytes, Pid pid_limit, FailureRecord& record) noexcept {
+[[nodiscard]] inline BlockKind parse_failure_record(Text bytes, Pid pid_limit, FailureRecord& record) noexcept {
   using namespace record_detail;
   FailureRecord parsed;
   bool has_line = false;

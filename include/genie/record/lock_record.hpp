@@ -80,7 +80,7 @@ using LockRecordBytes = FixedText<lock_record_size>;
 
 namespace record_detail {
 
-[[nodiscard]] constexpr bool parse_stamp(Text text, FileStamp& stamp) noexcept {
+[[nodiscard]] inline bool parse_stamp(Text text, FileStamp& stamp) noexcept {
   return parse_number(take_field(text, '@'), stamp.inode) && parse_time(text, stamp.changed_ns);
 }
 constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noexcept {
@@ -92,7 +92,7 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 
 /// Lines of `key value`, a checksum, and line feeds up to `lock_record_size`. What has its default value has no line:
 /// every character is read and summed up at each claim.
-[[nodiscard]] constexpr LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
+[[nodiscard]] GENIE_COMPACT inline LockRecordBytes encode_lock_record(const LockRecord& record) noexcept {
   using namespace record_detail;
   LockRecordBytes bytes;
   const auto add_number = [&](Text key, std::uint64_t value) noexcept {
@@ -149,38 +149,47 @@ constexpr void append_stamp(LockRecordBytes& bytes, const FileStamp& stamp) noex
 /// What the bytes of the block are.
 using LockRecordKind = BlockKind;
 
+namespace record_detail {
+
+/// Returns: whether the value is one of that key's; of a key that is not known, any is.
+[[nodiscard]] GENIE_COMPACT inline bool read_lock_field(Text key, Text line, Pid pid_limit,
+                                                        LockRecord& record) noexcept {
+  if (key == Text{"generation"}) return parse_number(line, record.generation);
+  if (key == Text{"phase"}) {
+    constexpr Phase phases[] = {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released};
+    return parse_word(line, phases, record.phase);
+  }
+  if (key == Text{"owner"}) return parse_identity(line, pid_limit, record.owner);
+  if (key == Text{"pid-namespace"}) return parse_number(line, record.origin.pid_namespace);
+  if (key == Text{"lock"}) {
+    return parse_number(take_field(line, ':'), record.lock.device) && parse_number(line, record.lock.inode);
+  }
+  if (key == Text{"record"}) return parse_stamp(line, record.record);
+  if (key == Text{"judged"}) return parse_identity(line, pid_limit, record.judged);
+  if (key == Text{"judged-record"}) return parse_stamp(line, record.judged_record);
+  if (key == Text{"temporary"}) return parse_number(line, record.temporary);
+  if (key == Text{"claimed"}) return parse_time(line, record.claimed_wall);
+  if (key == Text{"claimed-monotonic"}) return parse_time(line, record.claimed_monotonic);
+  if (key == Text{"server"}) return parse_identity(line, pid_limit, record.server);
+  if (key == Text{"heir"}) return parse_identity(line, pid_limit, record.heir);
+  if (key == Text{"starter"}) return parse_identity(line, pid_limit, record.starter);
+  if (key == Text{"failed"}) return parse_number(line, record.failed);
+  if (key == Text{"endpoints"}) record.has_no_endpoints = line == Text{"none"};
+  if (key == Text{"boot"}) record.origin.boot = BootId{line};
+  if (key == Text{"port"}) record.port_name = PortFileName{line};
+  if (key == Text{"build"}) record.build = FixedText<63>{line};
+  if (key == Text{"version"}) record.version = VersionText{line};
+  if (key == Text{"wanted"}) record.wanted = VersionText{line};
+  return true;
+}
+
+}  // namespace record_detail
+
 /// Total: any bytes give a verdict; `record` is written only where it is `valid`.
-[[nodiscard]] constexpr LockRecordKind parse_lock_record(Text bytes, Pid pid_limit, LockRecord& record) noexcept {
-  using namespace record_detail;
+[[nodiscard]] inline LockRecordKind parse_lock_record(Text bytes, Pid pid_limit, LockRecord& record) noexcept {
   LockRecord parsed;
-  const LockRecordKind kind = read_block(bytes, "genie-lock 1", [&](Text key, Text line) noexcept {
-    if (key == Text{"generation"}) return parse_number(line, parsed.generation);
-    if (key == Text{"phase"}) {
-      constexpr Phase phases[] = {Phase::claiming, Phase::launching, Phase::starting, Phase::running, Phase::released};
-      return parse_word(line, phases, parsed.phase);
-    }
-    if (key == Text{"owner"}) return parse_identity(line, pid_limit, parsed.owner);
-    if (key == Text{"pid-namespace"}) return parse_number(line, parsed.origin.pid_namespace);
-    if (key == Text{"lock"}) {
-      return parse_number(take_field(line, ':'), parsed.lock.device) && parse_number(line, parsed.lock.inode);
-    }
-    if (key == Text{"record"}) return parse_stamp(line, parsed.record);
-    if (key == Text{"judged"}) return parse_identity(line, pid_limit, parsed.judged);
-    if (key == Text{"judged-record"}) return parse_stamp(line, parsed.judged_record);
-    if (key == Text{"temporary"}) return parse_number(line, parsed.temporary);
-    if (key == Text{"claimed"}) return parse_time(line, parsed.claimed_wall);
-    if (key == Text{"claimed-monotonic"}) return parse_time(line, parsed.claimed_monotonic);
-    if (key == Text{"server"}) return parse_identity(line, pid_limit, parsed.server);
-    if (key == Text{"heir"}) return parse_identity(line, pid_limit, parsed.heir);
-    if (key == Text{"starter"}) return parse_identity(line, pid_limit, parsed.starter);
-    if (key == Text{"failed"}) return parse_number(line, parsed.failed);
-    if (key == Text{"endpoints"}) parsed.has_no_endpoints = line == Text{"none"};
-    if (key == Text{"boot"}) parsed.origin.boot = BootId{line};
-    if (key == Text{"port"}) parsed.port_name = PortFileName{line};
-    if (key == Text{"build"}) parsed.build = FixedText<63>{line};
-    if (key == Text{"version"}) parsed.version = VersionText{line};
-    if (key == Text{"wanted"}) parsed.wanted = VersionText{line};
-    return true;
+  const LockRecordKind kind = record_detail::read_block(bytes, "genie-lock 1", [&](Text key, Text line) noexcept {
+    return record_detail::read_lock_field(key, line, pid_limit, parsed);
   });
   if (kind == LockRecordKind::valid) record = parsed;
   return kind;

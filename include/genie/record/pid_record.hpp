@@ -34,7 +34,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
 
 /// Total: any bytes give a verdict. White space around the record is accepted, within it is not.
 /// A PID of 0, below 0, or above `pid_limit` is garbage, never a truncated number.
-[[nodiscard]] constexpr PidRecord parse_pid_record(Text bytes, Pid pid_limit) noexcept {
+[[nodiscard]] GENIE_COMPACT constexpr PidRecord parse_pid_record(Text bytes, Pid pid_limit) noexcept {
   Text rest = trimmed(bytes);
   if (rest.empty()) return {};
   PidRecord record;
@@ -62,8 +62,7 @@ inline constexpr std::size_t pid_record_capacity = 63;
 }
 
 /// `PID:START` or `PID:unknown`, as the record file and every other file of genie write an identity.
-template <std::size_t Capacity>
-constexpr void append_identity(FixedText<Capacity>& text, const ProcessIdentity& identity) noexcept {
+constexpr void append_identity(TextBuffer& text, const ProcessIdentity& identity) noexcept {
   text.append_number(static_cast<std::uint64_t>(identity.pid)).append(':');
   if (identity.start.known) {
     text.append_number(identity.start.value);

@@ -30,7 +30,7 @@ struct PortRecord {
 using PortRecordBytes = FixedText<255>;
 
 /// Returns: the port on the first line, which is all that older readers look at, and its publisher below.
-[[nodiscard]] constexpr PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
+[[nodiscard]] inline PortRecordBytes encode_port_record(const PortRecord& record) noexcept {
   PortRecordBytes bytes;
   bytes.append_number(record.port).append("\nowner ");
   append_identity(bytes, record.owner);
@@ -40,7 +40,7 @@ using PortRecordBytes = FixedText<255>;
 }
 
 /// Total. A port of 0 or above 65535 is garbage; an incomplete owner makes it bare.
-[[nodiscard]] constexpr PortRecord parse_port_record(Text bytes, Pid pid_limit) noexcept {
+[[nodiscard]] GENIE_COMPACT inline PortRecord parse_port_record(Text bytes, Pid pid_limit) noexcept {
   PortRecord record;
   Text rest = bytes;
   std::uint64_t port = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "genie/duration.hpp"
+#include "genie/function_ref.hpp"
 #include "genie/text.hpp"
 
 namespace genie::inline v0 {
@@ -28,14 +29,12 @@ namespace record_detail {
 }
 
 /// A consumer's text may contain anything; a line feed in it would end our line.
-template <std::size_t Capacity>
-constexpr void append_line_text(FixedText<Capacity>& bytes, Text text) noexcept {
+constexpr void append_line_text(TextBuffer& bytes, Text text) noexcept {
   for (const char c : text) bytes.append(c == '\n' || c == '\r' || c == '\0' ? ' ' : c);
 }
 
 /// Times are written as they are, and never before the epoch.
-template <std::size_t Capacity>
-constexpr void append_time(FixedText<Capacity>& bytes, std::int64_t value) noexcept {
+constexpr void append_time(TextBuffer& bytes, std::int64_t value) noexcept {
   bytes.append_number(value < 0 ? 0 : static_cast<std::uint64_t>(value));
 }
 [[nodiscard]] constexpr bool parse_number(Text text, std::uint64_t& value) noexcept {
@@ -66,11 +65,10 @@ template <typename Enum, std::size_t Count>
 }
 
 /// Ends a block: its checksum, and line feeds up to its size, so that a shorter one leaves nothing of a longer one.
-template <std::size_t Size>
-constexpr void seal(FixedText<Size>& bytes) noexcept {
+constexpr void seal(TextBuffer& bytes) noexcept {
   const std::uint64_t sum = checksum(bytes);
   bytes.append("checksum ").append_hex(sum).append('\n');
-  bytes.append(Size - bytes.size(), '\n');
+  bytes.append(bytes.room(), '\n');
 }
 
 [[nodiscard]] constexpr bool is_blank(Text bytes) noexcept {
@@ -82,8 +80,7 @@ constexpr void seal(FixedText<Size>& bytes) noexcept {
 
 /// Calls `visit(key, value)` for each line up to the checksum; it returns whether the value is one of that key's. Keys
 /// that a visitor does not know are to be passed over, so that a later genie may add some.
-template <typename Visit>
-[[nodiscard]] constexpr BlockKind read_block(Text bytes, Text header, Visit&& visit) noexcept {
+[[nodiscard]] inline BlockKind read_block(Text bytes, Text header, FunctionRef<bool(Text, Text)> visit) noexcept {
   Text rest = bytes;
   if (take_line(rest) != header) return is_blank(bytes) ? BlockKind::blank : BlockKind::unreadable;
   while (!rest.empty()) {

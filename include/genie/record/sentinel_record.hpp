@@ -110,7 +110,7 @@ namespace detail {
   return parse_decimal(take_field(rest, ' '), UINT64_MAX, origin.pid_namespace);
 }
 /// What follows "stopper ". Words behind the fields are marks; those that we don't know are passed over.
-[[nodiscard]] constexpr bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
+[[nodiscard]] GENIE_COMPACT inline bool parse_stopper(Text line, Pid pid_limit, Stopper& entry) noexcept {
   if (!parse_identity(take_field(line, ' '), pid_limit, entry.stopper)) return false;
   if (!take_origin(line, entry.origin)) return false;
   if (!parse_identity(take_field(line, ' '), pid_limit, entry.target)) return false;
@@ -122,7 +122,7 @@ namespace detail {
   return true;
 }
 /// What follows "stay ".
-[[nodiscard]] constexpr bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
+[[nodiscard]] inline bool parse_stay(Text line, Pid pid_limit, Stay& stay) noexcept {
   return parse_identity(take_field(line, ' '), pid_limit, stay.setter) && take_origin(line, stay.origin) &&
          parse_decimal(take_field(line, ' '), UINT64_MAX, stay.user) && take_time(line, stay.since);
 }
