@@ -101,6 +101,8 @@ void compare_looks(const std::string& directory) {
   const auto claim = owner.claim();
   require(claim && claim->owned() && owner.ready(), "genie");
   genie::ServeGuard guard{directory + "/owned"};
+  genie::ServeGuard former{directory + "/former"};
+  require(former.claim().has_value() && former.release().has_value(), "genie");
   genie::ServeGuard nobody{directory + "/nobody"};
   std::vector<bench::Work> works;
   works.push_back({"floor: open, read, close, kill 0", [=] { require(::kill(recorded_pid(path), 0) == 0, "kill"); }});
@@ -109,8 +111,12 @@ void compare_looks(const std::string& directory) {
                      require(running.has_value() && *running, "genie");
                    }});
   works.push_back({"one failed open", [=] { require(::open(missing.c_str(), O_RDONLY | O_CLOEXEC) < 0, "open"); }});
-  works.push_back({"genie: running, nobody", [&] {
+  works.push_back({"genie: running, nobody ever was", [&] {
                      const auto running = nobody.running();
+                     require(running.has_value() && !*running, "genie");
+                   }});
+  works.push_back({"genie: running, nobody any more", [&] {
+                     const auto running = former.running();
                      require(running.has_value() && !*running, "genie");
                    }});
 #ifdef GENIE_BENCH_QT
