@@ -5865,8 +5865,8 @@ struct StopReceipt {
                            ///< but for a claim that was half-way then
   int sentinel_error = 0;  ///< errno, where no sentinel could be written: the stop went on without
   int clean_up_error = 0;  ///< errno, where what it left could not be removed: the next claim does that
-  Milliseconds took;       ///< from the call to the target's end
-  Evidence evidence;       ///< why the target is, or is not, the owner
+  Milliseconds took;  ///< from the call to the target's end, or of those who held its lock, where it `was_orphaned`
+  Evidence evidence;  ///< why the target is, or is not, the owner
   ProcessIdentity successor;            ///< who owns the directory now; PID 0 for nobody. It was not touched.
   LockHolder holders[holder_capacity];  ///< who inherited the lock from the target, and holds it still; where
                                         ///< `refused` because the target runs elsewhere, or somebody's claim or start
@@ -6250,6 +6250,7 @@ class StopRun {
     constexpr int most_rounds = 32;
     for (int round = 1;; ++round) {
       if (auto ok = wait_and_kill(); !ok) return ok;
+      is_past_target_ = !receipt_.was_orphaned;
       if (auto ok = clean_up(); !ok) {
         // The server is stopped all the same, and the next claim removes what it left.
         receipt_.clean_up_error = ok.error().code != 0 ? ok.error().code : EIO;
@@ -6289,7 +6290,7 @@ class StopRun {
         if (auto ok = kill(targets_[at]); !ok) return ok;
       }
     }
-    receipt_.took = host_.clock.monotonic() - began_;
+    note_end();
     for (std::size_t at = 0; at < target_count_; ++at) {
       // Past the first ones comes the guarded command of an owner that could not or did not end it.
       if (at >= primary_count_) {
@@ -6306,6 +6307,11 @@ class StopRun {
       receipt_.outcome = receipt_.sent_terminate || receipt_.joined ? StopOutcome::stopped : StopOutcome::already_ended;
     }
     return {};
+  }
+
+  /// Those whom the target has left are ended after it, and take their own time.
+  void note_end() noexcept {
+    if (!is_past_target_) receipt_.took = host_.clock.monotonic() - began_;
   }
 
   Result<void> end_server(std::size_t at, Milliseconds deadline) noexcept {
@@ -6364,7 +6370,7 @@ class StopRun {
       Target& target = targets_[at];
       if (!target.ended && is_protected(target)) {
         if (auto ok = wait_for(target, host_.clock.monotonic() + options_.kill_wait); !ok) return ok;
-        receipt_.took = host_.clock.monotonic() - began_;
+        note_end();
       }
       if (!target.ended) receipt_.outcome = StopOutcome::still_alive;
     }
@@ -6519,6 +6525,7 @@ class StopRun {
   Cgroup cgroup_{};
   bool has_cgroup_ = false;
   Milliseconds began_;
+  bool is_past_target_ = false;
   Stay stay_;
   StopReceipt receipt_;
 };

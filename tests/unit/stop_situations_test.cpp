@@ -706,6 +706,7 @@ TEST_CASE("the last orphan of many is asked like the others, and each is pinned 
   Stop stop;
   std::vector<Contender> orphans;
   for (int count = 0; count < 17; ++count) orphans.push_back(stop.machine.fork(stop.owner));
+  stop.machine.processes.processes[orphans.back().index()].reaction.terminate_takes = milliseconds(40);
   stop.owner.kill();
   stop.owner.reap();
   const auto receipt = stop_by(stop.stopper, {.orphans = true});
@@ -713,6 +714,7 @@ TEST_CASE("the last orphan of many is asked like the others, and each is pinned 
   CHECK(receipt->outcome == StopOutcome::stopped);
   CHECK(receipt->holder_count == 0);
   CHECK_FALSE(receipt->sent_kill);
+  CHECK(receipt->took >= milliseconds(40));
   for (const Contender& orphan : orphans) {
     CHECK_FALSE(orphan.is_alive());
     CHECK(signals_to(stop.machine, orphan, Signal::terminate) == 1);
