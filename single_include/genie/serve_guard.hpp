@@ -430,6 +430,8 @@ class TextBuffer {
 /// A text of at most `Capacity` characters, see `TextBuffer`, with the room for them.
 template <std::size_t Capacity>
 class FixedText : public TextBuffer {
+  static_assert(Capacity < UINT32_MAX);
+
  public:
   constexpr FixedText() noexcept : TextBuffer{characters_, Capacity} { characters_[0] = '\0'; }
   constexpr explicit FixedText(Text text) noexcept : FixedText{} { append(text); }
