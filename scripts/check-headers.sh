@@ -83,7 +83,7 @@ fi
 [ $# = 0 ] || exit $failed
 
 # --- what a core header may include ----------------------------------------------------------------------------------
-forbidden='chrono|filesystem|iostream|functional|memory|thread|regex|system_error|string|string_view|optional|fmt/.*'
+forbidden='concepts|compare|type_traits|utility|chrono|filesystem|iostream|functional|memory|thread|regex|system_error|string|string_view|optional|fmt/.*'
 if (cd include && grep -nE "^ *# *include <($forbidden)>" "${core[@]}") >&2; then
   fail "the headers above are too dear for core headers"
 fi
