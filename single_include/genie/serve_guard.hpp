@@ -879,6 +879,9 @@ struct Host {
   P process;
   F files;
 };
+// Clang deduces what an aggregate is made of from version 17 on.
+template <typename C, typename P, typename F>
+Host(C, P, F) -> Host<C, P, F>;
 
 /// The calling process as a record names it, and where that name has its meaning.
 template <typename H>
