@@ -95,8 +95,10 @@ tests() { # NAME COMPILER PLATFORM-COLUMN COMPILER-COLUMN CMAKE-ARGUMENT...
 if command -v clang++-16 >/dev/null; then tests clang-16 clang++-16 "Linux x86_64" "Clang 16, libstdc++, C++23" -DCMAKE_CXX_STANDARD=23; fi
 if command -v clang++-19 >/dev/null && scripts/header-only-deps.sh "$work/header-only"; then
   library=$work/libc++-19/usr/lib/llvm-19/lib
-  tests libc++-19 clang++-19 "Linux x86_64" "Clang 19, libc++, C++20" -DCMAKE_PREFIX_PATH="$work/header-only" \
-    -DCMAKE_CXX_FLAGS="$(libcxx 19)" \
+  # With the compiler, and not among the flags, of which some program of the tests takes none.
+  options=$(libcxx 19)
+  tests clang-19-libc++ "clang++-19;${options// /;}" "Linux x86_64" "Clang 19, libc++, C++20" \
+    -DCMAKE_PREFIX_PATH="$work/header-only" \
     -DCMAKE_EXE_LINKER_FLAGS="-stdlib=libc++ -L$library -Wl,-rpath,$library"
 fi
 
@@ -106,7 +108,7 @@ newest=$work/debian-13
 if [ ! -x "$newest/usr/bin/cmake" ]; then
   rm -rf "$newest"
   mmdebstrap --quiet --variant=essential \
-    --include=g++,cmake,ninja-build,python3,pkg-config,procps,libfmt-dev,catch2,libcli11-dev,nlohmann-json3-dev \
+    --include=g++,cmake,ninja-build,mount,python3,pkg-config,procps,libfmt-dev,catch2,libcli11-dev,nlohmann-json3-dev \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     trixie "$newest" http://deb.debian.org/debian
 fi
