@@ -158,7 +158,6 @@ Ending start_in_background(ServeRequest request) {
   plan.directory = request.directory.empty() ? "/" : request.directory.c_str();
   plan.log = request.log.c_str();
   plan.file_mode_mask = request.file_mode_mask ? *request.file_mode_mask : own_file_mode_mask();
-  plan.adopts_orphans = true;
 
   EnsureOptions options;
   options.mode = request.mode;

@@ -59,6 +59,25 @@ def wait_until(condition, what, seconds=PATIENCE):
         time.sleep(0.005)
 
 
+def processor(program):
+    """For which one a program is, as elf(5) numbers them; None where it is of another format."""
+    with open(program, "rb") as stream:
+        header = stream.read(20)
+    return int.from_bytes(header[18:20], "little" if header[5] == 1 else "big") if header[:4] == b"\x7fELF" else None
+
+
+I386, X86_64, ARM, AARCH64 = 3, 62, 40, 183
+OLDER = {X86_64: I386, AARCH64: ARM}  # whose programs it runs as they are
+
+# Whether a program runs the command that is itself for the processor of this machine.
+IS_EMULATED = processor(GENIE) not in (processor(sys.executable), OLDER.get(processor(sys.executable)))
+
+
+def machine_of_calls():
+    """By whose numbers the command calls the kernel: its own, or those of the emulator that runs it."""
+    return "i386" if processor(GENIE) == I386 else os.uname().machine
+
+
 # --- processes, as the kernel sees them ------------------------------------------------------------------------------
 
 

@@ -605,6 +605,8 @@ class Inheritance(GenieTest):
             self.genie_ok(subcommand, *options, pass_fds=(read, write, high))
             status = self.status()
             log, lock = str(self.dir / "serve.log"), str(self.dir / "serve.lock")
+            # It closes the socket by which it has told that it is ready.
+            wait_until(lambda: "socket:" not in "".join(descriptors(status["server_pid"]).values()), "it has told all")
             opened = descriptors(status["server_pid"])
             self.assertEqual((opened.pop(0), opened.pop(1), opened.pop(2)), ("/dev/null", log, log))
             self.assertEqual(set(opened.values()), {lock})

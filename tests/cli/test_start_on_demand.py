@@ -7,6 +7,7 @@ import unittest
 
 from _support import (
     FAILURE,
+    IS_EMULATED,
     OK,
     ROUNDS,
     SLEEPER,
@@ -321,23 +322,30 @@ class StopsWin(OnDemandTest):
 class Role(OnDemandTest):
     """Whoever asks for the server inside the server is told so: nothing is started, nothing is waited for."""
 
+    def ensure(self):
+        return "%s ensure --dir %s -- touch %s" % (self.command, self.dir, self.root / "ran")
+
     def inside(self):
         """Ways to ask for the server, each a shell command."""
-        ensure = "%s ensure --dir %s -- touch %s" % (self.command, self.dir, self.root / "ran")
-        daemon = "%s -I -S -B %s" % (sys.executable, self.root / "daemon.py")
-        (self.root / "daemon.py").write_text(DAEMON)
+        ensure = self.ensure()
         return {
             "a child": ensure,
             "a grandchild": "sh -c '%s; exit $?'" % ensure,
             "without any environment": "env -i %s" % ensure,
             "a session of its own": "setsid -w %s" % ensure,
-            "a daemon": "%s %s" % (daemon, ensure),
-            "a daemon without any environment": "env -i %s %s" % (daemon, ensure),
             "an explicit start": ensure.replace(" ensure ", " start "),
         }
 
-    def check(self, subcommand, is_booting):
-        ways = self.inside()
+    def daemons(self):
+        """Such ways, of who has no parent any more."""
+        daemon = "%s -I -S -B %s" % (sys.executable, self.root / "daemon.py")
+        (self.root / "daemon.py").write_text(DAEMON)
+        return {
+            "a daemon": "%s %s" % (daemon, self.ensure()),
+            "a daemon without any environment": "env -i %s %s" % (daemon, self.ensure()),
+        }
+
+    def check(self, subcommand, is_booting, ways):
         answers = self.root / "answers"
         answers.mkdir(exist_ok=True)
         script = ""
@@ -378,11 +386,17 @@ class Role(OnDemandTest):
 
     def test_while_it_boots(self):
         for subcommand in ("ensure", "run"):
-            self.check(subcommand, True)
+            self.check(subcommand, True, self.inside())
 
     def test_when_it_runs(self):
         for subcommand in ("ensure", "run"):
-            self.check(subcommand, False)
+            self.check(subcommand, False, self.inside())
+
+    @unittest.skipIf(IS_EMULATED, "qemu has no PR_SET_CHILD_SUBREAPER, without which daemons are strangers")
+    def test_as_a_daemon(self):
+        for subcommand in ("ensure", "run"):
+            for is_booting in (True, False):
+                self.check(subcommand, is_booting, self.daemons())
 
     def test_the_guarded_command_itself(self):
         for subcommand in ("run", "start"):

@@ -2,6 +2,7 @@
 // when its starter ends; and how its end is learned.
 #include <genie/system_launcher.hpp>
 
+#include <linux/net.h>
 #include <pthread.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
@@ -356,44 +357,62 @@ TEST_CASE("a started program has nothing of its starter's, whatever that has", "
   }
 }
 
+namespace {
+
+using Variables = std::vector<std::string>;
+
+/// What a program has whose starter has `own`.
+[[nodiscard]] Variables variables(Stage& stage, const Variables& own, const std::function<void(Plan&)>& change = {}) {
+  in_child([&] {
+    ::clearenv();
+    for (const std::string& variable : own) REQUIRE(::putenv(const_cast<char*>(variable.c_str())) == 0);
+    (void)report_of(stage, change);
+    // The starter goes on with its own.
+    for (const std::string& variable : own) {
+      const std::size_t equals = variable.find('=');
+      const char* const found = ::getenv(variable.substr(0, equals).c_str());
+      REQUIRE(found != nullptr);
+      REQUIRE(found == variable.substr(equals + 1));
+    }
+  });
+  return all(parsed(read_file(stage.path("report"))), "variable");
+}
+[[nodiscard]] auto given(const Variables& environment) {
+  return [environment](Plan& plan) {
+    plan.has_environment = true;
+    plan.environment = environment;
+  };
+}
+
+const Variables ordinary{"HOME=/root", "EMPTY=", "LISTEN_ADDRESS=0.0.0.0", "NOTIFY=1", "WATCHDOG_USECS=1"};
+
+}  // namespace
+
 TEST_CASE("a program gets the environment that its plan says", "[process][launcher]") {
   Stage stage;
-  const auto variables = [&](const std::vector<std::string>& own, const std::function<void(Plan&)>& change = {}) {
-    std::vector<std::string> seen;
-    in_child([&] {
-      ::clearenv();
-      for (const std::string& variable : own) REQUIRE(::putenv(const_cast<char*>(variable.c_str())) == 0);
-      (void)report_of(stage, change);
-      // The starter goes on with its own.
-      for (const std::string& variable : own) {
-        const std::size_t equals = variable.find('=');
-        const char* const found = ::getenv(variable.substr(0, equals).c_str());
-        REQUIRE(found != nullptr);
-        REQUIRE(found == variable.substr(equals + 1));
-      }
-    });
-    seen = all(parsed(read_file(stage.path("report"))), "variable");
+  const auto sorted = [&](const Variables& own, const std::function<void(Plan&)>& change = {}) {
+    Variables seen = variables(stage, own, change);
+    std::sort(seen.begin(), seen.end());
     return seen;
   };
-  using Variables = std::vector<std::string>;
-  const auto given = [](const Variables& environment) {
-    return [environment](Plan& plan) {
-      plan.has_environment = true;
-      plan.environment = environment;
-    };
-  };
-
-  const Variables own{"HOME=/root", "EMPTY=", "LISTEN_ADDRESS=0.0.0.0", "NOTIFY=1", "WATCHDOG_USECS=1"};
-  CHECK(variables(own) == own);
-  CHECK(variables({"NOTIFY_SOCKET=/run/notify", "A=1", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b",
-                   "LISTEN_PIDFDID=7", "B=2", "WATCHDOG_USEC=1000", "WATCHDOG_PID=1", "MAINPID=1", "C="}) ==
+  Variables expected = ordinary;
+  std::sort(expected.begin(), expected.end());
+  CHECK(sorted(ordinary) == expected);
+  CHECK(sorted({"NOTIFY_SOCKET=/run/notify", "A=1", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b",
+                "LISTEN_PIDFDID=7", "B=2", "WATCHDOG_USEC=1000", "WATCHDOG_PID=1", "MAINPID=1", "C="}) ==
         Variables{"A=1", "B=2", "C="});
-  CHECK(variables({"LISTEN_PID=1"}).empty());
-  CHECK(variables({}).empty());
-  CHECK(variables({"A=1"}, given({"B=2", "B=3"})) == Variables{"B=2", "B=3"});
-  CHECK(variables({"A=1"}, given({})).empty());
+  CHECK(sorted({"LISTEN_PID=1"}).empty());
+  CHECK(sorted({}).empty());
+  CHECK(sorted({"A=1"}, given({"B=2", "C=3"})) == Variables{"B=2", "C=3"});
+  CHECK(sorted({"A=1"}, given({})).empty());
   // Whoever names it means it.
-  CHECK(variables({}, given({"NOTIFY_SOCKET=/run/notify"})) == Variables{"NOTIFY_SOCKET=/run/notify"});
+  CHECK(sorted({}, given({"NOTIFY_SOCKET=/run/notify"})) == Variables{"NOTIFY_SOCKET=/run/notify"});
+}
+
+TEST_CASE("an environment keeps its order, and what is in it twice", "[process][launcher]") {
+  Stage stage;
+  CHECK(variables(stage, ordinary) == ordinary);
+  CHECK(variables(stage, {"A=1"}, given({"B=2", "B=3"})) == Variables{"B=2", "B=3"});
 }
 
 TEST_CASE("a program can be made the parent of its orphans", "[process][launcher]") {
@@ -518,16 +537,16 @@ TEST_CASE("why a program cannot be executed is told, and its process has ended",
 TEST_CASE("nothing is executed before it is let go", "[process][launcher]") {
   Stage stage;
   Launched launched{Plan{{"stay", stage.path("runs")}}, stage.lock};
+  // The name of what was executed last: a link to it would lead to an emulator where there is one.
   const auto executed = [&] {
-    const std::string link = "/proc/" + std::to_string(launched.launcher.pid(launched.child)) + "/exe";
-    return std::filesystem::read_symlink(link).string();
+    return read_file("/proc/" + std::to_string(launched.launcher.pid(launched.child)) + "/comm");
   };
-  CHECK(executed() == std::filesystem::read_symlink("/proc/self/exe").string());
+  CHECK(executed() == read_file("/proc/self/comm"));
   auto watch = stage.files.watch(stage.directory.path().c_str());
   REQUIRE(watch.ok());
   CHECK(launched.launcher.wait(launched.child, watch.value, milliseconds(0)).value == LaunchEvent::none);
   launched.let_go();
-  CHECK(executed() == std::filesystem::canonical(GENIE_LAUNCHED).string());
+  CHECK(executed() == std::filesystem::path{GENIE_LAUNCHED}.filename().string() + "\n");
   while (!stage.has("runs")) {
     REQUIRE(launched.launcher.wait(launched.child, watch.value, seconds(patience_s)).value == LaunchEvent::changed);
   }
@@ -903,7 +922,7 @@ TEST_CASE("who is not let go ends when it is forgotten", "[process][launcher]") 
   launched.close();
   CHECK(open_descriptors() == before);
   Orphanage::await_all();
-  CHECK(is_gone(held));
+  eventually([&] { return is_gone(held); });
   CHECK_FALSE(stage.has("runs"));
 }
 
@@ -1046,7 +1065,12 @@ TEST_CASE("what a kernel or a limit refuses is told, and leaves nothing", "[proc
     return result->load();
   };
   const auto close_input = [] { ::close(STDIN_FILENO); };
+#if defined(SYS_socketcall)
+  // By whichever of both the C library makes it; 8 is one bit of the numbers of some others, too.
+  CHECK(error({{SYS_socketpair, ENFILE}, {SYS_socketcall, ENFILE, 0, SYS_SOCKETPAIR}}) == ENFILE);
+#else
   CHECK(error({{SYS_socketpair, ENFILE}}) == ENFILE);
+#endif
   CHECK(error({{tests::fcntl_call, EMFILE, 1, F_DUPFD_CLOEXEC & 0x400}}, close_input) == EMFILE);
   CHECK(error({{SYS_clone, EAGAIN}}) == EAGAIN);
   CHECK(error({{SYS_pidfd_open, ENOSYS}}) == ENOSYS);

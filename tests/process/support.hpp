@@ -227,8 +227,9 @@ class Child {
   /// Whether it has not ended yet.
   [[nodiscard]] bool alive() const {
     siginfo_t info{};
-    return pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == 0;
+    if (pid_ <= 0) return false;
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0) return info.si_pid == 0;
+    return is_alive_elsewhere();
   }
   /// Returns as soon as it has ended, and leaves it a zombie.
   void await_zombie() const { await(WEXITED | WNOWAIT); }
@@ -247,10 +248,16 @@ class Child {
   void end() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
-    (void)wait();
+    if (wait() < 0) eventually([&] { return !is_alive_elsewhere(); });
+    pid_ = 0;
   }
 
  private:
+  /// An orphan stays somebody else's child where none can be adopted.
+  [[nodiscard]] bool is_alive_elsewhere() const {
+    genie::SystemProcessProbe probe;
+    return probe.look(pid_).liveness == genie::Liveness::alive;
+  }
   void await(int what) const {
     siginfo_t info{};
     while (::waitid(P_PID, static_cast<id_t>(pid_), &info, what) < 0 && errno == EINTR) {
