@@ -1,8 +1,8 @@
 // Code that stops in the middle and goes on later, so that several programs can take turns on one thread.
 //
 // A stack of its own, switched by `makecontext(3)`; AddressSanitizer is told of each switch. ThreadSanitizer cannot
-// follow stacks, and macOS has given up `makecontext`: there, each coroutine is a thread, and a baton lets one of them
-// run at a time.
+// follow stacks, macOS has given up `makecontext`, and musl and Android never had it: there, each coroutine is a
+// thread, and a baton lets one of them run at a time.
 #ifndef GENIE_TESTING_COROUTINE_HPP
 #define GENIE_TESTING_COROUTINE_HPP
 
@@ -12,7 +12,7 @@
 #include <memory>
 #include <utility>
 
-#if defined(__SANITIZE_THREAD__) || defined(__APPLE__)
+#if defined(__SANITIZE_THREAD__) || defined(__APPLE__) || (defined(__linux__) && !defined(__GLIBC__))
 #define GENIE_TESTING_COROUTINE_THREADS 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
