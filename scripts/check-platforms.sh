@@ -189,9 +189,7 @@ for platform in "${wanted[@]}"; do
   case $mode in
     consumer) consumer "$platform" ;;
     core) consumer "$platform" && core "$platform" ;;
-    # On x86-64, musl opens by `open` and looks by `stat`, of which the tests of a kernel that refuses refuse the newer
-    # calls only: seven of them fail there.
-    unit) consumer "$platform" && if [ "$platform" = musl ]; then core musl; else unit "$platform"; fi ;;
+    unit) consumer "$platform" && unit "$platform" ;;
     nightly) suite "$platform" ;;
   esac
 done

@@ -19,6 +19,7 @@
 #include <future>
 #include <iterator>
 #include <thread>
+#include <vector>
 
 namespace tests {
 
@@ -81,27 +82,51 @@ int control(int (*call)(int, Request, ...), int file, unsigned long request, voi
 /// Where an argument's lower 32 bits are.
 inline constexpr std::size_t low_half = std::endian::native == std::endian::little ? 0 : sizeof(std::uint32_t);
 
-/// Returns: what `seccomp(2)` does, with a filter that has `action` happen to such a call.
-[[nodiscard]] inline long install(const Refusal& refusal, std::uint32_t action, unsigned flags) {
-  const auto offset = static_cast<std::uint32_t>(
-      refusal.argument == any_argument
-          ? offsetof(seccomp_data, nr)
-          : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument) +
-                low_half);
+/// The same call by the number that it had before it took a directory, which musl still uses where there is one.
+/// Returns: -1 as the number where there is none.
+[[nodiscard]] inline Refusal in_older_form(const Refusal& refusal) {
+  Refusal older = refusal;
+  older.number = -1;
+#if defined(SYS_open)
+  if (refusal.number == SYS_openat) {
+    older.number = SYS_open;
+    if (refusal.argument != any_argument) --older.argument;
+  }
+#endif
+#if defined(SYS_stat)
+  if (refusal.number == fstatat_call && refusal.argument == any_argument) older.number = SYS_stat;
+#endif
+  return older;
+}
+
+/// Lets `action` happen to such a call, and goes on behind for any other.
+inline void append(std::vector<sock_filter>& program, const Refusal& refusal, std::uint32_t action) {
   const bool always = refusal.argument == any_argument;
+  const auto offset = static_cast<std::uint32_t>(
+      always ? offsetof(seccomp_data, nr)
+             : offsetof(seccomp_data, args) + sizeof(std::uint64_t) * static_cast<std::size_t>(refusal.argument) +
+                   low_half);
   const auto skip_if_set = static_cast<std::uint8_t>(refusal.where_clear ? 1 : 0);
   const auto skip_if_clear = static_cast<std::uint8_t>(1 - skip_if_set);
   const auto code = [](unsigned bits_of_it) { return static_cast<std::uint16_t>(bits_of_it); };
-  sock_filter program[] = {
+  const sock_filter steps[] = {
       {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, static_cast<std::uint32_t>(offsetof(seccomp_data, nr))},
       {code(BPF_JMP | BPF_JEQ | BPF_K), 0, 3, static_cast<std::uint32_t>(refusal.number)},
       {code(BPF_LD | BPF_W | BPF_ABS), 0, 0, offset},
       {code(always ? BPF_JMP | BPF_JGE | BPF_K : BPF_JMP | BPF_JSET | BPF_K), skip_if_set, skip_if_clear,
        always ? 0 : refusal.bits},
       {code(BPF_RET | BPF_K), 0, 0, action},
-      {code(BPF_RET | BPF_K), 0, 0, SECCOMP_RET_ALLOW},
   };
-  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  program.insert(program.end(), std::begin(steps), std::end(steps));
+}
+
+/// Returns: what `seccomp(2)` does, with a filter that has `action` happen to such a call.
+[[nodiscard]] inline long install(const Refusal& refusal, std::uint32_t action, unsigned flags) {
+  std::vector<sock_filter> program;
+  append(program, refusal, action);
+  if (const Refusal older = in_older_form(refusal); older.number >= 0) append(program, older, action);
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
   return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 }
