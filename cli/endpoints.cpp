@@ -88,17 +88,17 @@ int print_endpoints(const Place& place, const EndpointQuestion& question) {
   const bool is_there = is_published && (question.name.empty() || found != nullptr);
   if (question.json) {
     // A path or text may be any bytes.
-    fmt::print("{}\n", to_json(guard.files(), *view).dump(2, ' ', false, Json::error_handler_t::replace));
+    answer("{}\n", to_json(guard.files(), *view).dump(2, ' ', false, Json::error_handler_t::replace));
   } else if (!is_there) {
     const std::string what = question.name.empty() ? "no endpoints" : fmt::format("no endpoint {}", question.name);
     fmt::print(stderr, "{} has {} (endpoints: {}, generation {})\n", place.name, what, view->standing,
                view->generation);
   } else if (found != nullptr) {
-    fmt::print("{}\n", address_of(guard.files(), *found));
+    answer("{}\n", address_of(guard.files(), *found));
   } else {
     for (std::size_t at = 0; at < view->count; ++at) {
       const PublishedEndpoint& endpoint = view->endpoints[at];
-      fmt::print("{} {} {}\n", endpoint.name.c_str(), to_string(endpoint.kind), address_of(guard.files(), endpoint));
+      answer("{} {} {}\n", endpoint.name.c_str(), to_string(endpoint.kind), address_of(guard.files(), endpoint));
     }
   }
   return delivered(is_there ? exit_ok : exit_absent, exit_failure);

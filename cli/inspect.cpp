@@ -137,15 +137,14 @@ Json to_json(const Place& place, const StatusReport& report, ServeGuard<>& guard
 std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
 void explain(const StatusReport& report) {
-  fmt::print("  because: {}\n", report.evidence);
-  if (report.server.pid != 0) fmt::print("  guards: {}\n", report.server);
-  fmt::print("  port file: {}\n", report.port.standing);
-  fmt::print("  assurance: {}\n", report.assurance);
+  answer("  because: {}\n", report.evidence);
+  if (report.server.pid != 0) answer("  guards: {}\n", report.server);
+  answer("  port file: {}\n", report.port.standing);
+  answer("  assurance: {}\n", report.assurance);
   if (report.stop.is_in_progress()) {
-    fmt::print("  stop sentinel: by PID {}, expires in {} ms\n", report.stop.stopper.pid,
-               report.stop.remaining.count());
+    answer("  stop sentinel: by PID {}, expires in {} ms\n", report.stop.stopper.pid, report.stop.remaining.count());
   } else if (report.stop.leftover) {
-    fmt::print("  stop sentinel: left behind; empty, malformed or expired\n");
+    answer("  stop sentinel: left behind; empty, malformed or expired\n");
   }
 }
 
@@ -154,7 +153,7 @@ void print_failure(const Place& place, const FailureRecord& failure) {
   std::tm local{};
   ::localtime_r(&when, &local);
   const std::string what = fmt::format("{} {}", place.name, failure);
-  fmt::print("  the last start failed at {:%F %T}: {}\n", local, with_tail(what, failure));
+  answer("  the last start failed at {:%F %T}: {}\n", local, with_tail(what, failure));
 }
 
 }  // namespace
@@ -174,7 +173,7 @@ int print_status(const Place& place, const StatusStyle& style) {
       json["assurance"] = to_string(Assurance::none);
       json["evidence"] = {
           {"reason", "error"}, {"text", fmt::format("{}", report.error())}, {"errno", report.error().code}};
-      fmt::print("{}\n", dumped(json));
+      answer("{}\n", dumped(json));
       return delivered(lsb_unknown, lsb_unknown);
     }
     if (!style.quiet) fmt::print(stderr, "genie: {}\n", report.error());
@@ -182,16 +181,16 @@ int print_status(const Place& place, const StatusStyle& style) {
   }
   if (style.quiet) return lsb_status(report->state);
   if (style.json) {
-    fmt::print("{}\n", dumped(to_json(place, *report, guard)));
+    answer("{}\n", dumped(to_json(place, *report, guard)));
     return delivered(lsb_status(report->state), lsb_unknown);
   }
-  fmt::print("{} {}", place.name, *report);
-  if (report->is_live()) fmt::print(", for {} s", report->uptime.count() / 1000);
-  if (report->port.port != 0) fmt::print(", port {}", report->port.port);
+  answer("{} {}", place.name, *report);
+  if (report->is_live()) answer(", for {} s", report->uptime.count() / 1000);
+  if (report->port.port != 0) answer(", port {}", report->port.port);
   if (const Milliseconds rest = estimated_rest(report->boot, report->looked_at); rest.count() != 0) {
-    fmt::print(", about {} s left", rest.count() / 1000 + 1);
+    answer(", about {} s left", rest.count() / 1000 + 1);
   }
-  fmt::print("\n");
+  answer("\n");
   if (report->failure.generation != 0) print_failure(place, report->failure);
   if (style.explain) explain(*report);
   return delivered(lsb_status(report->state), lsb_unknown);
@@ -201,7 +200,7 @@ int print_port(const Place& place) {
   const auto report = place.guard().status();
   if (!report) return tell(ending_of(report.error()));
   if (report->port.port != 0) {
-    fmt::print("{}\n", report->port.port);
+    answer("{}\n", report->port.port);
     return delivered(exit_ok, exit_failure);
   }
   fmt::print(stderr, "{} {}, and has no port (port file: {})\n", place.name, *report, report->port.standing);

@@ -133,7 +133,7 @@ int print_unit(const UnitRequest& request) {
       "a crash.\n";
   unit += "Restart=on-failure\nRestartSec=1\nRestartPreventExitStatus=0 64 75 78\n";
   unit += fmt::format("\n[Install]\nWantedBy={}\n", request.user ? "default.target" : "multi-user.target");
-  fmt::print("{}", unit);
+  answer("{}", unit);
   return delivered(exit_ok, exit_failure);
 }
 

@@ -2,6 +2,8 @@
 // it), which it starts where none runs; any number of clients at once start one.
 //
 //   build_client DIRECTORY TARGET...
+//
+// Linux only, for the sake of SOCK_CLOEXEC.
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>

@@ -5,6 +5,8 @@
 //
 // It listens on DIRECTORY/build.sock, which it publishes as the endpoint `build`: a client dials it only while this
 // very process owns the directory. A request is a line, the name of a target; so is the answer.
+//
+// Linux only, for the sake of `accept4`, `ppoll`.
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>

@@ -5,6 +5,8 @@
 //
 // What holds: of any number of starts one wins, and the others say who is there. The server shares the lock, so that
 // nobody starts a second one on DATA while any process of it lives, whatever was killed before.
+//
+// Linux only, for the sake of `prctl`.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -5,6 +5,8 @@
 // `fork` shares the lock with each worker. That is as it should be: as long as a worker lives that could accept, no
 // second server starts, even if the owner was killed; `genie status` then names the workers, and they end by
 // themselves.
+//
+// Linux only, for the sake of `prctl`.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>

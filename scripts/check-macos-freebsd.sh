@@ -91,12 +91,14 @@ if has catch2; then
   mapfile -t tests < <(find tests/unit -name '*_test.cpp' -not -path '*/linux/*' | LC_ALL=C sort)
   printf '#include "../../%s"\n' tests/main.cpp "${tests[@]}" >"$work/unit_tests.cpp"
 fi
+is_for_linux() { sed -n '/^#/q; p' "$1" | grep "^// Linux only" >/dev/null; }
 for target in "${targets[@]}"; do
   if has fmt && has CLI && has nlohmann; then
     zig "$target" -O0 -g0 cli/*.cpp -o "$work/genie-$target" || fail "the command, $target"
   fi
   if has fmt; then
     for example in examples/*.cpp; do
+      if is_for_linux "$example"; then continue; fi
       zig "$target" -O0 "$example" -o "$work/$(basename "$example" .cpp)-$target" || fail "$example, $target"
     done
   fi
