@@ -91,8 +91,7 @@ int print_endpoints(const Place& place, const EndpointQuestion& question) {
     answer("{}\n", to_json(guard.files(), *view).dump(2, ' ', false, Json::error_handler_t::replace));
   } else if (!is_there) {
     const std::string what = question.name.empty() ? "no endpoints" : fmt::format("no endpoint {}", question.name);
-    fmt::print(stderr, "{} has {} (endpoints: {}, generation {})\n", place.name, what, view->standing,
-               view->generation);
+    warn("{} has {} (endpoints: {}, generation {})\n", place.name, what, view->standing, view->generation);
   } else if (found != nullptr) {
     answer("{}\n", address_of(guard.files(), *found));
   } else {

@@ -176,7 +176,7 @@ int print_status(const Place& place, const StatusStyle& style) {
       answer("{}\n", dumped(json));
       return delivered(lsb_unknown, lsb_unknown);
     }
-    if (!style.quiet) fmt::print(stderr, "genie: {}\n", report.error());
+    if (!style.quiet) warn("genie: {}\n", report.error());
     return lsb_unknown;
   }
   if (style.quiet) return lsb_status(report->state);
@@ -203,7 +203,7 @@ int print_port(const Place& place) {
     answer("{}\n", report->port.port);
     return delivered(exit_ok, exit_failure);
   }
-  fmt::print(stderr, "{} {}, and has no port (port file: {})\n", place.name, *report, report->port.standing);
+  warn("{} {}, and has no port (port file: {})\n", place.name, *report, report->port.standing);
   return lsb_not_running;
 }
 

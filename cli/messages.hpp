@@ -2,14 +2,11 @@
 #ifndef GENIE_CLI_MESSAGES_HPP
 #define GENIE_CLI_MESSAGES_HPP
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <string>
-#include <utility>
 
 #include "genie/fmt.hpp"
 #include "options.hpp"
+#include "output.hpp"
 
 namespace genie::cli {
 
@@ -41,34 +38,15 @@ struct Ending {
           with_tail(fmt::format("{} {}", place.name, failure), failure)};
 }
 
-/// The errno of the first part of an answer that could not be written, or 0.
-inline int answer_error = 0;
-
-/// Writes a part of an answer to standard output. What it means that this failed, `delivered` knows.
-template <typename... Arguments>
-void answer(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && answer_error == 0) answer_error = errno;
-}
-
 /// Success goes to standard output, everything else to standard error.
 inline int tell(const Ending& ending) {
   if (ending.text.empty()) return ending.status;
   if (ending.status == exit_ok) {
     answer("{}\n", ending.text);
   } else {
-    fmt::print(stderr, "{}{}\n", ending.status == exit_failure || ending.status == exit_needs_a_person ? "genie: " : "",
-               ending.text);
+    warn("{}{}\n", ending.status == exit_failure || ending.status == exit_needs_a_person ? "genie: " : "", ending.text);
   }
   return ending.status;
-}
-
-/// An answer counts only once it has been written. Returns: `status`, or `otherwise` where it could not be.
-inline int delivered(int status, int otherwise) {
-  if (std::fflush(stdout) != 0 && answer_error == 0) answer_error = errno;
-  if (answer_error == 0) return status;
-  fmt::print(stderr, "genie: can't write to standard output: {}\n", std::strerror(answer_error));
-  return otherwise;
 }
 
 }  // namespace genie::cli

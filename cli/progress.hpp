@@ -9,6 +9,7 @@
 #include <string>
 
 #include "genie/fmt.hpp"
+#include "output.hpp"
 
 namespace genie::cli {
 
@@ -21,13 +22,13 @@ class Progress {
     if (is_terminal_) {
       show_bar(boot);
     } else if (boot.number != shown_.number || boot.state != shown_.state || tenth_of(boot) != tenth_of(shown_)) {
-      fmt::print(to_, "{} is starting: {}\n", name_, boot);
+      (void)say(to_, "{} is starting: {}\n", name_, boot);
       shown_ = boot;
     }
   }
   /// Leaves the terminal as it was.
   void finish() {
-    if (is_terminal_ && has_bar_) fmt::print(to_, "\r\x1b[K");
+    if (is_terminal_ && has_bar_) (void)say(to_, "\r\x1b[K");
     has_bar_ = false;
     std::fflush(to_);
   }
@@ -46,7 +47,7 @@ class Progress {
     const Milliseconds left = estimated_rest(boot, clock_.monotonic());
     const std::string rest =
         left.count() == 0 ? std::string{} : fmt::format(", about {} s left", left.count() / 1000 + 1);
-    fmt::print(to_, "\r\x1b[K{} is starting:{} {}{}", name_, bar, boot, rest);
+    (void)say(to_, "\r\x1b[K{} is starting:{} {}{}", name_, bar, boot, rest);
     std::fflush(to_);
     has_bar_ = true;
   }

@@ -83,7 +83,7 @@ class Supervision {
     }
     pidfile_ = PidFile{};
     if (const auto released = guard_.release(); !released) {
-      fmt::print(stderr, "genie: while releasing: {}\n", released.error());
+      warn("genie: while releasing: {}\n", released.error());
     }
     return result_;
   }
@@ -95,11 +95,12 @@ class Supervision {
     options.starting = true;
     options.build = request_.build;
     options.version = request_.version;
-    const auto say = [&](const std::string& text) {
-      fmt::print(stderr, "genie: {}\n", text);
+    const auto on_stand_by = [&](const std::string& text) {
+      warn("genie: {}\n", text);
       if (hooks_.on_stand_by) hooks_.on_stand_by(text);
     };
-    const auto claimed = request_.standby ? stand_by(guard_, request_.place, options, say) : guard_.claim(options);
+    const auto claimed =
+        request_.standby ? stand_by(guard_, request_.place, options, on_stand_by) : guard_.claim(options);
     if (!claimed) {
       result_.ending = ending_of(claimed.error());
       return false;
@@ -109,15 +110,15 @@ class Supervision {
       return false;
     }
     if (!claimed->is_trusted) {
-      fmt::print(stderr, "genie: others may write to {}: nothing in it can be stopped or taken over (chmod go-w)\n",
-                 request_.place.directory);
+      warn("genie: others may write to {}: nothing in it can be stopped or taken over (chmod go-w)\n",
+           request_.place.directory);
     }
     if (claimed->taken_over.reason != Reason::none) {
-      fmt::print(stderr, "genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);
+      warn("genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);
     }
     if (claimed->leftover_error != 0) {
-      fmt::print(stderr, "genie: a socket of a predecessor could not be removed: {} (errno {})\n",
-                 std::generic_category().message(claimed->leftover_error), claimed->leftover_error);
+      warn("genie: a socket of a predecessor could not be removed: {} (errno {})\n",
+           std::generic_category().message(claimed->leftover_error), claimed->leftover_error);
     }
     try {
       pidfile_ = PidFile{request_.pidfile};
@@ -288,11 +289,11 @@ class Supervision {
   void report(const ReportedStep& step) {
     auto reported = guard_.boot(step.step, step.done, step.total);
     if (reported && step.state != StepState::running) reported = guard_.end_step(step.state, step.advice);
-    if (!reported) fmt::print(stderr, "genie: {}\n", reported.error());
+    if (!reported) warn("genie: {}\n", reported.error());
     if (step.state != StepState::refused) return;
     was_refused_ = true;
-    fmt::print(stderr, "genie: {} cannot start without you, in the step \"{}\"; {}\n", request_.place.name,
-               fmt_detail::Foreign{Text{step.step}}, fmt_detail::Foreign{Text{step.advice}});
+    warn("genie: {} cannot start without you, in the step \"{}\"; {}\n", request_.place.name,
+         fmt_detail::Foreign{Text{step.step}}, fmt_detail::Foreign{Text{step.advice}});
   }
 
   /// For everybody who waits, and for `status`.
@@ -302,7 +303,7 @@ class Supervision {
       if (read_log_tail(guard_.host(), log_.c_str(), log_from_, failure_.tail).ok()) failure_.log.append(log_);
       while (Text{failure_.tail}.ends_with("\n")) failure_.tail.resize(failure_.tail.size() - 1);
     }
-    if (const auto told = guard_.report_failure(failure_); !told) fmt::print(stderr, "genie: {}\n", told.error());
+    if (const auto told = guard_.report_failure(failure_); !told) warn("genie: {}\n", told.error());
   }
 
   void fail(const Error& error) {
@@ -383,12 +384,11 @@ class Supervision {
       case Ownership::not_claimed: return;
       case Ownership::record_missing:
         if (const auto restored = guard_.restore_record(); restored) {
-          fmt::print(stderr, "genie: somebody removed {}; restored it\n", guard_.files().record().c_str());
+          warn("genie: somebody removed {}; restored it\n", guard_.files().record().c_str());
         }
         return;
       case Ownership::lock_missing:
-        fmt::print(stderr, "genie: somebody removed {}; its record still keeps others out\n",
-                   guard_.files().lock().c_str());
+        warn("genie: somebody removed {}; its record still keeps others out\n", guard_.files().lock().c_str());
         return;
       case Ownership::record_replaced:
       case Ownership::lock_replaced:
@@ -396,8 +396,7 @@ class Supervision {
     }
     // Another server may run on the same data by now, or could at any moment.
     is_lost_ = true;
-    fmt::print(stderr, "genie: lost {} ({}): ending {}\n", request_.place.directory, ownership,
-               request_.command.front());
+    warn("genie: lost {} ({}): ending {}\n", request_.place.directory, ownership, request_.command.front());
     ask_to_end();
   }
 

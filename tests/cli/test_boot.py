@@ -121,6 +121,18 @@ class Steps(BootTest):
                 self.assertRegex(line, r"^serve is starting: step \d: ")
             self.assertNotIn("\x1b", done.err)
 
+    def test_who_can_show_nothing_waits_all_the_same(self):
+        gate = self.gate()
+        words = self.script(self.wait_at(gate), self.boot("backfill", "1", "4"), self.wait_at(gate))
+        with open("/dev/full", "w") as full:
+            starter = self.spawn("ensure", *words, stderr=full)
+        self.wait_for_state("starting")
+        self.open_gate(gate)
+        self.wait_for_step("backfill")
+        self.open_gate(gate)
+        self.assertExit(starter.finish(), OK)
+        self.genie_ok("stop")
+
     def test_how_each_ended_is_shown(self):
         gate = self.gate()
         ends = {"--ok": "ok", "--fixed": "fixed", "--skipped": "skipped"}

@@ -435,5 +435,31 @@ class RemovedFiles(GenieTest):
         self.wait_for_end_of(status["server_pid"])
 
 
+class Unheard(GenieTest):
+    """What is said must not end what is done: standard error is a log on a full disk."""
+
+    def setUp(self):
+        super().setUp()
+        full = open("/dev/full", "w")
+        self.addCleanup(full.close)
+        self.unheard = {"stderr": full}
+
+    def test_a_supervisor_takes_over_and_looks_after_its_files(self):
+        former = self.start()
+        kill(former["pid"], former["server_pid"])
+        self.wait_for_end_of(former["server_pid"])
+        runner = self.spawn("run", "--", *SLEEPER, **self.unheard)
+        wait_until(lambda: self.status()["pid"] == runner.pid and self.servers(SLEEPER), "it serves")
+        record = self.dir / "serve.pid"
+        record.unlink()
+        wait_until(record.exists, "it is restored")
+        self.genie_ok("stop")
+        self.assertExit(runner.finish(), -signal.SIGTERM)
+
+    def test_an_exit_status_says_the_same(self):
+        self.assertExit(self.genie("port", **self.unheard), NOT_RUNNING)
+        self.assertExit(self.genie("status", **self.unheard), NOT_RUNNING)
+
+
 if __name__ == "__main__":
     unittest.main()
