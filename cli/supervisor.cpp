@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "child.hpp"
@@ -54,6 +55,8 @@ class Supervision {
       : request_{request}, hooks_{hooks}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
+    // The command is not to end because nobody listens to us, or because our log is as long as it may get.
+    for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
     if (!request_.standby && !await_end_of_stop()) return result_;
     // A signal ends a standby.
     if (!request_.standby) signals_ = open_signals();
@@ -198,7 +201,11 @@ class Supervision {
     log_from_ = static_cast<std::uint64_t>(info.st_size);
   }
 
-  void watch_directory() { directory_watch_.open(request_.place.directory); }
+  /// Since the claim, somebody may have changed it already.
+  void watch_directory() {
+    directory_watch_.open(request_.place.directory);
+    look_after_claim();
+  }
 
   /// Until the command has ended.
   void serve() {
@@ -230,6 +237,10 @@ class Supervision {
         if (probe_.descriptor() < 0 && pause.count() < timeout) timeout = static_cast<int>(pause.count());
         if (pause.count() < 50) pause *= 2;
       }
+      if (look_again_at_) {
+        const int until = milliseconds_until(*look_again_at_);
+        timeout = timeout < 0 ? until : std::min(timeout, until);
+      }
       std::array<pollfd, 4> entries{{{child_->end_descriptor(), POLLIN, 0},
                                      {signals_.descriptor(), POLLIN, 0},
                                      {directory_watch_.descriptor(), POLLIN, 0},
@@ -244,7 +255,7 @@ class Supervision {
         return;
       }
       if (entries[1].revents != 0) pass_signals_on();
-      if (entries[2].revents != 0) look_after_claim();
+      if (entries[2].revents != 0 || (look_again_at_ && Clock::now() >= *look_again_at_)) look_after_claim();
       if (kill_at_ && Clock::now() >= *kill_at_) {
         child_->send(SIGKILL);
         kill_at_.reset();
@@ -342,7 +353,10 @@ class Supervision {
       was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
       // which the command now uses as well.
-      if (number == SIGTERM) directory_watch_.reset();
+      if (number == SIGTERM) {
+        directory_watch_.reset();
+        look_again_at_.reset();
+      }
     }
   }
 
@@ -374,21 +388,36 @@ class Supervision {
     return result;
   }
 
-  /// Somebody changed the directory: are its files still ours?
+  /// Somebody changed the directory: are its files still ours? Each state of theirs is told once.
   void look_after_claim() {
     directory_watch_.take();
+    look_again_at_.reset();
     if (is_lost_) return;
-    const Ownership ownership = guard_.verify();
+    Ownership ownership = guard_.verify();
+    const Ownership told = std::exchange(told_, ownership);
+    if (ownership == Ownership::record_missing) {
+      const auto restored = guard_.restore_record();
+      if (restored) {
+        warn("genie: somebody removed {}; restored it\n", guard_.files().record().c_str());
+      } else if (told != ownership) {
+        warn("genie: somebody removed {}, and it can't be restored: {}; its lock still keeps others out\n",
+             guard_.files().record().c_str(), restored.error());
+      }
+      // What the attempt itself has changed in the directory is no reason for another one.
+      directory_watch_.take();
+      ownership = guard_.verify();
+    }
     switch (ownership) {
       case Ownership::held:
       case Ownership::not_claimed: return;
       case Ownership::record_missing:
-        if (const auto restored = guard_.restore_record(); restored) {
-          warn("genie: somebody removed {}; restored it\n", guard_.files().record().c_str());
-        }
+        // Nobody tells when a disk has room again.
+        look_again_at_ = Clock::now() + std::chrono::seconds{1};
         return;
       case Ownership::lock_missing:
-        warn("genie: somebody removed {}; its record still keeps others out\n", guard_.files().lock().c_str());
+        if (told != ownership) {
+          warn("genie: somebody removed {}; its record still keeps others out\n", guard_.files().lock().c_str());
+        }
         return;
       case Ownership::record_replaced:
       case Ownership::lock_replaced:
@@ -410,6 +439,8 @@ class Supervision {
   PidFile pidfile_;
   std::optional<Child> child_;
   std::optional<Clock::time_point> kill_at_;
+  std::optional<Clock::time_point> look_again_at_;  ///< after the claim, without being told of a change
+  Ownership told_ = Ownership::held;                ///< what was last said of it
   bool has_given_up_ = false;
   bool is_lost_ = false;
   bool was_refused_ = false;

@@ -320,6 +320,11 @@ class GenieTest(unittest.TestCase):
 
         return wait_until(reached, lambda: "%s, but %s" % (" or ".join(states), last))
 
+    def leave_stale(self, status):
+        """Owner and server crash at once; goes on when nothing is left of them but their files."""
+        kill_at_once(status["pid"], status["server_pid"])
+        return self.wait_for_state("stale")
+
     # --- what lives, whatever the files say ---
 
     def processes(self):

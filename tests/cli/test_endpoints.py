@@ -13,11 +13,6 @@ class Endpoints(GenieTest):
         return self.start("--ready", "unix:%s" % path, "--endpoint", "admin=unix:serve.sock", *options, "--",
                           *server("--bind", path))
 
-    def kill(self, status):
-        """Everybody at once, so that nobody cleans up."""
-        kill_at_once(status["pid"], status["server_pid"])
-        self.wait_for_end_of(status["pid"], status["server_pid"])
-
     def json(self, *arguments, code=OK):
         done = self.genie("endpoint", "--json", *arguments)
         self.assertExit(done, code)
@@ -68,17 +63,17 @@ class Endpoints(GenieTest):
         self.assertFalse((self.dir / "serve.endpoints").exists())
 
     def test_what_a_dead_server_has_published_is_stale(self):
-        self.kill(self.serve("--endpoint", "http=tcp:8080"))
+        self.leave_stale(self.serve("--endpoint", "http=tcp:8080"))
         done = self.genie("endpoint", "http")
         self.assertExit(done, NOT_RUNNING)
         self.assertSays(done, "endpoints: stale, generation 1")
         self.assertEqual(self.json(code=NOT_RUNNING)["standing"], "stale")
 
     def test_a_killed_servers_socket_does_not_stand_in_the_way_of_the_next_one(self):
-        for kill in (self.kill, lambda status: self.genie_ok("stop"), lambda status: os.kill(status["server_pid"], 9)):
+        for end in (self.leave_stale, lambda _: self.genie_ok("stop"), lambda status: kill_at_once(status["server_pid"])):
             status = self.serve()
             self.assertTrue((self.dir / "serve.sock").exists())
-            kill(status)
+            end(status)
             self.wait_for_end_of(status["pid"])
             self.assertTrue((self.dir / "serve.sock").exists(), "its server removes nothing")
             self.assertExit(self.genie("endpoint", "admin"), NOT_RUNNING)
@@ -87,7 +82,7 @@ class Endpoints(GenieTest):
 
     def test_a_strangers_socket_at_that_path_is_left_alone(self):
         status = self.serve()
-        self.kill(status)
+        self.leave_stale(status)
         (self.dir / "serve.sock").unlink()
         stranger = self.begin(*server("--bind", self.dir / "serve.sock", "--say", "bound"))
         self.assertEqual(stranger.process.stdout.readline(), "bound\n")

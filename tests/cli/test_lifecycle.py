@@ -1,6 +1,8 @@
 """At most one server, whatever is killed when: many starters at once, stops, crashes, and what comes after them."""
+import errno
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -18,8 +20,10 @@ from _support import (
     GenieTest,
     free_port,
     is_alive,
+    kill_at_once,
     server,
     wait_until,
+    watches,
 )
 
 READY = ("--ready", "notify", "--")
@@ -28,11 +32,6 @@ READY = ("--ready", "notify", "--")
 def ready_server(*options):
     """The end of a command line: a server that boots, says so, and goes on as `options` say."""
     return (*READY, *server("--notify", "READY=1", *options))
-
-
-def kill(*pids):
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
 
 
 class Starting(GenieTest):
@@ -75,8 +74,7 @@ class Starting(GenieTest):
     def test_32_at_once_take_over_a_stale_record_once(self):
         for _ in range(2 * ROUNDS):
             status = self.start()
-            kill(status["pid"], status["server_pid"])
-            self.wait_for_state("stale")
+            self.leave_stale(status)
             pids = {done.pid for done in self.at_once(32, "ensure", "--", *SLEEPER) if not self.assertExit(done, OK)}
             status = self.status()
             self.assertEqual(pids, {status["pid"]})
@@ -239,7 +237,7 @@ class KilledSupervisor(GenieTest):
         for subcommand in ("start", "ensure", "run"):
             with self.subTest(subcommand):
                 status = self.start(*ready_server())
-                kill(status["pid"])
+                kill_at_once(status["pid"])
                 self.wait_for_end_of(status["server_pid"])
                 self.assertTrue(self.log().endswith("received SIGTERM\n"))
                 report = self.wait_for_state("stale")
@@ -255,14 +253,14 @@ class KilledSupervisor(GenieTest):
 
     def test_it_is_told_in_the_way_that_it_wants(self):
         status = self.start("--stop-signal", "INT", *ready_server())
-        kill(status["pid"])
+        kill_at_once(status["pid"])
         self.wait_for_end_of(status["server_pid"])
         self.assertIn("received SIGINT\n", self.log())
 
     def test_a_server_that_stays_is_named_as_orphaned_until_it_is_stopped(self):
         command = ready_server("--ignore", "SIGTERM")
         status = self.start(*command)
-        kill(status["pid"])
+        kill_at_once(status["pid"])
         report = self.wait_for_state("orphaned")
         self.assertNotIn(report["exit"], (RUNNING, NOT_RUNNING))
         self.assertEqual(report["server_pid"], status["server_pid"])
@@ -283,7 +281,7 @@ class KilledSupervisor(GenieTest):
     def test_a_server_that_takes_its_time_is_waited_for(self):
         gate = self.gate()
         status = self.start(*ready_server("--end-gate", gate))
-        kill(status["pid"])
+        kill_at_once(status["pid"])
         self.wait_for_state("orphaned")
         self.assertRefused(self.genie("ensure", "--", *SLEEPER), status["server_pid"])
         self.open_gate(gate)
@@ -296,7 +294,7 @@ class KilledSupervisor(GenieTest):
         start = self.spawn("start", "--ready", "notify", "--", *command)
         wait_until(lambda: "booting" in self.log(), "the server boots")
         status = self.status()
-        kill(status["pid"])
+        kill_at_once(status["pid"])
         self.assertNotEqual(start.finish().code, OK)
         # It is held up in its boot and does not look at signals: two would run if anybody could claim now.
         self.wait_for_state("orphaned")
@@ -327,7 +325,7 @@ class KilledSupervisor(GenieTest):
 class KilledServer(GenieTest):
     def test_the_supervisor_goes_with_it_and_nothing_is_left(self):
         status = self.start()
-        kill(status["server_pid"])
+        kill_at_once(status["server_pid"])
         self.wait_for_end_of(status["pid"])
         self.assertStopped()
 
@@ -335,7 +333,7 @@ class KilledServer(GenieTest):
         worker = server("--say", "worker")
         status = self.start("--", "sh", "-c", '"$@" & wait', "sh", *worker)
         child = wait_until(lambda: self.servers(worker), "the worker runs")[0]
-        kill(status["server_pid"])
+        kill_at_once(status["server_pid"])
         self.wait_for_end_of(status["pid"])
         self.assertEqual(self.status()["state"], "orphaned")
         self.assertSays(self.genie("status"), child)
@@ -365,7 +363,7 @@ class KilledServer(GenieTest):
         # A PostgreSQL with some clients has more processes than this.
         status = self.start("--", "sh", "-c", "for i in $(seq 20); do sleep 2000 & done; wait")
         wait_until(lambda: len(self.servers(["sleep", "2000"])) == 20, "the workers run")
-        kill(status["server_pid"])
+        kill_at_once(status["server_pid"])
         self.wait_for_end_of(status["pid"])
         self.assertEqual(self.status()["state"], "orphaned")
         self.genie_ok("stop", "--orphans")
@@ -378,8 +376,7 @@ class KilledBoth(GenieTest):
         for subcommand in ("start", "ensure"):
             with self.subTest(subcommand):
                 status = self.start()
-                kill(status["pid"], status["server_pid"])
-                report = self.wait_for_state("stale")
+                report = self.leave_stale(status)
                 self.assertEqual((report["exit"], report["pid"]), (DEAD, status["pid"]))
                 done = self.genie_ok(subcommand, "--", *SLEEPER)
                 self.assertSays(done, "serve started")
@@ -388,8 +385,7 @@ class KilledBoth(GenieTest):
 
     def test_stop_removes_what_was_left(self):
         status = self.start("--port", "4711", "--", *SLEEPER)
-        kill(status["pid"], status["server_pid"])
-        self.wait_for_state("stale")
+        self.leave_stale(status)
         self.assertExit(self.genie("stop"), OK)
         self.assertStopped()
         self.assertEqual(sorted(os.listdir(self.dir)), ["serve.lock", "serve.log"])
@@ -400,8 +396,7 @@ class KilledBoth(GenieTest):
             status = self.start()
             lock = (self.dir / "serve.lock").read_text()
             generations.append(int(re.search(r"^generation (\d+)$", lock, re.M).group(1)))
-            kill(status["pid"], status["server_pid"])
-            self.wait_for_state("stale")
+            self.leave_stale(status)
         self.assertEqual(generations, sorted(set(generations)))
 
 
@@ -435,30 +430,87 @@ class RemovedFiles(GenieTest):
         self.wait_for_end_of(status["server_pid"])
 
 
+class UntoldFiles(GenieTest):
+    """What a supervisor says of files that it misses, and that it is not kept busy by them."""
+
+    def serve(self, **options):
+        runner = self.spawn("run", "--", *SLEEPER, **options)
+        wait_until(lambda: self.status()["pid"] == runner.pid and watches(runner.pid), "it watches its directory")
+        return runner
+
+    def change_directory(self):
+        for _ in range(3):
+            self.record("", "beside").unlink()
+
+    def said(self, runner):
+        """All that it says until its end."""
+        self.genie_ok("stop")
+        done = runner.finish()
+        self.assertExit(done, -signal.SIGTERM)
+        return done.err
+
+    def test_a_record_that_cannot_be_restored_is_told_once_and_restored_as_soon_as_it_can_be(self):
+        runner = self.serve()
+        record = self.dir / "serve.pid"
+        before = resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        record.unlink()
+        told = runner.process.stderr.readline()
+        self.assertIn("somebody removed serve.pid, and it can't be restored: cannot write", told)
+        self.assertIn(os.strerror(errno.EFBIG), told)
+        self.change_directory()  # it tries again
+        self.assertEqual(self.status()["pid"], runner.pid)
+        self.assertFalse(record.exists())
+        resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, before)
+        wait_until(record.exists, "it is restored")
+        self.assertEqual(self.said(runner), "genie: somebody removed serve.pid; restored it\n")
+
+    def test_a_record_is_restored_that_went_before_the_directory_was_watched(self):
+        log = self.root / "log"
+        os.mkfifo(log)  # who writes to it waits for somebody who reads: after the claim, before the command
+        record = self.dir / "serve.pid"
+        runner = self.spawn("run", "--log", log, "--", *SLEEPER)
+        wait_until(lambda: record.exists() and self.status()["pid"] == runner.pid, "it has claimed")
+        record.unlink()
+        with open(log):
+            wait_until(record.exists, "it is restored")
+            self.assertEqual(self.said(runner), "genie: somebody removed serve.pid; restored it\n")
+
+    def test_a_missing_lock_is_told_once(self):
+        runner = self.serve()
+        (self.dir / "serve.lock").unlink()
+        told = runner.process.stderr.readline()
+        self.assertEqual(told, "genie: somebody removed serve.lock; its record still keeps others out\n")
+        self.change_directory()
+        self.assertNotIn("somebody removed serve.lock", self.said(runner))
+
+
 class Unheard(GenieTest):
-    """What is said must not end what is done: standard error is a log on a full disk."""
+    """What is said must not end what is done: standard error is a log on a full disk, or a pipe that nobody reads."""
 
     def setUp(self):
         super().setUp()
         full = open("/dev/full", "w")
         self.addCleanup(full.close)
-        self.unheard = {"stderr": full}
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        self.full, self.broken = {"stderr": full}, {"stderr": writer}
 
     def test_a_supervisor_takes_over_and_looks_after_its_files(self):
-        former = self.start()
-        kill(former["pid"], former["server_pid"])
-        self.wait_for_end_of(former["server_pid"])
-        runner = self.spawn("run", "--", *SLEEPER, **self.unheard)
-        wait_until(lambda: self.status()["pid"] == runner.pid and self.servers(SLEEPER), "it serves")
-        record = self.dir / "serve.pid"
-        record.unlink()
-        wait_until(record.exists, "it is restored")
-        self.genie_ok("stop")
-        self.assertExit(runner.finish(), -signal.SIGTERM)
+        for unheard in (self.full, self.broken):
+            with self.subTest(unheard):
+                self.leave_stale(self.start())
+                runner = self.spawn("run", "--", *SLEEPER, **unheard)
+                wait_until(lambda: self.status()["pid"] == runner.pid and self.servers(SLEEPER), "it serves")
+                record = self.dir / "serve.pid"
+                record.unlink()
+                wait_until(record.exists, "it is restored")
+                self.genie_ok("stop")
+                self.assertExit(runner.finish(), -signal.SIGTERM)
 
     def test_an_exit_status_says_the_same(self):
-        self.assertExit(self.genie("port", **self.unheard), NOT_RUNNING)
-        self.assertExit(self.genie("status", **self.unheard), NOT_RUNNING)
+        self.assertExit(self.genie("port", **self.full), NOT_RUNNING)
+        self.assertExit(self.genie("status", **self.full), NOT_RUNNING)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ class StrangerTest(GenieTest):
 
     def crash(self, status):
         """Owner and server are killed and reaped; their PIDs are free."""
-        kill_at_once(status["pid"], status["server_pid"])
+        report = self.leave_stale(status)
         self.wait_for_end_of(status["pid"], status["server_pid"])
-        return self.wait_for_state("stale")
+        return report
 
     def assertStartsBesides(self, strangers, knows_record=True):
         """From the same files, each time: nothing that looks, stops or starts touches the strangers. `knows_record`:

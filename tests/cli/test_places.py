@@ -5,12 +5,27 @@ machine lacks what it takes, the test is skipped and says why.
 import ctypes
 import errno
 import os
+import pathlib
+import re
+import resource
 import shutil
 import subprocess
 import sys
 import unittest
 
-from _support import FAILURE, GENIE, NOT_RUNNING, OK, RUNNING, SLEEPER, UNKNOWN, GenieTest, machine_of_calls, wait_until
+from _support import (
+    FAILURE,
+    GENIE,
+    NOT_RUNNING,
+    OK,
+    RUNNING,
+    SLEEPER,
+    UNKNOWN,
+    GenieTest,
+    machine_of_calls,
+    wait_until,
+    watches,
+)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -269,6 +284,24 @@ class ForbiddenCallTest(ExpectingTest):
         self.assertIn('"assurance": "none"', status.out)
         self.without(OFD_LOCKS, "stop", error=errno.EINVAL, expect=FAILURE)
         self.expect(RUNNING, "status")
+
+    def test_where_a_try_to_restore_the_record_changes_the_directory_that_is_no_reason_for_the_next_one(self):
+        without = {"preexec_fn": lambda: forbid(UNNAMED_FILES, errno.EOPNOTSUPP)}
+        runner = self.spawn("run", "--", *SLEEPER, **without)
+        wait_until(lambda: self.status()["pid"] == runner.pid and watches(runner.pid), "it watches its directory")
+        resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        (self.dir / "serve.pid").unlink()
+        self.assertIn("it can't be restored", runner.process.stderr.readline())
+
+        def tries():
+            """Each writes; proc_pid_io(5)."""
+            return int(re.search("^syscw: (\\d+)$", pathlib.Path("/proc/%d/io" % runner.pid).read_text(), re.M).group(1))
+
+        before = tries()
+        for _ in range(20):
+            self.expect(RUNNING, "status", "-q")
+        self.assertLess(tries() - before, 20, "it tries now and then only")
+        self.expect(OK, "stop")
 
     def test_without_the_newer_conveniences_everything_works(self):
         for call in ("close_range", "getrandom", UNNAMED_FILES):

@@ -5,7 +5,7 @@ import sys
 import unittest
 
 from _postgres import PostgresTest
-from _support import DEAD, NOT_RUNNING, OK, ROUNDS, TRY_AGAIN, is_alive, kill_at_once, wait_until
+from _support import DEAD, NOT_RUNNING, OK, ROUNDS, TRY_AGAIN, is_alive, wait_until
 
 
 class Postgres(PostgresTest):
@@ -96,9 +96,8 @@ class Postgres(PostgresTest):
     def test_both_killed_leave_a_stale_record_that_is_taken_over(self):
         self.assertExit(self.ensure(), OK)
         status = self.status()
-        kill_at_once(status["pid"], status["server_pid"])
         # PostgreSQL's workers inherited the lock; they end when they notice, and until then they are named.
-        report = self.wait_for_state("stale")
+        report = self.leave_stale(status)
         self.assertEqual((report["pid"], report["exit"]), (status["pid"], DEAD))
         self.ensure_sooner_or_later()
         self.assertOneServer(self.status())

@@ -14,6 +14,7 @@ from _support import (
     TRY_AGAIN,
     GenieTest,
     is_alive,
+    kill_at_once,
     server,
     wait_until,
     watches,
@@ -30,11 +31,6 @@ if os.fork(): os._exit(0)
 # Its parents have ended by now, or will have: either way it must be recognised.
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-def kill(*pids):
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
 
 
 class OnDemandTest(GenieTest):
@@ -76,8 +72,7 @@ class SingleFlight(OnDemandTest):
         for number in range(ROUNDS):
             self.genie_ok("start", *self.ready())
             status = self.status()
-            kill(status["pid"], status["server_pid"])
-            self.wait_for_state("stale")
+            self.leave_stale(status)
             after = self.assertOneServer(self.at_once(MANY, "ensure", *self.ready()), begun=2 * number + 2)
             self.assertNotEqual(after["pid"], status["pid"])
             self.genie_ok("stop")
@@ -191,11 +186,11 @@ class KilledSupervisor(OnDemandTest):
         wait_until(self.servers_begun, "the server boots")
         status = self.status()
         self.wait_for_waiters(callers)
-        kill(status["pid"])
+        kill_at_once(status["pid"])
         # Held up at the gate, the server does not look at the signal by which it is told.
         self.wait_for_state("orphaned")
         self.assertRefused(self.genie("ensure", *self.ready()), "orphaned", status["server_pid"])
-        kill(status["server_pid"])
+        kill_at_once(status["server_pid"])
         for caller in callers:
             done = caller.finish()
             self.assertIn(done.code, (FAILURE, TRY_AGAIN), done)
@@ -217,7 +212,7 @@ class KilledSupervisor(OnDemandTest):
             if heir is not True:
                 time.sleep(0.001 * (number % 20))
                 try:
-                    kill(heir)
+                    kill_at_once(heir)
                 except ProcessLookupError:
                     pass
                 self.wait_for_end_of(heir)
@@ -527,7 +522,7 @@ class Wait(OnDemandTest):
         status = self.start(*self.ready())
         waiter = self.spawn("wait", "--stopped")
         self.wait_for_waiters([waiter])
-        kill(status["pid"], status["server_pid"])
+        kill_at_once(status["pid"], status["server_pid"])
         self.assertExit(waiter.finish(), OK)
 
     def test_starts_nothing_and_creates_nothing(self):

@@ -9,7 +9,7 @@ import socket
 import time
 import unittest
 
-from _support import FAILURE, OK, SLEEPER, TRY_AGAIN, USAGE, GenieTest, kill_at_once, server, wait_until
+from _support import FAILURE, OK, SLEEPER, TRY_AGAIN, USAGE, GenieTest, server, wait_until
 
 
 class Manager:
@@ -157,8 +157,7 @@ class PidFile(GenieTest):
     def test_what_a_crash_left_is_replaced(self):
         first = self.genie_ok("start", *self.options).pid
         status = self.status()
-        kill_at_once(status["pid"], status["server_pid"])
-        self.wait_for_state("stale")
+        self.leave_stale(status)
         self.assertEqual(self.pidfile.read_text(), "%d\n" % first)
         second = self.genie_ok("start", *self.options).pid
         self.assertEqual(self.pidfile.read_text(), "%d\n" % second)
