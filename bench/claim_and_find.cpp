@@ -48,6 +48,42 @@ void write_pid(int file) {
   return static_cast<pid_t>(std::atoi(text));
 }
 
+#ifdef O_TMPFILE
+/// What a record costs that nobody ever sees half written, and that is removed only if it is the very one.
+void publish_and_withdraw(int directory) {
+  const int file = ::openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  require(file >= 0, "openat");
+  write_pid(file);
+  struct ::stat ours{};
+  struct ::stat moved{};
+  require(::fstat(file, &ours) == 0, "fstat");
+  require(::linkat(file, "", directory, "raw.pid", AT_EMPTY_PATH) == 0, "linkat");
+  require(::renameat(directory, "raw.pid", directory, "raw.tmp") == 0, "renameat");
+  require(::fstatat(directory, "raw.tmp", &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino == ours.st_ino, "fstatat");
+  require(::unlinkat(directory, "raw.tmp", 0) == 0, "unlinkat");
+  ::close(file);
+}
+
+/// What a lock costs that is seen to be the one of that name, and holds a record: read, and written before something is
+/// done, after it, and at the end.
+void lock_and_tell(const std::string& directory) {
+  const std::string path = directory + "/raw.lock";
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  require(file >= 0, "open");
+  struct ::flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_len = 2;
+  require(::fcntl(file, F_OFD_SETLK, &lock) == 0, "F_OFD_SETLK");
+  struct ::stat locked{};
+  struct ::stat named{};
+  require(::fstat(file, &locked) == 0 && ::lstat(path.c_str(), &named) == 0 && locked.st_ino == named.st_ino, "stat");
+  char record[1024] = {};
+  require(::pread(file, record, sizeof record, 0) >= 0, "pread");
+  for (int turn = 0; turn < 3; ++turn) require(::pwrite(file, record, sizeof record, 0) == sizeof record, "pwrite");
+  ::close(file);
+}
+#endif
+
 void compare_claims(const std::string& directory) {
   const std::string path = directory + "/floor.pid";
   genie::ServeGuard guard{directory + "/genie"};
@@ -59,6 +95,14 @@ void compare_claims(const std::string& directory) {
                      ::close(file);
                      require(::unlink(path.c_str()) == 0, "unlink");
                    }});
+#ifdef O_TMPFILE
+  const int raw = ::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  require(raw >= 0, "open");
+  works.push_back(
+      {"raw: a record, complete when it appears, compared before it goes", [=] { publish_and_withdraw(raw); }});
+  works.push_back(
+      {"raw: a verified lock and its record, read and written three times", [=] { lock_and_tell(directory); }});
+#endif
   works.push_back({"genie: claim, release", [&] {
                      const auto claim = guard.claim();
                      require(claim && claim->owned() && guard.release(), "genie");
@@ -91,6 +135,9 @@ void compare_claims(const std::string& directory) {
                    }});
 #endif
   bench::compare("claim and release, " + directory, works);
+#ifdef O_TMPFILE
+  ::close(raw);
+#endif
 }
 
 void compare_looks(const std::string& directory) {
@@ -111,6 +158,11 @@ void compare_looks(const std::string& directory) {
                      require(running.has_value() && *running, "genie");
                    }});
   works.push_back({"one failed open", [=] { require(::open(missing.c_str(), O_RDONLY | O_CLOEXEC) < 0, "open"); }});
+  works.push_back({"raw: one failed open, one failed stat", [=] {
+                     struct ::stat info{};
+                     require(::open(missing.c_str(), O_RDONLY | O_CLOEXEC) < 0, "open");
+                     require(::stat(missing.c_str(), &info) != 0, "stat");
+                   }});
   works.push_back({"genie: running, nobody ever was", [&] {
                      const auto running = nobody.running();
                      require(running.has_value() && !*running, "genie");

@@ -4,8 +4,11 @@
 //
 // Each server is a child that ends at SIGTERM by its default action. The floor is a parent's own `kill` and `waitpid`;
 // the others could stop anybody's. start-stop-daemon is started for each stop, as its users do.
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +58,23 @@ void run(std::vector<std::string> arguments) {
   require(::waitpid(child, &status, 0) == child, "waitpid");
 }
 
+/// The system calls without which it can't be told that a stop is at work, whom it signals, and that nothing is left.
+void stop_by_bare_calls(int directory, pid_t server) {
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, server, 0));
+  require(process >= 0, "pidfd_open");
+  const int intent = ::openat(directory, "serve.stopping.tmp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  require(intent >= 0 && ::write(intent, "1", 1) == 1, "write");
+  require(::renameat(directory, "serve.stopping.tmp", directory, "serve.stopping.lock") == 0, "renameat");
+  ::close(intent);
+  require(::syscall(SYS_pidfd_send_signal, process, SIGTERM, nullptr, 0) == 0, "pidfd_send_signal");
+  pollfd entry{process, POLLIN, 0};
+  require(::poll(&entry, 1, -1) == 1, "poll");
+  require(::renameat(directory, "serve.pid", directory, "serve.tmp") == 0, "renameat");
+  require(::unlinkat(directory, "serve.tmp", 0) == 0, "unlinkat");
+  require(::unlinkat(directory, "serve.stopping.lock", 0) == 0, "unlinkat");
+  ::close(process);
+}
+
 struct Way {
   std::string name;
   std::function<void(pid_t)> stop;
@@ -79,6 +99,10 @@ int main(int count, char** arguments) {
   ways.push_back({"floor: kill and waitpid of a child", [](pid_t server) {
                     require(::kill(server, SIGTERM) == 0 && ::waitpid(server, nullptr, 0) == server, "waitpid");
                   }});
+  const int files = ::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  require(files >= 0, "open");
+  ways.push_back({"raw: the intent written, a pidfd signalled and polled, record and intent removed",
+                  [=](pid_t server) { stop_by_bare_calls(files, server); }});
   ways.push_back({"genie: stop", [&](pid_t) {
                     const auto receipt = guard.stop();
                     require(receipt && receipt->outcome == genie::StopOutcome::stopped, "genie");

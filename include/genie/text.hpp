@@ -173,7 +173,11 @@ class TextBuffer {
   /// Appends `count` times `c`.
   GENIE_NOINLINE constexpr TextBuffer& append(std::size_t count, char c) noexcept {
     count = fitting(count);
-    for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    if (__builtin_is_constant_evaluated()) {
+      for (std::size_t at = 0; at < count; ++at) data_[size_ + at] = c;
+    } else {
+      ::memset(data_ + size_, c, count);
+    }
     resize(size_ + count);
     return *this;
   }
@@ -190,8 +194,9 @@ class TextBuffer {
   }
   /// Adds a number in 16 hexadecimal digits.
   GENIE_NOINLINE constexpr TextBuffer& append_hex(std::uint64_t value) noexcept {
-    for (int shift = 60; shift >= 0; shift -= 4) append("0123456789abcdef"[(value >> shift) & 0xF]);
-    return *this;
+    char digits[16]{};
+    for (std::size_t at = sizeof digits; at-- > 0; value >>= 4) digits[at] = "0123456789abcdef"[value & 0xF];
+    return append(Text{digits, sizeof digits});
   }
   constexpr void clear() noexcept {
     resize(0);
