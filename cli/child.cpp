@@ -32,9 +32,10 @@ Pipe make_pipe() {
   return {Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
-/// Signal dispositions and mask as a freshly started program expects them.
-void reset_signals() {
+/// Signal dispositions and mask as a freshly started program expects them, which may be to ignore some.
+void reset_signals(const std::vector<int>& ignored) {
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  for (const int number : ignored) ::signal(number, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -88,7 +89,7 @@ Child::Child(const ChildSetup& setup) {
     SystemLauncher::System::close_all_but(
         {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, setup.lock, failure.write.get()});
     if (setup.lock >= 0 && ::fcntl(setup.lock, F_SETFD, 0) != 0) give_up(errno);
-    reset_signals();
+    reset_signals(setup.ignored);
     ::execvp(arguments[0], arguments.data());
     give_up(errno);
   }

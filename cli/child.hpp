@@ -16,6 +16,7 @@ struct ChildSetup {
   int lock = -1;                ///< inherited: as long as the command lives, nobody else can claim
   int output = -1;              ///< becomes standard output and error; -1 leaves the caller's
   int parent_death_signal = 0;  ///< delivered to the command when its supervisor dies
+  std::vector<int> ignored;     ///< signals that it is to ignore
   std::string notify_address;   ///< NOTIFY_SOCKET; empty removes it
 };
 

@@ -8,6 +8,7 @@
 #include <sys/inotify.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 
 #include "descriptor.hpp"
@@ -22,10 +23,14 @@ namespace genie::cli {
 /// Not of what is written to them, as `LinuxFilesystem::watch` would tell. Source: `inotify(7)`.
 class DirectoryWatch {
  public:
-  void open(const std::string& path) {
+  /// Returns: 0, or the errno with which it can't be watched: EMFILE and ENOSPC where others watch too much already.
+  [[nodiscard]] int open(const std::string& path) {
     notifications_ = Descriptor{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     constexpr std::uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
-    if (notifications_.is_open()) (void)::inotify_add_watch(notifications_.get(), path.c_str(), mask);
+    if (notifications_.is_open() && ::inotify_add_watch(notifications_.get(), path.c_str(), mask) >= 0) return 0;
+    const int error = errno;
+    notifications_.reset();
+    return error;
   }
   /// Readable when there is something to take; negative where nothing is watched.
   [[nodiscard]] int descriptor() const noexcept { return notifications_.get(); }
@@ -50,9 +55,10 @@ class DirectoryWatch {
   DirectoryWatch& operator=(const DirectoryWatch&) = delete;
   ~DirectoryWatch() { reset(); }
 
-  void open(const std::string& path) {
+  [[nodiscard]] int open(const std::string& path) {
     const auto opened = SystemFilesystem{}.watch(path.c_str());
     if (opened.ok()) watch_ = opened.value;
+    return opened.error;
   }
   [[nodiscard]] int descriptor() const noexcept { return watch_.descriptor; }
   void take() noexcept {

@@ -226,7 +226,7 @@ int await_server(const Place& place, bool is_awaiting_end, std::chrono::millisec
     }
     // Its lock file may not exist yet.
     if (!wait.next(guard.files().directory().c_str())) {
-      return tell({exit_try_again, fmt::format("{} {} after {} ms", place.name, *report, timeout.count())});
+      return tell({exit_try_again, fmt::format("gave up after {} ms: {} {}", timeout.count(), place.name, *report)});
     }
   }
 }

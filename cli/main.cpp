@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -233,7 +234,11 @@ UnitRequest unit_of(const Words& words) {
   return request;
 }
 
+/// Where nobody reads what is said, the work goes on. Not for an answer that nobody wants any more.
+void go_on_unheard() { ::signal(SIGPIPE, SIG_IGN); }
+
 int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
+  go_on_unheard();
   // Before anything is started that could not be published.
   if (const auto problem = problem_with_endpoints(request)) return tell(*problem);
   return how(request);
@@ -254,6 +259,12 @@ void open_standard_streams() {
     descriptor = ::open("/dev/null", O_RDWR | O_NOCTTY);
   } while (descriptor >= 0 && descriptor < STDERR_FILENO);
   if (descriptor > STDERR_FILENO) ::close(descriptor);
+}
+
+/// Whatever the caller has ignored, how a child ends is asked for; and a log that may not grow ends nothing.
+void set_up_signals() {
+  ::signal(SIGCHLD, SIG_DFL);
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 /// What the command line can ask for.
@@ -278,12 +289,16 @@ constexpr Command commands[] = {
     {"restart", "stop what runs, then start", add_launching,
      [](Words& words) { return serve(request_of(words, ClaimMode::explicit_start), in_background_anew); }},
     {"wait", "wait until the server is ready, or until it is gone", add_waiting,
-     [](Words& words) { return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout)); }},
+     [](Words& words) {
+       go_on_unheard();
+       return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
+     }},
     {"boot", "from inside the guarded command: tell which step its boot is in",
      [](CLI::App& app, Words& words) { add_boot_step(app, words.boot); },
      [](Words& words) { return tell(report_boot_step(words.boot)); }},
     {"stop", "stop the server, and only it", add_stopping,
      [](Words& words) {
+       go_on_unheard();
        words.stop.grace = *parse_span(words.grace);
        return stop_server(words.place, words.stop);
      }},
@@ -340,6 +355,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     genie::cli::open_standard_streams();
+    genie::cli::set_up_signals();
     return genie::cli::run(argc, argv);
   } catch (const std::exception& error) {
     std::fputs("genie: ", stderr);

@@ -1,13 +1,22 @@
 // By signalfd(2), or by a handler and a pipe.
 #include "signals.hpp"
 
+namespace genie::cli {
+
+bool is_ignored(int number) noexcept {
+  struct ::sigaction action{};
+  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace genie::cli
+
 #if defined(__linux__)
 
 #include <sys/signalfd.h>
 
 namespace genie::cli {
 
-SignalQueue::SignalQueue(std::initializer_list<int> numbers) {
+SignalQueue::SignalQueue(const std::vector<int>& numbers) {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : numbers) sigaddset(&set, number);
@@ -46,7 +55,7 @@ void pass_on(int number, siginfo_t* info, void*) {
 
 }  // namespace
 
-SignalQueue::SignalQueue(std::initializer_list<int> numbers) {
+SignalQueue::SignalQueue(const std::vector<int>& numbers) {
   int ends[2];
   checked(SystemLauncher::System::open_pipe(ends), "cannot create a pipe");
   read_ = Descriptor{ends[0]};

@@ -35,13 +35,30 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Signals that a caller has ignored on behalf of a command that it starts.
+std::vector<int> signals_ignored_for_the_command() {
+  std::vector<int> numbers{SIGHUP, SIGINT, SIGQUIT};
+  std::erase_if(numbers, [](int number) { return !is_ignored(number); });
+  return numbers;
+}
+
 /// Signals that somebody sends to end or inform the server, which the supervisor hands on, and that a child has ended.
-SignalQueue open_signals() { return SignalQueue{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}; }
+SignalQueue open_signals(const std::vector<int>& ignored) {
+  std::vector<int> numbers{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
+  // Who waits for one by a descriptor gets it even if it is ignored.
+  std::erase_if(numbers,
+                [&](int number) { return std::find(ignored.begin(), ignored.end(), number) != ignored.end(); });
+  return SignalQueue{numbers};
+}
 
 Descriptor open_log(const std::string& path) {
   if (path.empty()) return Descriptor{};
-  return Descriptor{checked(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600),
-                            fmt::format("cannot open the log {}", path))};
+  const auto failed = [&] { return fmt::format("cannot open the log {}", path); };
+  // A FIFO that nobody reads would keep us here, who own the directory.
+  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  Descriptor log{checked(::open(path.c_str(), flags, 0600), failed())};
+  checked(::fcntl(log.get(), F_SETFL, O_APPEND), failed());
+  return log;
 }
 
 std::string describe_end(int wait_status) {
@@ -55,24 +72,24 @@ class Supervision {
       : request_{request}, hooks_{hooks}, guard_{request.place.guard()}, probe_{request.readiness} {}
 
   SupervisorResult run() {
-    // The command is not to end because nobody listens to us, or because our log is as long as it may get.
-    for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
     if (!request_.standby && !await_end_of_stop()) return result_;
     // A signal ends a standby.
-    if (!request_.standby) signals_ = open_signals();
+    if (!request_.standby) signals_ = open_signals(ignored_);
     // Whatever the command starts stays its descendant, and can be told from a stranger, where that can be had.
     (void)SystemLauncher::System::adopt_orphans();
     if (!claim()) return result_;
-    if (request_.standby) signals_ = open_signals();
+    if (request_.standby) signals_ = open_signals(ignored_);
+    watch_directory();
     if (!start_command()) {
       tell_failure();
       return result_;
     }
-    watch_directory();
+    // Since the claim and until it was watched, somebody may have changed the directory already.
+    look_after_claim();
     serve();
     result_.ran = true;
     result_.wait_status = child_->reap();
-    if (!result_.was_ready) {
+    if (!result_.was_ready && !is_lost_) {
       if (!has_given_up_) {
         const bool is_by_signal = WIFSIGNALED(result_.wait_status);
         failure_.kind = is_by_signal ? FailureKind::signalled : FailureKind::exited;
@@ -80,6 +97,7 @@ class Supervision {
         result_.ending = {
             was_refused_ ? exit_needs_a_person : exit_failure,
             fmt::format("{} {} before it was ready", request_.command.front(), describe_end(result_.wait_status))};
+        result_.has_own_status = was_refused_;
       }
       tell_failure();
       end_remains();
@@ -137,13 +155,14 @@ class Supervision {
   bool await_end_of_stop() {
     constexpr Milliseconds never{INT64_MAX / 4};
     ChangeWait<ServeGuard<>::Host> wait{guard_.host(), never};
+    const ProcessIdentity self{::getpid(), guard_.host().process.look(::getpid()).start};
     do {
       const auto is_being_stopped = guard_.is_being_stopped();
       if (!is_being_stopped.has_value()) return fail_before_claim(is_being_stopped.error());
       if (!*is_being_stopped) return true;
       const auto status = guard_.status();
       if (!status) return fail_before_claim(status.error());
-      if (status->owner.pid == ::getpid()) return true;
+      if (status->owner == self) return true;
     } while (wait.next(guard_.files().directory().c_str()));
     return true;
   }
@@ -167,6 +186,7 @@ class Supervision {
                               .lock = guard_.held().lock.descriptor,
                               .output = log.get(),
                               .parent_death_signal = request_.stop_signal,
+                              .ignored = ignored_but(request_.stop_signal),
                               .notify_address = probe_.notify_address()});
     // Recorded before it executes anything: whatever happens to us, it can be found and told from a stranger.
     const ProcessIdentity server{child_->pid(), guard_.host().process.look(child_->pid()).start};
@@ -201,10 +221,19 @@ class Supervision {
     log_from_ = static_cast<std::uint64_t>(info.st_size);
   }
 
-  /// Since the claim, somebody may have changed it already.
+  /// What the caller has ignored, but for that by which the command wants to be asked to end.
+  [[nodiscard]] std::vector<int> ignored_but(int number) const {
+    std::vector<int> numbers = ignored_;
+    std::erase(numbers, number);
+    return numbers;
+  }
+
   void watch_directory() {
-    directory_watch_.open(request_.place.directory);
-    look_after_claim();
+    const int error = directory_watch_.open(request_.place.directory);
+    is_watched_ = error == 0;
+    if (is_watched_) return;
+    warn("genie: cannot watch {}: {} (errno {}); it is looked at once a second\n", request_.place.directory,
+         std::generic_category().message(error), error);
   }
 
   /// Until the command has ended.
@@ -249,9 +278,10 @@ class Supervision {
         throw std::system_error{errno, std::generic_category(), "cannot wait for the command"};
       }
       if (entries[0].revents != 0) {
-        // Its last words may have come with its end.
+        // Its last words may have come with its end, and so may the signal that has ended it.
         if (!result_.was_ready && probe_.descriptor() >= 0) (void)probe_.check();
         (void)report_steps();
+        pass_signals_on();
         return;
       }
       if (entries[1].revents != 0) pass_signals_on();
@@ -319,12 +349,14 @@ class Supervision {
 
   void fail(const Error& error) {
     has_given_up_ = true;
+    result_.has_own_status = true;
     result_.ending = ending_of(error);
     ask_to_end();
   }
 
   void give_up_waiting() {
     has_given_up_ = true;
+    result_.has_own_status = true;
     failure_.kind = FailureKind::stalled;
     failure_.value = request_.ready_timeout.count();
     result_.ending = {exit_failure, fmt::format("{} was not ready ({}) within {} ms", request_.command.front(),
@@ -338,6 +370,12 @@ class Supervision {
     kill_at_ = Clock::now() + std::chrono::seconds{5};
   }
 
+  /// A terminal sends to the whole foreground group, but that it has gone only to who leads the session.
+  [[nodiscard]] bool has_gone_to_the_command(const ReceivedSignal& received) const {
+    if (received.number == SIGHUP && ::getsid(0) == ::getpid()) return false;
+    return received.is_from_terminal && ::getpgid(child_->pid()) == ::getpgrp();
+  }
+
   void pass_signals_on() {
     ReceivedSignal received;
     while (signals_.take(received)) {
@@ -346,11 +384,10 @@ class Supervision {
         reap_orphans(child_->pid());
         continue;
       }
-      // A terminal sends to the whole foreground group, the command included.
-      if (received.is_from_terminal && ::getpgid(child_->pid()) == ::getpgrp()) continue;
+      was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
+      if (has_gone_to_the_command(received)) continue;
       if (number == SIGTERM && hooks_.on_stopping) hooks_.on_stopping();
       child_->send(number == SIGTERM ? request_.stop_signal : number);
-      was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
       // Nobody needs to be told any more what becomes of the directory; and taking a watch down takes milliseconds,
       // which the command now uses as well.
       if (number == SIGTERM) {
@@ -363,9 +400,15 @@ class Supervision {
   /// What is left of a server that did not get ready must not keep the next one out.
   void end_remains() {
     const auto kill_at = Clock::now() + std::chrono::seconds{5};
+    const auto give_up_at = kill_at + std::chrono::seconds{5};
     for (;;) {
       const std::vector<pid_t> remains = children_with_lock();
       if (remains.empty()) return;
+      if (Clock::now() >= give_up_at) {
+        // One that changed its user, or that hangs in the kernel. It keeps its lock, so that it is found and named.
+        warn("genie: PID {} is left of {}, and does not end\n", remains.front(), request_.command.front());
+        return;
+      }
       // Ours as long as we have not reaped it, so that its PID is nobody else's.
       for (const pid_t pid : remains) ::kill(pid, Clock::now() < kill_at ? SIGTERM : SIGKILL);
       pollfd entry{signals_.descriptor(), POLLIN, 0};
@@ -393,6 +436,7 @@ class Supervision {
     directory_watch_.take();
     look_again_at_.reset();
     if (is_lost_) return;
+    if (!is_watched_) look_again_at_ = Clock::now() + std::chrono::seconds{1};
     Ownership ownership = guard_.verify();
     const Ownership told = std::exchange(told_, ownership);
     if (ownership == Ownership::record_missing) {
@@ -425,6 +469,9 @@ class Supervision {
     }
     // Another server may run on the same data by now, or could at any moment.
     is_lost_ = true;
+    look_again_at_.reset();
+    result_.has_own_status = true;
+    result_.ending = {exit_failure, {}};
     warn("genie: lost {} ({}): ending {}\n", request_.place.directory, ownership, request_.command.front());
     ask_to_end();
   }
@@ -434,6 +481,7 @@ class Supervision {
   ServeGuard<> guard_;
   ReadinessProbe probe_;
   SupervisorResult result_;
+  const std::vector<int> ignored_ = signals_ignored_for_the_command();
   SignalQueue signals_;
   DirectoryWatch directory_watch_;
   PidFile pidfile_;
@@ -442,6 +490,7 @@ class Supervision {
   std::optional<Clock::time_point> look_again_at_;  ///< after the claim, without being told of a change
   Ownership told_ = Ownership::held;                ///< what was last said of it
   bool has_given_up_ = false;
+  bool is_watched_ = false;
   bool is_lost_ = false;
   bool was_refused_ = false;
   bool was_asked_to_end_ = false;
@@ -494,6 +543,7 @@ int run_in_foreground(const ServeRequest& request) {
   }
   if (!result.ran) return tell(result.ending);
   if (!result.was_ready && !result.ending.text.empty()) (void)tell(result.ending);
+  if (result.has_own_status) return result.ending.status;
   if (WIFSIGNALED(result.wait_status)) {
     end_by_signal(WTERMSIG(result.wait_status));
     return 128 + WTERMSIG(result.wait_status);

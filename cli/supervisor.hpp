@@ -27,6 +27,9 @@ struct SupervisorResult {
   int wait_status = 0;  ///< of the command, `wait(2)`
   bool was_ready = false;
   Ending ending;  ///< for people; set as well where the command ended before it was ready
+  /// Whether that it ended was genie's doing, or that somebody must do something: `ending.status` says so then, and not
+  /// how the command ended.
+  bool has_own_status = false;
 };
 
 /// Runs the whole life of a guarded command. Blocks SIGTERM and its like for the process and passes them on.

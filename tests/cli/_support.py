@@ -41,10 +41,16 @@ def server(*options):
     return [sys.executable, "-I", "-S", "-B", script, *map(str, options)]
 
 
+RESERVED = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Stays ours as long as this program runs: nobody else is given it, and a server with SO_REUSEADDR may listen."""
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    RESERVED.append(probe)
+    return probe.getsockname()[1]
 
 
 def wait_until(condition, what, seconds=PATIENCE):
@@ -114,7 +120,11 @@ def parent(pid):
 def descriptors(pid):
     """What the open descriptors of a process refer to."""
     folder = "/proc/%d/fd" % pid
-    return {int(name): os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
+    found = {}
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            found[int(name)] = os.readlink(os.path.join(folder, name))
+    return found
 
 
 def watches(pid):
@@ -319,6 +329,15 @@ class GenieTest(unittest.TestCase):
             return dict(last) if last["state"] in states else None
 
         return wait_until(reached, lambda: "%s, but %s" % (" or ".join(states), last))
+
+    def wait_for_server(self, *states):
+        """Until there is a command that is guarded: before that, the owner may be who starts it, and hands it on."""
+
+        def is_there():
+            status = self.wait_for_state(*states)
+            return status if status["server_pid"] else None
+
+        return wait_until(is_there, "a server is there")
 
     def leave_stale(self, status):
         """Owner and server crash at once; goes on when nothing is left of them but their files."""

@@ -378,15 +378,15 @@ class Ready(GenieTest):
         for ready in ("notify", "tcp:%d" % port, "unix:%s" % (self.root / "socket")):
             with self.subTest(ready):
                 command = server("--say", "still thinking", "--ignore", "SIGUSR1")
-                done = self.genie("start", "--ready", ready, "--ready-timeout", "500ms", "--", *command)
+                done = self.genie("start", "--ready", ready, "--ready-timeout", "2s", "--", *command)
                 self.assertExit(done, FAILURE)
                 self.assertSays(done, "ready", "still thinking")
                 wait_until(lambda: not self.processes(), "the server ends")
                 self.assertStopped()
 
     def test_a_server_that_asks_for_more_time_gets_it(self):
-        command = server("--notify", "EXTEND_TIMEOUT_USEC=20000000", "--slow", "1.2", "--notify", "READY=1")
-        self.start("--ready", "notify", "--ready-timeout", "800ms", "--", *command)
+        command = server("--notify", "EXTEND_TIMEOUT_USEC=20000000", "--slow", "3", "--notify", "READY=1")
+        self.start("--ready", "notify", "--ready-timeout", "2s", "--", *command)
 
     def test_somebody_elses_answer_on_the_port_is_not_taken_for_the_servers(self):
         with socket.create_server(("127.0.0.1", 0)) as stranger:
@@ -400,7 +400,7 @@ class Ready(GenieTest):
         gate = self.gate()
         options = ("--ready", "notify", "--", *server("--gate", gate, "--notify", "READY=1"))
         start = self.spawn("start", *options)
-        owner = wait_until(lambda: self.status()["pid"], "somebody is about to own it")
+        owner = self.wait_for_server("starting")["pid"]
         joining = [self.spawn(subcommand, *options) for subcommand in ("ensure", "start", "ensure")]
         self.open_gate(gate)
         for done in (start.finish(), *(other.finish() for other in joining)):

@@ -160,7 +160,7 @@ class Containers(GenieTest):
         self.assertEqual(words, ["nsenter", "--all", "--target", str(container.init)])
         self.assertEnds(container, self.begin(*words, *self.arguments("stop")).finish())
         # Whoever stops process 1 from within ends with it, and leaves its sentinel for a second at most.
-        wait_until(lambda: self.genie("ensure", "--", *SLEEPER).code == OK, "auto-start is free again", 5)
+        wait_until(lambda: self.genie("ensure", "--", *SLEEPER).code == OK, "auto-start is free again")
 
     def test_process_1_is_stopped_from_within_though_nobody_can_kill_it(self):
         container = self.container("--ready", "notify", "--", *server("--notify", "READY=1", "--ignore", "SIGTERM"))

@@ -148,8 +148,9 @@ class OlderDirectory(GenieTest):
     def left(self, record, port="5433"):
         self.dir.mkdir(exist_ok=True)
         self.dir.chmod(0o700)
-        (self.dir / "serve.pid").write_text(record)
-        (self.dir / "pgserve.port").write_text(port)
+        for name, content in (("serve.pid", record), ("pgserve.port", port)):
+            (self.dir / name).write_text(content)
+            (self.dir / name).chmod(0o600)  # whatever the umask
 
     def test_of_a_dead_server_is_taken_over_and_its_port_believed_by_nobody(self):
         gone = self.begin("true")

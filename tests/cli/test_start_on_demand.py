@@ -171,7 +171,7 @@ class SingleFlight(OnDemandTest):
     def test_a_caller_whose_time_is_up_leaves_the_server_to_others(self):
         gate = self.gate()
         for _ in range(2):  # who starts it, and who joins
-            done = self.genie("ensure", "--deadline", "600ms", *self.booting(gate))
+            done = self.genie("ensure", "--deadline", "3s", *self.booting(gate))
             self.assertRefused(done, "is being started", "was not ready in time")
         owner = self.status()["pid"]
         patient = self.spawn("ensure", *self.booting(gate))
@@ -358,9 +358,7 @@ class Role(OnDemandTest):
         script += "exec %s\n" % ready
         command = (self.command, subcommand, "--dir", self.dir, *self.READY, "--", "sh", "-c", script)
         runner = self.begin(*command)
-        states = ("starting", "running") if is_booting else ("running",)
-        wait_until(lambda: self.wait_for_state(*states)["pid"], "the server is known")
-        status = self.status()
+        status = self.wait_for_server(*(("starting", "running") if is_booting else ("running",)))
         if not is_booting:
             self.open_gate(gate)
             gate.unlink()

@@ -66,7 +66,7 @@ class Notifications(GenieTest):
         gate = self.gate()
         words = ("--notify", "STATUS=backfill 3 of 9\nEXTEND_TIMEOUT_USEC=20000000", "--gate", gate)
         words += ("--notify", "READY=1", "--notify", "STATUS=serving", "--notify", "MAINPID=1\nWATCHDOG=1")
-        runner = self.run_notified("--ready", "notify", "--ready-timeout", "1s", "--", *server(*words))
+        runner = self.run_notified("--ready", "notify", "--ready-timeout", "5s", "--", *server(*words))
         self.assertEqual(self.manager.hear(), "STATUS=backfill 3 of 9")
         self.assertEqual(self.manager.hear(), "EXTEND_TIMEOUT_USEC=20000000")
         self.open_gate(gate)

@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
 
-from _support import DEAD, OK, GenieTest, free_port, is_alive, parent, process_stat, wait_until
+from _support import DEAD, OK, GenieTest, free_port, is_alive, process_stat, wait_until
 import _postgres
 
 EXAMPLES = pathlib.Path(os.environ["GENIE_EXAMPLES"])
@@ -68,7 +68,8 @@ class Servers(ExampleTest):
 
 class PreFork(ExampleTest):
     def workers(self, owner):
-        return [pid for pid in self.processes() if pid != owner and parent(pid) == owner]
+        stats = {pid: process_stat(pid) for pid in self.processes() if pid != owner}
+        return [pid for pid, stat in stats.items() if stat is not None and int(stat[1]) == owner]
 
     def test_a_worker_that_dies_is_replaced(self):
         owner = self.example("prefork_server", self.dir, 2)
@@ -114,6 +115,7 @@ class BuildTool(ExampleTest):
         self.make_dir()
         first = self.daemon(self.build("a").finish())
         os.kill(first, signal.SIGKILL)
+        self.wait_for_end_of(first)
         second = self.daemon(self.build("b").finish())
         self.assertNotEqual(first, second)
         self.assertTrue(is_alive(second))
