@@ -469,7 +469,7 @@ class Ensurer {
       return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
                          : failed(FailureKind::not_executed, spawned.error);
     }
-    if (!spawned.ok()) return launch_error(spawned.error);
+    if (!spawned.ok()) return spawn_error(spawned.error);
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
     report_.owner = {pid, host_.process.look(pid).start};
@@ -486,6 +486,13 @@ class Ensurer {
 
   Error launch_error(int code) const noexcept {
     return make_error(ErrorKind::system, Operation::launch, code, Text{plan_.program});
+  }
+  /// The process enters its directory and opens its log before anything is executed.
+  Error spawn_error(int code) const noexcept {
+    Error error = launch_error(code);
+    error.path.append(" in ").append(Text{plan_.directory});
+    if (plan_.log != nullptr) error.path.append(" with the log ").append(Text{plan_.log});
+    return error;
   }
 
   /// From the moment that the process exists until it is ready, or is no more.
@@ -702,7 +709,8 @@ struct IgnoreProgress {
 /// until the server is ready, has failed, or `stall` or `deadline` are over; `on_progress(BootRecord)`, which must not
 /// throw, is told each step of the boot.
 /// Returns: an outcome. That somebody stops the server, or that it can't get ready, is no error.
-/// Errors: any policy call; `Operation::launch` where no process could be made.
+/// Errors: any policy call; `Operation::launch` where no process could be made, with program, directory and log as its
+/// `path`: one of the latter two may be what is missing.
 template <typename H, typename L, typename OnProgress = IgnoreProgress>
   requires LauncherPolicy<L, typename H::Filesystem>
 [[nodiscard]] Result<EnsureReport> ensure(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan,

@@ -368,6 +368,17 @@ struct fmt::formatter<genie::fmt_detail::Foreign> : genie::fmt_detail::PlainForm
   }
 };
 
+/// As a string, byte for byte, with a string's options: `{:>8}`. Messages show what others have written by `Foreign`.
+template <>
+struct fmt::formatter<genie::Text> : fmt::formatter<fmt::string_view> {
+  template <typename Context>
+  auto format(genie::Text text, Context& context) const {
+    return fmt::formatter<fmt::string_view>::format(fmt::string_view{text.data(), text.size()}, context);
+  }
+};
+template <std::size_t Capacity>
+struct fmt::formatter<genie::FixedText<Capacity>> : fmt::formatter<genie::Text> {};
+
 template <>
 struct fmt::formatter<genie::Operation> : genie::fmt_detail::EnumFormatter<genie::Operation> {};
 template <>
@@ -456,6 +467,17 @@ struct fmt::formatter<genie::EndpointsView> : genie::fmt_detail::PlainFormatter 
       out = fmt::format_to(out, "{}{}", at == 0 ? ": " : ", ", view.endpoints[at]);
     }
     return out;
+  }
+};
+
+/// `live (PID 4711, generation 7): http tcp 8080`.
+template <>
+struct fmt::formatter<genie::EndpointView> : genie::fmt_detail::PlainFormatter {
+  template <typename Context>
+  auto format(const genie::EndpointView& view, Context& context) const {
+    auto out = fmt::format_to(context.out(), "{}", view.standing);
+    if (view.owner.pid != 0) out = fmt::format_to(out, " (PID {}, generation {})", view.owner.pid, view.generation);
+    return view.endpoint.name.empty() ? out : fmt::format_to(out, ": {}", view.endpoint);
   }
 };
 

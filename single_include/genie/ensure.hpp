@@ -271,11 +271,13 @@ namespace genie::inline v0 {
 
 /// What to start, and how. Borrowed: everything must live until the process runs.
 struct LaunchPlan {
-  const char* program = nullptr;             ///< the executable's path: no search in PATH, no shell
+  const char* program = nullptr;             ///< the executable's path: no search in PATH, no shell. Absolute: it is
+                                             ///< looked up from `directory`
   const char* const* arguments = nullptr;    ///< from argv[0] on, ended by a null pointer
   const char* const* environment = nullptr;  ///< `NAME=VALUE`, ended by a null pointer; null: the caller's own
   const char* directory = "/";               ///< its working directory
-  const char* log = nullptr;                 ///< file that standard output and error are appended to; null: nowhere
+  const char* log = nullptr;                 ///< file that standard output and error are appended to; null: nowhere.
+                                             ///< Its directory must exist; a relative path is the caller's
   std::uint32_t file_mode_mask = 0077;       ///< `umask(2)`
   bool adopts_orphans = false;               ///< descendants that lose their parent become its children
 };
@@ -1638,7 +1640,7 @@ class Ensurer {
       return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
                          : failed(FailureKind::not_executed, spawned.error);
     }
-    if (!spawned.ok()) return launch_error(spawned.error);
+    if (!spawned.ok()) return spawn_error(spawned.error);
     child_ = spawned.value;
     const Pid pid = launcher_.pid(child_);
     report_.owner = {pid, host_.process.look(pid).start};
@@ -1655,6 +1657,13 @@ class Ensurer {
 
   Error launch_error(int code) const noexcept {
     return make_error(ErrorKind::system, Operation::launch, code, Text{plan_.program});
+  }
+  /// The process enters its directory and opens its log before anything is executed.
+  Error spawn_error(int code) const noexcept {
+    Error error = launch_error(code);
+    error.path.append(" in ").append(Text{plan_.directory});
+    if (plan_.log != nullptr) error.path.append(" with the log ").append(Text{plan_.log});
+    return error;
   }
 
   /// From the moment that the process exists until it is ready, or is no more.
@@ -1871,7 +1880,8 @@ struct IgnoreProgress {
 /// until the server is ready, has failed, or `stall` or `deadline` are over; `on_progress(BootRecord)`, which must not
 /// throw, is told each step of the boot.
 /// Returns: an outcome. That somebody stops the server, or that it can't get ready, is no error.
-/// Errors: any policy call; `Operation::launch` where no process could be made.
+/// Errors: any policy call; `Operation::launch` where no process could be made, with program, directory and log as its
+/// `path`: one of the latter two may be what is missing.
 template <typename H, typename L, typename OnProgress = IgnoreProgress>
   requires LauncherPolicy<L, typename H::Filesystem>
 [[nodiscard]] Result<EnsureReport> ensure(H& host, L& launcher, const StateFiles& files, const LaunchPlan& plan,

@@ -130,7 +130,7 @@ class Docs(GenieTest):
 
     def with_checkout(self):
         """A checkout of this repository in `genie`, as far as is needed: a copy, because this one may be out of that user's reach."""
-        for name in ("CMakeLists.txt", "cmake", "include", "single_include"):
+        for name in ("CMakeLists.txt", "LICENSE", "cmake", "include", "single_include"):
             copy = shutil.copytree if (_blocks.ROOT / name).is_dir() else shutil.copy
             (self.root / "here/genie").mkdir(exist_ok=True)
             copy(_blocks.ROOT / name, self.root / "here/genie" / name)

@@ -453,6 +453,22 @@ TEST_CASE("a process that was not executed, and of which nobody learns whether i
   CHECK(world.machine.disk.open_count(world.client.index()) == 0);
 }
 
+TEST_CASE("where no process could be made, the error names all that it may be for", "[ensure]") {
+  World world;
+  genie::LaunchPlan what = plan();
+  what.directory = "/srv";
+  world.client.calls().fail(Call::spawn, ENOENT, 1, 2);
+  const auto without_log = world.ensure(world.client, {}, what);
+  REQUIRE_FALSE(without_log);
+  CHECK(without_log.error().operation == genie::Operation::launch);
+  CHECK(without_log.error().code == ENOENT);
+  CHECK(std::string{without_log.error().path.c_str()} == "/usr/bin/server in /srv");
+  what.log = "/missing/log";
+  const auto with_one = world.ensure(world.client, {}, what);
+  REQUIRE_FALSE(with_one);
+  CHECK(std::string{with_one.error().path.c_str()} == "/usr/bin/server in /srv with the log /missing/log");
+}
+
 TEST_CASE("a record without a start time is stale to a start, as it is to a claim", "[ensure]") {
   World world;
   const Contender older = world.machine.spawn();

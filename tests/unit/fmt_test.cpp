@@ -134,6 +134,33 @@ TEST_CASE("an endpoint is formatted as its file has it", "[fmt]") {
   CHECK(fmt::format("{}", view) == "live (PID 4711, generation 7): http text /run/a.sock, http text /run/a.sock");
 }
 
+TEST_CASE("one endpoint is formatted with its publisher", "[fmt]") {
+  genie::EndpointView view;
+  CHECK(fmt::format("{}", view) == "absent");
+  view.standing = genie::EndpointStanding::stale;
+  view.owner = {4711, known_start(991)};
+  view.generation = 7;
+  CHECK(fmt::format("{}", view) == "stale (PID 4711, generation 7)");
+  view.endpoint.name = genie::EndpointName{"http"};
+  view.endpoint.port = 8080;
+  CHECK(fmt::format("{}", view) == "stale (PID 4711, generation 7): http tcp 8080");
+}
+
+TEST_CASE("a text is formatted as a string, as it is and with a string's options", "[fmt]") {
+  const std::string unterminated = "admin.sock, and more";
+  const genie::Text text{unterminated.data(), 10};
+  CHECK(fmt::format("{}", text) == "admin.sock");
+  CHECK(fmt::format("{}", genie::Text{}).empty());
+  CHECK(fmt::format("{:>12}|{:-<12}|{:.5}", text, text, text) == "  admin.sock|admin.sock--|admin");
+  CHECK(fmt::format("{:{}}|", text, 11) == "admin.sock |");
+
+  const genie::EndpointText value{"a\x1B\n"};
+  CHECK(fmt::format("{}", value) == "a\x1B\n");
+  CHECK(fmt::format("{:>5}", genie::EndpointName{"http"}) == " http");
+  const genie::Error error = make_error(ErrorKind::system, Operation::open, EACCES, "/run/app/serve.lock");
+  CHECK(fmt::format("{}", error.path) == "/run/app/serve.lock");
+}
+
 TEST_CASE("an error for a very long path is cut, not lost", "[fmt]") {
   const std::string text =
       fmt::format("{}", make_error(ErrorKind::path_too_long, Operation::none, ENAMETOOLONG, std::string(5000, 'd')));

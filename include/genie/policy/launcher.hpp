@@ -12,11 +12,13 @@ namespace genie::inline v0 {
 
 /// What to start, and how. Borrowed: everything must live until the process runs.
 struct LaunchPlan {
-  const char* program = nullptr;             ///< the executable's path: no search in PATH, no shell
+  const char* program = nullptr;             ///< the executable's path: no search in PATH, no shell. Absolute: it is
+                                             ///< looked up from `directory`
   const char* const* arguments = nullptr;    ///< from argv[0] on, ended by a null pointer
   const char* const* environment = nullptr;  ///< `NAME=VALUE`, ended by a null pointer; null: the caller's own
   const char* directory = "/";               ///< its working directory
-  const char* log = nullptr;                 ///< file that standard output and error are appended to; null: nowhere
+  const char* log = nullptr;                 ///< file that standard output and error are appended to; null: nowhere.
+                                             ///< Its directory must exist; a relative path is the caller's
   std::uint32_t file_mode_mask = 0077;       ///< `umask(2)`
   bool adopts_orphans = false;               ///< descendants that lose their parent become its children
 };
