@@ -98,6 +98,12 @@ enum class Ownership : std::uint8_t {
 
 namespace detail {
 
+/// Before the lock file is closed, so that nobody keeps it who shares the open file by a fork.
+template <typename H>
+void give_lock_back(H& host, typename H::File lock) noexcept {
+  (void)uninterrupted([&] { return host.files.unlock(lock, owner_byte, 2); });
+}
+
 /// Releases step by step; goes on after a failure, and returns the first.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
@@ -146,6 +152,9 @@ class Claimant {
  public:
   Claimant(H& host, const StateFiles& files, const ClaimOptions& options, HeldClaim<H>& held) noexcept
       : host_{host}, files_{files}, options_{options}, held_{held} {}
+  Claimant(const Claimant&) = delete;
+  Claimant& operator=(const Claimant&) = delete;
+  ~Claimant() { unlock(); }
 
   [[nodiscard]] GENIE_COMPACT Result<ClaimReport> run() noexcept {
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
@@ -206,6 +215,7 @@ class Claimant {
     }
     const auto locked = uninterrupted([&] { return host_.files.try_lock(lock_.file.get(), owner_byte, 2); });
     if (!locked.ok() && locked.error != EAGAIN) return files_.error(Operation::lock, locked.error, files_.lock());
+    has_locked_ = locked.ok();
     // By its whole path: the directory may have been moved away as well as the file.
     const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
     if (!named.ok() && named.error != ENOENT) return files_.error(Operation::stat, named.error, files_.lock());
@@ -216,7 +226,16 @@ class Claimant {
     return locked.ok() ? claim_under_lock() : look_at_holder();
   }
 
+  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir's is its
+  /// starter's, too.
+  void unlock() noexcept {
+    if (!has_locked_ || is_heir_ || !lock_.file.is_open()) return;
+    has_locked_ = false;
+    give_lock_back(host_, lock_.file.get());
+  }
+
   Result<Step> start_over() noexcept {
+    unlock();
     lock_.file.reset();
     directory_.file.reset();
     return Step::again;
@@ -772,6 +791,7 @@ class Claimant {
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
   bool is_orphaned_ = false;
+  bool has_locked_ = false;
   bool is_heir_ = false;
   LockRecord record_;
   ClaimReport report_;
@@ -820,7 +840,8 @@ template <typename H>
   }
   // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
   // comes after a crash must be able to tell which it was.
-  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
+  const bool has_come_to_nothing = record.phase == Phase::claiming;
+  const bool is_told_first = held.has_endpoints || held.has_port || has_come_to_nothing;
   record.phase = Phase::released;
   if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
@@ -834,7 +855,9 @@ template <typename H>
   if (is_clean) record.temporary = 0;
   const auto announced = write_lock_record(host, files, held.lock, record);
   if (result && !announced) result = announced;
-  // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
+  // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed. Nobody
+  // serves under a claim that came to nothing, unless its starter goes on.
+  if (has_come_to_nothing && record.starter.pid == 0) give_lock_back(host, held.lock);
   host.files.close(held.lock);
   host.files.close(held.directory);
   if (held.has_watch) host.files.close_watch(held.watch);

@@ -36,10 +36,11 @@ template <typename H>
       [&] { return host.files.stat_at(origin_of<H>(directory, endpoint.value), endpoint.value.c_str()); });
 }
 
-/// Whether the path names the published socket no more: it names nothing, or another file.
+/// Whether the path names the published socket no more: it names nothing, or another file. A `chown -R` of the
+/// directory, as containers do it before they start a server, makes no other file of it.
 [[nodiscard]] inline bool is_replaced(const SysResult<FileInfo>& found, const SocketStamp& published) noexcept {
   if (!found.ok()) return found.error == ENOENT || found.error == ENOTDIR;
-  return found.value.type != FileType::socket || SocketStamp{found.value.id, found.value.changed_ns} != published;
+  return found.value.type != FileType::socket || SocketStamp{found.value.id, found.value.modified_ns} != published;
 }
 
 /// Whether a socket that `record` names is still there, or may be.

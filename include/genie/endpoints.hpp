@@ -137,7 +137,7 @@ template <typename H>
     if (info.value.type != FileType::socket) {
       return make_error(ErrorKind::not_a_socket, Operation::none, 0, socket_path(files, endpoint.value));
     }
-    published.socket = {info.value.id, info.value.changed_ns};
+    published.socket = {info.value.id, info.value.modified_ns};
   }
   if (held.written.has_no_endpoints) {
     held.written.has_no_endpoints = false;

@@ -167,9 +167,10 @@ class StopperLock {
     const auto locked = uninterrupted([&] { return host_->files.try_lock(lock, stopper_byte, 1); });
     return locked.error == EOPNOTSUPP ? try_lock_guard() : locked;
   }
-  /// Closing the lock file does the same.
+  /// Closing the lock file does the same, unless somebody shares the open file by a fork.
   void unlock(typename H::File lock) noexcept {
     if (guard_.file.is_open()) {
+      (void)uninterrupted([&] { return host_->files.unlock(guard_.file.get(), owner_byte, 1); });
       guard_.file.reset();
     } else {
       (void)uninterrupted([&] { return host_->files.unlock(lock, stopper_byte, 1); });
@@ -229,8 +230,9 @@ template <typename H, typename Change>
     if (locked.ok()) {
       Sentinel sentinel;
       const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
-      if (!intent) return intent.error();
-      return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
+      const Result<void> changed = intent ? change(sentinel, lock) : Result<void>{intent.error()};
+      stopper.unlock(lock.file.get());  // closing the file wakes who waits for it
+      return changed;
     }
   } while (wait.next(stopper.path().c_str()));
   return files.error(Operation::lock, ETIMEDOUT, files.lock());

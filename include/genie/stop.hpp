@@ -668,7 +668,11 @@ class StopRun {
         lock.file.reset();
         continue;
       }
-      if (locked.ok()) return clean_up_under_lock(lock);
+      if (locked.ok()) {
+        const auto cleaned = clean_up_under_lock(lock);
+        give_lock_back(host_, lock.file.get());
+        return cleaned;
+      }
       const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
       if (!view) return view.error();
       receipt_.holder_count = 0;

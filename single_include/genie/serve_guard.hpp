@@ -683,7 +683,8 @@ struct FileInfo {
   std::uint64_t user = 0;         ///< owner of the file
   std::uint64_t links = 0;        ///< names that it has; 0 once its last one was removed
   std::int64_t size = 0;
-  std::int64_t changed_ns = 0;  ///< time of the last status change, nanoseconds since the epoch
+  std::int64_t changed_ns = 0;   ///< time of the last status change, nanoseconds since the epoch
+  std::int64_t modified_ns = 0;  ///< the same of the content, which another name, owner or mode does not change
 };
 
 /// How a file is opened. No symbolic link is followed in any of them.
@@ -1503,7 +1504,7 @@ enum class EndpointKind : std::uint8_t {
 /// A socket's file as it was when it was published: its path alone may name a later one.
 struct SocketStamp {
   FileIdentity id;
-  std::int64_t changed_ns = 0;
+  std::int64_t modified_ns = 0;
 
   friend constexpr bool operator==(const SocketStamp&, const SocketStamp&) noexcept = default;
 };
@@ -1584,7 +1585,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
     bytes.append(endpoint.name).append(" stamp ");
     append_file(endpoint.socket.id);
     bytes.append('@');
-    bytes.append_number(endpoint.socket.changed_ns < 0 ? 0 : static_cast<std::uint64_t>(endpoint.socket.changed_ns));
+    bytes.append_number(endpoint.socket.modified_ns < 0 ? 0 : static_cast<std::uint64_t>(endpoint.socket.modified_ns));
     bytes.append('\n');
   }
   const std::uint64_t sum = record_detail::checksum(bytes);
@@ -1640,7 +1641,7 @@ namespace record_detail {
     if (unstamped != nullptr) {
       if (name != Text{unstamped->name} || take_field(line, ' ') != Text{"stamp"}) return false;
       if (!parse_file(take_field(line, '@'), unstamped->socket.id)) return false;
-      if (!parse_time(line, unstamped->socket.changed_ns)) return false;
+      if (!parse_time(line, unstamped->socket.modified_ns)) return false;
       unstamped = nullptr;
       continue;
     }
@@ -2039,10 +2040,11 @@ template <typename H>
       [&] { return host.files.stat_at(origin_of<H>(directory, endpoint.value), endpoint.value.c_str()); });
 }
 
-/// Whether the path names the published socket no more: it names nothing, or another file.
+/// Whether the path names the published socket no more: it names nothing, or another file. A `chown -R` of the
+/// directory, as containers do it before they start a server, makes no other file of it.
 [[nodiscard]] inline bool is_replaced(const SysResult<FileInfo>& found, const SocketStamp& published) noexcept {
   if (!found.ok()) return found.error == ENOENT || found.error == ENOTDIR;
-  return found.value.type != FileType::socket || SocketStamp{found.value.id, found.value.changed_ns} != published;
+  return found.value.type != FileType::socket || SocketStamp{found.value.id, found.value.modified_ns} != published;
 }
 
 /// Whether a socket that `record` names is still there, or may be.
@@ -3153,9 +3155,10 @@ class StopperLock {
     const auto locked = uninterrupted([&] { return host_->files.try_lock(lock, stopper_byte, 1); });
     return locked.error == EOPNOTSUPP ? try_lock_guard() : locked;
   }
-  /// Closing the lock file does the same.
+  /// Closing the lock file does the same, unless somebody shares the open file by a fork.
   void unlock(typename H::File lock) noexcept {
     if (guard_.file.is_open()) {
+      (void)uninterrupted([&] { return host_->files.unlock(guard_.file.get(), owner_byte, 1); });
       guard_.file.reset();
     } else {
       (void)uninterrupted([&] { return host_->files.unlock(lock, stopper_byte, 1); });
@@ -3215,8 +3218,9 @@ template <typename H, typename Change>
     if (locked.ok()) {
       Sentinel sentinel;
       const auto intent = evaluate_sentinel(host, files, directory, ttl, sentinel);
-      if (!intent) return intent.error();
-      return change(sentinel, lock);  // closing the file drops the lock and wakes who waits for it
+      const Result<void> changed = intent ? change(sentinel, lock) : Result<void>{intent.error()};
+      stopper.unlock(lock.file.get());  // closing the file wakes who waits for it
+      return changed;
     }
   } while (wait.next(stopper.path().c_str()));
   return files.error(Operation::lock, ETIMEDOUT, files.lock());
@@ -3504,6 +3508,12 @@ enum class Ownership : std::uint8_t {
 
 namespace detail {
 
+/// Before the lock file is closed, so that nobody keeps it who shares the open file by a fork.
+template <typename H>
+void give_lock_back(H& host, typename H::File lock) noexcept {
+  (void)uninterrupted([&] { return host.files.unlock(lock, owner_byte, 2); });
+}
+
 /// Releases step by step; goes on after a failure, and returns the first.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
@@ -3552,6 +3562,9 @@ class Claimant {
  public:
   Claimant(H& host, const StateFiles& files, const ClaimOptions& options, HeldClaim<H>& held) noexcept
       : host_{host}, files_{files}, options_{options}, held_{held} {}
+  Claimant(const Claimant&) = delete;
+  Claimant& operator=(const Claimant&) = delete;
+  ~Claimant() { unlock(); }
 
   [[nodiscard]] GENIE_COMPACT Result<ClaimReport> run() noexcept {
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
@@ -3612,6 +3625,7 @@ class Claimant {
     }
     const auto locked = uninterrupted([&] { return host_.files.try_lock(lock_.file.get(), owner_byte, 2); });
     if (!locked.ok() && locked.error != EAGAIN) return files_.error(Operation::lock, locked.error, files_.lock());
+    has_locked_ = locked.ok();
     // By its whole path: the directory may have been moved away as well as the file.
     const auto named = uninterrupted([&] { return host_.files.stat_at({}, files_.lock_path().c_str()); });
     if (!named.ok() && named.error != ENOENT) return files_.error(Operation::stat, named.error, files_.lock());
@@ -3622,7 +3636,16 @@ class Claimant {
     return locked.ok() ? claim_under_lock() : look_at_holder();
   }
 
+  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir's is its
+  /// starter's, too.
+  void unlock() noexcept {
+    if (!has_locked_ || is_heir_ || !lock_.file.is_open()) return;
+    has_locked_ = false;
+    give_lock_back(host_, lock_.file.get());
+  }
+
   Result<Step> start_over() noexcept {
+    unlock();
     lock_.file.reset();
     directory_.file.reset();
     return Step::again;
@@ -4178,6 +4201,7 @@ class Claimant {
   bool has_previous_ = false;
   bool previous_is_this_lock_ = false;
   bool is_orphaned_ = false;
+  bool has_locked_ = false;
   bool is_heir_ = false;
   LockRecord record_;
   ClaimReport report_;
@@ -4226,7 +4250,8 @@ template <typename H>
   }
   // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
   // comes after a crash must be able to tell which it was.
-  const bool is_told_first = held.has_endpoints || held.has_port || record.phase == Phase::claiming;
+  const bool has_come_to_nothing = record.phase == Phase::claiming;
+  const bool is_told_first = held.has_endpoints || held.has_port || has_come_to_nothing;
   record.phase = Phase::released;
   if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
@@ -4240,7 +4265,9 @@ template <typename H>
   if (is_clean) record.temporary = 0;
   const auto announced = write_lock_record(host, files, held.lock, record);
   if (result && !announced) result = announced;
-  // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed.
+  // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed. Nobody
+  // serves under a claim that came to nothing, unless its starter goes on.
+  if (has_come_to_nothing && record.starter.pid == 0) give_lock_back(host, held.lock);
   host.files.close(held.lock);
   host.files.close(held.directory);
   if (held.has_watch) host.files.close_watch(held.watch);
@@ -4810,7 +4837,7 @@ template <typename H>
     if (info.value.type != FileType::socket) {
       return make_error(ErrorKind::not_a_socket, Operation::none, 0, socket_path(files, endpoint.value));
     }
-    published.socket = {info.value.id, info.value.changed_ns};
+    published.socket = {info.value.id, info.value.modified_ns};
   }
   if (held.written.has_no_endpoints) {
     held.written.has_no_endpoints = false;
@@ -6486,7 +6513,11 @@ class StopRun {
         lock.file.reset();
         continue;
       }
-      if (locked.ok()) return clean_up_under_lock(lock);
+      if (locked.ok()) {
+        const auto cleaned = clean_up_under_lock(lock);
+        give_lock_back(host_, lock.file.get());
+        return cleaned;
+      }
       const auto view = inspect_lock(host_, files_, lock.file.get(), lock.info.id);
       if (!view) return view.error();
       receipt_.holder_count = 0;
@@ -6842,12 +6873,16 @@ class Files {
     result.links = info.st_nlink;
     result.size = info.st_size;
 #if defined(__APPLE__)
-    const timespec& changed = info.st_ctimespec;
+    result.changed_ns = nanoseconds(info.st_ctimespec);
+    result.modified_ns = nanoseconds(info.st_mtimespec);
 #else
-    const timespec& changed = info.st_ctim;
+    result.changed_ns = nanoseconds(info.st_ctim);
+    result.modified_ns = nanoseconds(info.st_mtim);
 #endif
-    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
     return result;
+  }
+  static constexpr std::int64_t nanoseconds(const timespec& time) noexcept {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
   }
 };
 
@@ -9434,6 +9469,7 @@ class WindowsFilesystem {
     info.links = standard.is_delete_pending != 0 && standard.links <= 1 ? 0 : standard.links;
     info.size = info.type == FileType::directory ? 0 : standard.size;
     info.changed_ns = nanoseconds_since_epoch(basic.changed);
+    info.modified_ns = nanoseconds_since_epoch(basic.written);
     return {info, 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {

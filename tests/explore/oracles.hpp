@@ -503,7 +503,7 @@ inline Aftermath published_sockets_go() {
             const bool is_known = published &&
                                   genie::parse_endpoint_record(*published, FakeProcesses::pid_limit, record) &&
                                   record.count == 2 && machine.disk.exists(socket_path) &&
-                                  machine.disk.stat(socket_path)->changed_ns == record.endpoints[1].socket.changed_ns;
+                                  machine.disk.stat(socket_path)->modified_ns == record.endpoints[1].socket.modified_ns;
             const Contender fresh = machine.spawn();
             LiveGuard guard = guard_of(fresh);
             const auto report = guard.claim();

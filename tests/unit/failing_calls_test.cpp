@@ -381,7 +381,8 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
   // directory is, a cgroup is left alone, and the receipt says so.
   // A record that can't be pinned is known by the lock; a file that can't be compared is put back and judged again; a
   // lock that can't be compared with its name is opened again; litter goes with the next claim; and so does a socket
-  // that can't be looked at, because the endpoints that name it stay.
+  // that can't be looked at, because the endpoints that name it stay. A lock that can't be given back goes with its
+  // file.
   const std::map<std::string, std::set<std::string>> expected{
       {"a durable claim of a new directory", {"link_unnamed serve.pid", "try_lock", "unlink serve.stopping.tmp"}},
       {"a claim over a crashed owner, with an expired sentinel and another port name",
@@ -396,24 +397,24 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
       {"publishing endpoints, twice", {"stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
       {"releasing, with endpoints", {"stat_at /tmp/distant.sock"}},
       {"stopping an owner with endpoints",
-       {"stat_at /tmp/distant.sock", "stat_at serve.lock", "unlink serve.stopping.tmp"}},
+       {"stat_at /tmp/distant.sock", "stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
       {"restoring a deleted record", {"try_lock"}},
       {"looking at what a dead owner left", {"stat_at /tmp/state/serve.pid"}},
-      {"stopping an owner that takes its time", {"stat_at serve.lock", "unlink serve.stopping.tmp"}},
+      {"stopping an owner that takes its time", {"stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
       {"stopping an owner that must be killed, with a command of its own and members left in its group",
-       {"open_process", "signal_group", "stat_at serve.lock", "unlink serve.stopping.tmp"}},
-      {"stopping orphans", {"stat_at serve.lock", "unlink serve.stopping.tmp"}},
+       {"open_process", "signal_group", "stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
+      {"stopping orphans", {"stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
       {"stopping an owner and all that is in its cgroup",
        {"open serve.lock", "query_lock", "read_at", "signal_cgroup", "stat", "stat_at serve.lock",
-        "unlink serve.stopping.tmp"}},
+        "unlink serve.stopping.tmp", "unlock"}},
       {"stopping an owner to stay so",
        {"open .", "open serve.lock", "open serve.stopping.lock", "open serve.stopping.tmp", "rename serve.stopping.tmp",
-        "stat", "stat_at serve.lock", "sync", "try_lock", "unlink serve.stopping.tmp", "write_at"}},
+        "stat", "stat_at serve.lock", "sync", "try_lock", "unlink serve.stopping.tmp", "unlock", "write_at"}},
       {"a start of what was to stay stopped",
        {"link_unnamed serve.pid", "open .", "open serve.endpoints", "stat_at serve.lock", "sync", "try_lock",
-        "unlink serve.stopping.tmp"}},
-      {"stopping an older program", {"stat_at serve.lock", "unlink serve.stopping.tmp"}},
-      {"stopping where a dead owner left a temporary file", {"stat_at serve.lock"}},
+        "unlink serve.stopping.tmp", "unlock"}},
+      {"stopping an older program", {"stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
+      {"stopping where a dead owner left a temporary file", {"stat_at serve.lock", "unlock"}},
   };
   for (const Scenario& scenario : scenarios()) {
     CAPTURE(scenario.name);

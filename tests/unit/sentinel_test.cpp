@@ -697,9 +697,11 @@ TEST_CASE("a start that fails puts up again the intent to stay stopped that it h
     REQUIRE(guard_of(machine.spawn()).stop({.settle = milliseconds(10), .stay = true})->stays);
   };
   bool stays = false;
+  std::uint64_t starters = 1;  // which unlock is that of the starter's byte: a stopper's goes before
   SECTION("there was one") {
     put_up();
     stays = true;
+    starters = 2;
   }
   SECTION("there was none") {}
   SECTION("what stood in its place is gone by then") {
@@ -710,13 +712,14 @@ TEST_CASE("a start that fails puts up again the intent to stay stopped that it h
   }
   SECTION("somebody else ended it before") {
     put_up();
+    starters = 2;
     asked.calls().before_call = [&](const genie::testing::CallEvent& event) {
       // The lock, the record, and then the stopper's byte.
       if (event.call == Call::try_lock && event.occurrence == 3) machine.disk.remove(sentinel_path);
     };
   }
   const auto before = machine.disk.read_file(sentinel_path);
-  asked.calls().fail(Call::unlock, EIO);
+  asked.calls().fail(Call::unlock, EIO, starters);
   REQUIRE_FALSE(guard.claim());
   CHECK(machine.disk.exists(sentinel_path) == stays);
   if (stays) CHECK(machine.disk.read_file(sentinel_path) == before);

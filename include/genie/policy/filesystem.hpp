@@ -23,7 +23,8 @@ struct FileInfo {
   std::uint64_t user = 0;         ///< owner of the file
   std::uint64_t links = 0;        ///< names that it has; 0 once its last one was removed
   std::int64_t size = 0;
-  std::int64_t changed_ns = 0;  ///< time of the last status change, nanoseconds since the epoch
+  std::int64_t changed_ns = 0;   ///< time of the last status change, nanoseconds since the epoch
+  std::int64_t modified_ns = 0;  ///< the same of the content, which another name, owner or mode does not change
 };
 
 /// How a file is opened. No symbolic link is followed in any of them.

@@ -124,12 +124,16 @@ class Files {
     result.links = info.st_nlink;
     result.size = info.st_size;
 #if defined(__APPLE__)
-    const timespec& changed = info.st_ctimespec;
+    result.changed_ns = nanoseconds(info.st_ctimespec);
+    result.modified_ns = nanoseconds(info.st_mtimespec);
 #else
-    const timespec& changed = info.st_ctim;
+    result.changed_ns = nanoseconds(info.st_ctim);
+    result.modified_ns = nanoseconds(info.st_mtim);
 #endif
-    result.changed_ns = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
     return result;
+  }
+  static constexpr std::int64_t nanoseconds(const timespec& time) noexcept {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
   }
 };
 

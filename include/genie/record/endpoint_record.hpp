@@ -38,7 +38,7 @@ enum class EndpointKind : std::uint8_t {
 /// A socket's file as it was when it was published: its path alone may name a later one.
 struct SocketStamp {
   FileIdentity id;
-  std::int64_t changed_ns = 0;
+  std::int64_t modified_ns = 0;
 
   friend constexpr bool operator==(const SocketStamp&, const SocketStamp&) noexcept = default;
 };
@@ -119,7 +119,7 @@ using EndpointRecordBytes = FixedText<endpoint_record_capacity>;
     bytes.append(endpoint.name).append(" stamp ");
     append_file(endpoint.socket.id);
     bytes.append('@');
-    bytes.append_number(endpoint.socket.changed_ns < 0 ? 0 : static_cast<std::uint64_t>(endpoint.socket.changed_ns));
+    bytes.append_number(endpoint.socket.modified_ns < 0 ? 0 : static_cast<std::uint64_t>(endpoint.socket.modified_ns));
     bytes.append('\n');
   }
   const std::uint64_t sum = record_detail::checksum(bytes);
@@ -175,7 +175,7 @@ namespace record_detail {
     if (unstamped != nullptr) {
       if (name != Text{unstamped->name} || take_field(line, ' ') != Text{"stamp"}) return false;
       if (!parse_file(take_field(line, '@'), unstamped->socket.id)) return false;
-      if (!parse_time(line, unstamped->socket.changed_ns)) return false;
+      if (!parse_time(line, unstamped->socket.modified_ns)) return false;
       unstamped = nullptr;
       continue;
     }

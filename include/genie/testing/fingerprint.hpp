@@ -140,6 +140,7 @@ class Fingerprinter {
     print.add(inode.links);
     print.add(inode.parent);
     print.add(static_cast<std::uint64_t>(inode.changed_ns));
+    if (inode.type == FileType::socket) print.add(static_cast<std::uint64_t>(inode.modified_ns));  // asked of no other
     print.add(inode.content);
     for (const auto& [name, target] : inode.entries) {
       print.add(name);

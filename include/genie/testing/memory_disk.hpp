@@ -50,6 +50,7 @@ struct MemoryDisk {
     std::uint64_t links = 0;  ///< names; of a directory 1 or, once removed, 0
     std::string content;      ///< of a symbolic link, its target
     std::int64_t changed_ns = 0;
+    std::int64_t modified_ns = 0;
     std::map<std::string, InodeNumber, std::less<>> entries;
     InodeNumber parent = 0;     ///< of a directory; stays when it is removed
     std::uint64_t serial = 0;   ///< never used again, unlike the number
@@ -164,6 +165,7 @@ struct MemoryDisk {
     const InodeNumber number = ensure(path, FileType::regular, permissions, user);
     note_content(inodes[number]);
     inodes[number].content = content;
+    inodes[number].modified_ns = now.ns;
     note_change(number);
     bump(inodes[find(path).directory]);
   }
@@ -498,9 +500,9 @@ struct MemoryDisk {
   /// Returns: what `stat(2)` tells of that file.
   [[nodiscard]] FileInfo info(InodeNumber number) const {
     const Inode& found = inode(number);
-    FileInfo result{{device, number}, found.type,  found.permissions,
-                    found.user,       found.links, static_cast<std::int64_t>(found.content.size()),
-                    found.changed_ns};
+    FileInfo result{{device, number}, found.type,       found.permissions,
+                    found.user,       found.links,      static_cast<std::int64_t>(found.content.size()),
+                    found.changed_ns, found.modified_ns};
     if (found.type == FileType::directory && found.links != 0) {
       ++result.links;  // "." and, below, each child's ".."
       for (const auto& [name, child] : found.entries) {
@@ -559,6 +561,7 @@ struct MemoryDisk {
     inode.permissions = permissions & 01777U;
     inode.user = user;
     inode.changed_ns = now.ns;
+    inode.modified_ns = now.ns;
     inode.serial = next_serial++;
     return inode;
   }
@@ -581,6 +584,7 @@ struct MemoryDisk {
   }
   void note_entries(InodeNumber directory) {
     inodes[directory].changed_ns = now.ns;
+    inodes[directory].modified_ns = now.ns;
     bump(inodes[directory]);
   }
   void note_name(InodeNumber directory, const std::string& name, std::uint64_t before, std::uint64_t after,

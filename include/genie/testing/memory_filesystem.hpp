@@ -288,6 +288,7 @@ class MemoryFilesystem : public detail::View {
     if (target.content.size() < start + count) target.content.resize(start + count);
     target.content.replace(start, count, static_cast<const char*>(from), count);
     target.changed_ns = disk_->now.ns;
+    target.modified_ns = target.changed_ns;
     disk_->note_event(*found);
     return {count, 0};
   }

@@ -311,6 +311,7 @@ class WindowsFilesystem {
     info.links = standard.is_delete_pending != 0 && standard.links <= 1 ? 0 : standard.links;
     info.size = info.type == FileType::directory ? 0 : standard.size;
     info.changed_ns = nanoseconds_since_epoch(basic.changed);
+    info.modified_ns = nanoseconds_since_epoch(basic.written);
     return {info, 0};
   }
   [[nodiscard]] SysResult<FileInfo> stat_at(File directory, const char* name) noexcept {

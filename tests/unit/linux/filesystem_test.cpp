@@ -335,6 +335,7 @@ TEST_CASE("stat tells identity, kind, size, links, owner and permissions", "[fil
   CHECK(info.user == ::geteuid());
   CHECK(info.permissions == 0600);
   CHECK(info.changed_ns == std::int64_t{raw.st_ctim.tv_sec} * 1'000'000'000 + raw.st_ctim.tv_nsec);
+  CHECK(info.modified_ns == std::int64_t{raw.st_mtim.tv_sec} * 1'000'000'000 + raw.st_mtim.tv_nsec);
   CHECK(dir.files.stat_at(dir.directory, "second").value.id == info.id);
   CHECK(dir.files.stat(File{}).error == EBADF);
   CHECK(dir.files.stat_at(dir.directory, "absent").error == ENOENT);

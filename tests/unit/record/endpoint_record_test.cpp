@@ -115,8 +115,8 @@ TEST_CASE("an owner of unknown start, a time before the epoch and an empty text 
   EndpointRecord record = record_of({text("empty", ""), socket("s", "/s", {{1, 2}, -5})});
   record.owner.start = {};
   EndpointRecord read = parsed(string(encode_endpoint_record(record)));
-  CHECK(read.endpoints[1].socket.changed_ns == 0);
-  read.endpoints[1].socket.changed_ns = -5;
+  CHECK(read.endpoints[1].socket.modified_ns == 0);
+  read.endpoints[1].socket.modified_ns = -5;
   CHECK(read == record);
 }
 
@@ -146,7 +146,7 @@ TEST_CASE("two records are the same if all that counts in them is", "[endpoint_r
   CHECK(differs([](EndpointRecord& record) { ++record.lock.device; }));
   CHECK(differs([](EndpointRecord& record) { --record.count; }));
   CHECK(differs([](EndpointRecord& record) { record.endpoints[0].port = 1; }));
-  CHECK(differs([](EndpointRecord& record) { record.endpoints[1].socket.changed_ns = 1; }));
+  CHECK(differs([](EndpointRecord& record) { record.endpoints[1].socket.modified_ns = 1; }));
   CHECK(differs([](EndpointRecord& record) { record.endpoints[2].value = EndpointText{"other"}; }));
 }
 

@@ -1,0 +1,105 @@
+// A process that another thread forks while its parent has a lock for a moment shares that open file: it must keep
+// nobody out by it.
+#include <cerrno>
+
+#include "catch.hpp"
+#include "support.hpp"
+
+namespace tests::forked_meanwhile_test {
+
+using namespace tests;
+using genie::ClaimMode;
+using genie::seconds;
+using genie::StopOutcome;
+using genie::testing::CallEvent;
+using genie::testing::ProcessOptions;
+
+namespace {
+
+/// Forks `parent` before its `at`-th call from now on, at most once. Returns: whether there was such a call.
+class ForkAt {
+ public:
+  ForkAt(Machine& machine, const Contender& parent, std::uint64_t at) : parent_{parent} {
+    parent_.calls().before_call = [this, &machine, at](const CallEvent&) {
+      if (++count_ == at) child_.emplace(machine.fork(parent_));
+    };
+  }
+  ForkAt(const ForkAt&) = delete;
+  ForkAt& operator=(const ForkAt&) = delete;
+  ~ForkAt() { parent_.calls().before_call = nullptr; }
+
+  [[nodiscard]] bool has_forked() const { return child_.has_value(); }
+
+ private:
+  Contender parent_;
+  std::uint64_t count_ = 0;
+  std::optional<Contender> child_;
+};
+
+void check_free(Machine& machine) {
+  const auto began = machine.time.monotonic;
+  const Contender fresh = machine.spawn();
+  Guard guard = guard_of(fresh);
+  const auto claim = guard.claim();
+  REQUIRE(claim);
+  CAPTURE(claim->outcome, claim->evidence.reason);
+  CHECK(claim->owned());
+  const Contender operating = machine.spawn();
+  const auto receipt = guard_of(operating).stop();
+  REQUIRE(receipt);
+  CHECK(receipt->outcome == StopOutcome::stopped);
+  CHECK(machine.time.monotonic - began == genie::Milliseconds{});
+}
+
+}  // namespace
+
+TEST_CASE("who is forked during a stop keeps nobody out", "[stop]") {
+  const bool stay = GENERATE(false, true);
+  for (std::uint64_t at = 1;; ++at) {
+    CAPTURE(stay, at);
+    Machine machine;
+    const Contender owner = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    const Contender stopper = machine.spawn();
+    Guard stopping = guard_of(stopper);
+    ForkAt fork{machine, stopper, at};
+    REQUIRE(stopping.stop({.stay = stay})->outcome == StopOutcome::stopped);
+    if (!fork.has_forked()) break;
+    check_free(machine);
+  }
+}
+
+TEST_CASE("who is forked during a claim that comes to nothing keeps nobody out", "[claim]") {
+  const bool over_stale = GENERATE(false, true);
+  for (std::uint64_t failing = 1;; ++failing) {
+    std::uint64_t calls = 0;
+    bool has_failed = false;
+    for (std::uint64_t at = 1; at <= failing; ++at) {
+      CAPTURE(over_stale, failing, at);
+      Machine machine;
+      if (over_stale) (void)crashed_owner(machine);
+      const Contender contender = machine.spawn();
+      Guard guard = guard_of(contender);
+      calls = 0;
+      contender.calls().decide = [&](const CallEvent& event) {
+        return ++calls == failing && event.call != Call::unlock ? EIO : 0;
+      };
+      bool has_forked = false;
+      bool has_claimed = false;
+      {
+        ForkAt fork{machine, contender, at};
+        const auto claim = guard.claim();
+        has_claimed = claim && claim->owned();
+        has_forked = fork.has_forked();
+      }
+      contender.calls().decide = nullptr;
+      has_failed = has_failed || !has_claimed;
+      if (has_claimed || !has_forked) break;
+      check_free(machine);
+    }
+    if (calls < failing) break;
+  }
+}
+
+}  // namespace tests::forked_meanwhile_test
