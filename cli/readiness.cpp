@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -22,9 +23,22 @@ const sockaddr* as_sockaddr(const Address& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-bool connects(int family, const sockaddr* address, socklen_t length) {
-  const Descriptor socket{open_socket(family, SOCK_STREAM)};
-  return socket.is_open() && ::connect(socket.get(), address, length) == 0;
+/// Never waits for long: who asks hears no signal meanwhile.
+Answer answer_at(int family, const sockaddr* address, socklen_t length) {
+  constexpr int patience_ms = 100;
+  const Descriptor socket{open_socket(family, SOCK_STREAM, false)};
+  if (!socket.is_open()) return Answer::refused;
+  if (::connect(socket.get(), address, length) != 0) {
+    // Somebody listens, and has yet to accept those who came before us.
+    if (family == AF_UNIX && errno == EAGAIN) return Answer::connected;
+    if (errno != EINPROGRESS) return Answer::refused;
+    pollfd entry{socket.get(), POLLOUT, 0};
+    if (::poll(&entry, 1, patience_ms) <= 0) return Answer::silence;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return Answer::refused;
+  }
+  return Answer::connected;
 }
 
 }  // namespace
@@ -54,7 +68,7 @@ ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readines
 #endif
 }
 
-bool ReadinessProbe::is_taken() const { return readiness_.kind != Readiness::Kind::notify && can_connect(); }
+bool ReadinessProbe::is_taken() const { return ask() != Answer::refused; }
 
 bool ReadinessProbe::check() {
   switch (readiness_.kind) {
@@ -63,29 +77,31 @@ bool ReadinessProbe::check() {
     case Readiness::Kind::tcp:
     case Readiness::Kind::unix_socket: break;
   }
-  return can_connect();
+  return ask() == Answer::connected;
 }
 
-bool ReadinessProbe::can_connect() const {
+Answer ReadinessProbe::ask() const {
   if (readiness_.kind == Readiness::Kind::tcp) {
     sockaddr_in v4{};
     v4.sin_family = AF_INET;
     v4.sin_port = htons(readiness_.port);
     v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connects(AF_INET, as_sockaddr(v4), sizeof v4)) return true;
+    const Answer answer = answer_at(AF_INET, as_sockaddr(v4), sizeof v4);
+    if (answer == Answer::connected) return answer;
     sockaddr_in6 v6{};
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(readiness_.port);
     v6.sin6_addr = in6addr_loopback;
-    return connects(AF_INET6, as_sockaddr(v6), sizeof v6);
+    // Its silence may be a filter's that drops all of IPv6; the other's is that of a server which accepts nobody.
+    return answer_at(AF_INET6, as_sockaddr(v6), sizeof v6) == Answer::connected ? Answer::connected : answer;
   }
   if (readiness_.kind == Readiness::Kind::unix_socket) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, readiness_.path.data(), readiness_.path.size());
-    return connects(AF_UNIX, as_sockaddr(address), sizeof address);
+    return answer_at(AF_UNIX, as_sockaddr(address), sizeof address);
   }
-  return false;
+  return Answer::refused;
 }
 
 bool ReadinessProbe::receive_ready() {

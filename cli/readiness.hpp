@@ -3,6 +3,7 @@
 #define GENIE_CLI_READINESS_HPP
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,12 +23,19 @@ struct ReportedStep {
   std::string advice;
 };
 
+/// What comes of an attempt to connect.
+enum class Answer : std::uint8_t {
+  refused,
+  silence,  ///< neither a connection nor a refusal, which on the same machine takes no time
+  connected,
+};
+
 class ReadinessProbe {
  public:
   /// Opens the notify socket where one is needed. Throws `std::system_error`.
   explicit ReadinessProbe(const Readiness& readiness);
 
-  /// Whether somebody answers at the endpoint already, before our command was even started.
+  /// Whether somebody listens at the endpoint already, before our command was even started; also who accepts nobody.
   [[nodiscard]] bool is_taken() const;
   /// Asks now. True means ready.
   [[nodiscard]] bool check();
@@ -43,7 +51,7 @@ class ReadinessProbe {
   [[nodiscard]] const std::string& notify_address() const noexcept { return notify_address_; }
 
  private:
-  [[nodiscard]] bool can_connect() const;
+  [[nodiscard]] Answer ask() const;
   [[nodiscard]] bool receive_ready();
   void receive_step(std::string_view message);
   void receive_extension(std::string_view microseconds);
