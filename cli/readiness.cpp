@@ -23,6 +23,18 @@ const sockaddr* as_sockaddr(const Address& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
+/// Whether a connection ends where it begins: to a port on which nobody listens there is one if by chance the kernel
+/// has it begin at that very port, RFC 9293 (simultaneous open).
+bool leads_to_itself(int socket) {
+  sockaddr_storage own{};
+  sockaddr_storage peer{};
+  socklen_t own_length = sizeof own;
+  socklen_t peer_length = sizeof peer;
+  return ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &own_length) == 0 &&
+         ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &peer_length) == 0 && own_length == peer_length &&
+         std::memcmp(&own, &peer, own_length) == 0;
+}
+
 /// Never waits for long: who asks hears no signal meanwhile.
 Answer answer_at(int family, const sockaddr* address, socklen_t length) {
   constexpr int patience_ms = 100;
@@ -38,7 +50,11 @@ Answer answer_at(int family, const sockaddr* address, socklen_t length) {
     socklen_t size = sizeof error;
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return Answer::refused;
   }
-  return Answer::connected;
+  if (family == AF_UNIX || !leads_to_itself(socket.get())) return Answer::connected;
+  // Else the port would be in TIME_WAIT, and the server could not listen there for a minute.
+  const linger not_at_all{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
+  return Answer::refused;
 }
 
 }  // namespace

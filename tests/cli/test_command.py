@@ -429,6 +429,20 @@ class Ready(GenieTest):
         self.assertExit(done, FAILURE)
         self.assertSays(done, "was not ready (tcp:%d) within 1000 ms" % port)
 
+    def test_a_connection_to_itself_is_nobodys_answer(self):
+        # Of two ports, the kernel gives the first to whoever connects: the very one that nobody listens on.
+        port = 40000
+        lone = ("unshare", "--map-root-user", "--net", "sh", "-c",
+                "ip link set lo up && echo %d %d >/proc/sys/net/ipv4/ip_local_port_range && "
+                "{ \"$@\"; status=$?; cat /proc/net/tcp /proc/net/tcp6; exit $status; }" % (port, port + 1), "sh")
+        if not shutil.which("unshare") or not shutil.which("ip") or self.begin(*lone, "true").finish().code != OK:
+            self.skipTest("no permission for a network of its own")
+        done = self.begin(*lone, *self.arguments(
+            "run", "--ready", "tcp:%d" % port, "--ready-timeout", "300ms", "--", *SLEEPER)).finish()
+        self.assertExit(done, 128 + signal.SIGTERM)
+        self.assertSays(done, "was not ready (tcp:%d) within 300 ms" % port)
+        self.assertNotIn(":%04X " % port, done.out, "the port is left to the server")
+
     def test_ensure_joins_a_start_in_progress(self):
         gate = self.gate()
         options = ("--ready", "notify", "--", *server("--gate", gate, "--notify", "READY=1"))
