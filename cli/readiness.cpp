@@ -121,7 +121,6 @@ Answer ReadinessProbe::ask() const {
 }
 
 bool ReadinessProbe::receive_ready() {
-  bool ready = false;
 #if defined(__linux__)
   for (;;) {
     char text[4096];
@@ -134,27 +133,27 @@ bool ReadinessProbe::receive_ready() {
     message.msg_controllen = sizeof control;
     const ssize_t count = ::recvmsg(notify_.get(), &message, MSG_CMSG_CLOEXEC);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ready;
+    if (count < 0) return is_ready_;
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) continue;
     ucred sender{};
     std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
     if (sender.uid != ::geteuid() && sender.uid != 0) continue;
     const std::string_view whole{text, static_cast<std::size_t>(count)};
-    receive_step(whole);
+    if (!is_ready_) receive_step(whole);
     for (std::string_view rest = whole; !rest.empty();) {
       const std::size_t end = rest.find('\n');
       const std::string_view line = rest.substr(0, end);
       constexpr std::string_view extend = "EXTEND_TIMEOUT_USEC=";
       constexpr std::string_view status = "STATUS=";
-      if (line == "READY=1") ready = true;
+      if (line == "READY=1") is_ready_ = true;
       if (line.starts_with(status)) status_ = line.substr(status.size());
       if (line.starts_with(extend)) receive_extension(line.substr(extend.size()));
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
   }
 #else
-  return ready;
+  return is_ready_;
 #endif
 }
 

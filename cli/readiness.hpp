@@ -41,7 +41,8 @@ class ReadinessProbe {
   [[nodiscard]] bool check();
   /// How much more time than it had the command has asked for since the last call (EXTEND_TIMEOUT_USEC); 0 if none.
   [[nodiscard]] std::chrono::microseconds take_extension() noexcept { return std::exchange(extension_, {}); }
-  /// What the command has told of its boot since the last call: by STATUS=, or more exactly by `genie boot`.
+  /// What the command has told of its boot since the last call: by STATUS=, or more exactly by `genie boot`. Nothing
+  /// that it says after READY=1.
   [[nodiscard]] std::vector<ReportedStep> take_steps() noexcept { return std::exchange(steps_, {}); }
   /// What it has said of itself since the last call (STATUS); empty if nothing.
   [[nodiscard]] std::string take_status() noexcept { return std::exchange(status_, {}); }
@@ -59,6 +60,7 @@ class ReadinessProbe {
   Readiness readiness_;
   Descriptor notify_;
   std::string notify_address_;
+  bool is_ready_ = false;  ///< as it has said
   std::chrono::microseconds extension_{};
   std::vector<ReportedStep> steps_;
   std::string status_;

@@ -19,6 +19,7 @@ from _support import (
     NEEDS_A_PERSON,
     NOT_RUNNING,
     OK,
+    PATIENCE,
     ROUNDS,
     RUNNING,
     SLEEPER,
@@ -226,6 +227,22 @@ class Steps(BootTest):
             self.assertStopped()
             failure = self.status()["last_failure"]
             self.assertEqual((failure["kind"], failure["value"], failure["step"]), ("stalled", 500, "backfill"))
+
+    def test_what_a_server_says_when_it_is_ready_is_no_step_of_its_boot(self):
+        gate = self.gate()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(self.root / "notify"))
+            systemd.settimeout(PATIENCE)
+            self.environment["NOTIFY_SOCKET"] = str(self.root / "notify")
+            said = "STATUS=serving\nX_GENIE_STEP=migrate\nX_GENIE_STATE=refused\nX_GENIE_ADVICE=run: it"
+            run = self.spawn("run", *self.READY, *server(
+                "--notify", "STATUS=booting", "--notify", "READY=1", "--notify", said, "--gate", gate, "--fail", "3"))
+            while systemd.recv(4096) != b"STATUS=serving":
+                pass
+        self.open_gate(gate)
+        done = run.finish()
+        self.assertEqual((done.code, done.text), (3, ""), done)
+        self.assertIn(b"\nstep booting\n", (self.dir / "serve.lock").read_bytes())
 
     def test_a_step_that_needs_a_person_ends_the_start_with_what_to_do(self):
         gate = self.gate()
