@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -209,17 +210,17 @@ class Supervision {
 
   /// Until the command has ended.
   void serve() {
-    auto deadline = Clock::now() + request_.ready_timeout;
+    auto deadline = time_after(request_.ready_timeout);
     auto pause = std::chrono::milliseconds{1};
     for (;;) {
       if (!result_.was_ready && !has_given_up_) {
         const bool is_ready = probe_.check();
-        if (report_steps()) deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
+        if (report_steps()) deadline = std::max(deadline, time_after(request_.ready_timeout));
         if (is_ready) {
           announce();
           (void)pass_notifications_on();  // what it says of itself stands, not what we have said of it
         } else if (const auto extension = pass_notifications_on(); extension.count() > 0) {
-          deadline = std::max(deadline, Clock::now() + extension);
+          deadline = std::max(deadline, time_after(extension));
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
         }
@@ -271,9 +272,16 @@ class Supervision {
     return extension;
   }
 
+  /// Where that is later than anybody waits, a time that the clock can still tell.
+  static Clock::time_point time_after(std::chrono::microseconds span) {
+    constexpr std::chrono::microseconds longest = std::chrono::years{100};
+    return Clock::now() + std::min(span, longest);
+  }
+
+  /// At most as many as poll(2) takes: who waits looks again then.
   static int milliseconds_until(Clock::time_point time) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now()).count();
-    return left < 0 ? 0 : static_cast<int>(left);
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
   }
 
   void announce() {

@@ -443,6 +443,13 @@ class Ready(GenieTest):
         self.assertSays(done, "was not ready (tcp:%d) within 300 ms" % port)
         self.assertNotIn(":%04X " % port, done.out, "the port is left to the server")
 
+    def test_a_timeout_may_be_longer_than_anybody_waits(self):
+        for timeout in ("50000m", "1000000000m"):
+            with self.subTest(timeout):
+                gate, port = self.gate("gate" + timeout), free_port()
+                options = ("--ready", "tcp:%d" % port, "--ready-timeout", timeout)
+                self.check(*options, "--", *server("--gate", gate, "--tcp", port), gate=gate, port=port)
+
     def test_ensure_joins_a_start_in_progress(self):
         gate = self.gate()
         options = ("--ready", "notify", "--", *server("--gate", gate, "--notify", "READY=1"))
