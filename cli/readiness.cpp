@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <random>
@@ -189,10 +190,11 @@ void ReadinessProbe::receive_step(std::string_view message) {
 }
 
 void ReadinessProbe::receive_extension(std::string_view microseconds) {
-  std::uint32_t count = 0;
+  std::uint64_t count = 0;
   const auto [end, error] = std::from_chars(microseconds.data(), microseconds.data() + microseconds.size(), count);
   if (error == std::errc{} && end == microseconds.data() + microseconds.size()) {
-    extension_ = std::chrono::microseconds{count};
+    constexpr std::uint64_t longest = INT64_MAX;
+    extension_ = std::chrono::microseconds{std::min(count, longest)};
   }
 }
 
