@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <random>
@@ -22,9 +24,38 @@ const sockaddr* as_sockaddr(const Address& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-bool connects(int family, const sockaddr* address, socklen_t length) {
-  const Descriptor socket{open_socket(family, SOCK_STREAM)};
-  return socket.is_open() && ::connect(socket.get(), address, length) == 0;
+/// Whether a connection ends where it begins: to a port on which nobody listens there is one if by chance the kernel
+/// has it begin at that very port, RFC 9293 (simultaneous open).
+bool leads_to_itself(int socket) {
+  sockaddr_storage own{};
+  sockaddr_storage peer{};
+  socklen_t own_length = sizeof own;
+  socklen_t peer_length = sizeof peer;
+  return ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &own_length) == 0 &&
+         ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &peer_length) == 0 && own_length == peer_length &&
+         std::memcmp(&own, &peer, own_length) == 0;
+}
+
+/// Never waits for long: who asks hears no signal meanwhile.
+Answer answer_at(int family, const sockaddr* address, socklen_t length) {
+  constexpr int patience_ms = 100;
+  const Descriptor socket{open_socket(family, SOCK_STREAM, false)};
+  if (!socket.is_open()) return Answer::refused;
+  if (::connect(socket.get(), address, length) != 0) {
+    // Somebody listens, and has yet to accept those who came before us.
+    if (family == AF_UNIX && errno == EAGAIN) return Answer::connected;
+    if (errno != EINPROGRESS) return Answer::refused;
+    pollfd entry{socket.get(), POLLOUT, 0};
+    if (::poll(&entry, 1, patience_ms) <= 0) return Answer::silence;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return Answer::refused;
+  }
+  if (family == AF_UNIX || !leads_to_itself(socket.get())) return Answer::connected;
+  // Else the port would be in TIME_WAIT, and the server could not listen there for a minute.
+  const linger not_at_all{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
+  return Answer::refused;
 }
 
 }  // namespace
@@ -54,7 +85,7 @@ ReadinessProbe::ReadinessProbe(const Readiness& readiness) : readiness_{readines
 #endif
 }
 
-bool ReadinessProbe::is_taken() const { return readiness_.kind != Readiness::Kind::notify && can_connect(); }
+bool ReadinessProbe::is_taken() const { return ask() != Answer::refused; }
 
 bool ReadinessProbe::check() {
   switch (readiness_.kind) {
@@ -63,33 +94,34 @@ bool ReadinessProbe::check() {
     case Readiness::Kind::tcp:
     case Readiness::Kind::unix_socket: break;
   }
-  return can_connect();
+  return ask() == Answer::connected;
 }
 
-bool ReadinessProbe::can_connect() const {
+Answer ReadinessProbe::ask() const {
   if (readiness_.kind == Readiness::Kind::tcp) {
     sockaddr_in v4{};
     v4.sin_family = AF_INET;
     v4.sin_port = htons(readiness_.port);
     v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connects(AF_INET, as_sockaddr(v4), sizeof v4)) return true;
+    const Answer answer = answer_at(AF_INET, as_sockaddr(v4), sizeof v4);
+    if (answer == Answer::connected) return answer;
     sockaddr_in6 v6{};
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(readiness_.port);
     v6.sin6_addr = in6addr_loopback;
-    return connects(AF_INET6, as_sockaddr(v6), sizeof v6);
+    // Its silence may be a filter's that drops all of IPv6; the other's is that of a server which accepts nobody.
+    return answer_at(AF_INET6, as_sockaddr(v6), sizeof v6) == Answer::connected ? Answer::connected : answer;
   }
   if (readiness_.kind == Readiness::Kind::unix_socket) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, readiness_.path.data(), readiness_.path.size());
-    return connects(AF_UNIX, as_sockaddr(address), sizeof address);
+    return answer_at(AF_UNIX, as_sockaddr(address), sizeof address);
   }
-  return false;
+  return Answer::refused;
 }
 
 bool ReadinessProbe::receive_ready() {
-  bool ready = false;
 #if defined(__linux__)
   for (;;) {
     char text[4096];
@@ -102,27 +134,27 @@ bool ReadinessProbe::receive_ready() {
     message.msg_controllen = sizeof control;
     const ssize_t count = ::recvmsg(notify_.get(), &message, MSG_CMSG_CLOEXEC);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ready;
+    if (count < 0) return is_ready_;
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) continue;
     ucred sender{};
     std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
     if (sender.uid != ::geteuid() && sender.uid != 0) continue;
     const std::string_view whole{text, static_cast<std::size_t>(count)};
-    receive_step(whole);
+    if (!is_ready_) receive_step(whole);
     for (std::string_view rest = whole; !rest.empty();) {
       const std::size_t end = rest.find('\n');
       const std::string_view line = rest.substr(0, end);
       constexpr std::string_view extend = "EXTEND_TIMEOUT_USEC=";
       constexpr std::string_view status = "STATUS=";
-      if (line == "READY=1") ready = true;
+      if (line == "READY=1") is_ready_ = true;
       if (line.starts_with(status)) status_ = line.substr(status.size());
       if (line.starts_with(extend)) receive_extension(line.substr(extend.size()));
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
   }
 #else
-  return ready;
+  return is_ready_;
 #endif
 }
 
@@ -158,10 +190,11 @@ void ReadinessProbe::receive_step(std::string_view message) {
 }
 
 void ReadinessProbe::receive_extension(std::string_view microseconds) {
-  std::uint32_t count = 0;
+  std::uint64_t count = 0;
   const auto [end, error] = std::from_chars(microseconds.data(), microseconds.data() + microseconds.size(), count);
   if (error == std::errc{} && end == microseconds.data() + microseconds.size()) {
-    extension_ = std::chrono::microseconds{count};
+    constexpr std::uint64_t longest = INT64_MAX;
+    extension_ = std::chrono::microseconds{std::min(count, longest)};
   }
 }
 

@@ -44,6 +44,13 @@ std::string own_executable() {
   return "/proc/self/exe";
 }
 
+/// In the largest unit that is exact: no larger a number than the caller has written, which is as large as may be read.
+std::string spelling_of(std::chrono::milliseconds span) {
+  if (span % std::chrono::minutes{1} == span.zero()) return std::to_string(span / std::chrono::minutes{1}) + "m";
+  if (span % std::chrono::seconds{1} == span.zero()) return std::to_string(span / std::chrono::seconds{1}) + "s";
+  return std::to_string(span.count()) + "ms";
+}
+
 /// The supervisor's command line. What it says need not be repeated by whoever looks for it in a list of processes.
 std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   std::vector<std::string> arguments{"genie", "run", "--dir", request.place.directory, "--name", request.place.name};
@@ -56,7 +63,7 @@ std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   if (request.port != 0) add("--port", std::to_string(request.port));
   for (const EndpointWords& endpoint : request.endpoints) add("--endpoint", endpoint.spelling);
   add("--ready", request.readiness.spelling);
-  add("--ready-timeout", std::to_string(request.ready_timeout.count()) + "ms");
+  add("--ready-timeout", spelling_of(request.ready_timeout));
   add("--stop-signal", request.stop_signal_name);
   add("--pidfile", request.pidfile);
   add("--build", request.build);

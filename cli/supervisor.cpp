@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -238,17 +239,20 @@ class Supervision {
 
   /// Until the command has ended.
   void serve() {
-    auto deadline = Clock::now() + request_.ready_timeout;
+    auto deadline = time_after(request_.ready_timeout);
+    auto extended_until = Clock::now();
+    auto tell_again_at = Clock::now();
     auto pause = std::chrono::milliseconds{1};
     for (;;) {
       if (!result_.was_ready && !has_given_up_) {
         const bool is_ready = probe_.check();
-        if (report_steps()) deadline = std::max(deadline, Clock::now() + request_.ready_timeout);
+        if (report_steps()) deadline = std::max(deadline, time_after(request_.ready_timeout));
         if (is_ready) {
           announce();
           (void)pass_notifications_on();  // what it says of itself stands, not what we have said of it
         } else if (const auto extension = pass_notifications_on(); extension.count() > 0) {
-          deadline = std::max(deadline, Clock::now() + extension);
+          extended_until = std::max(extended_until, time_after(extension));
+          deadline = std::max(deadline, extended_until);
         } else if (Clock::now() >= deadline) {
           give_up_waiting();
         }
@@ -265,6 +269,13 @@ class Supervision {
         // A listening socket announces itself to nobody; asking again is all there is.
         if (probe_.descriptor() < 0 && pause.count() < timeout) timeout = static_cast<int>(pause.count());
         if (pause.count() < 50) pause *= 2;
+        if (Clock::now() < extended_until) {
+          if (Clock::now() >= tell_again_at) {
+            tell_step_again();
+            tell_again_at = time_after(std::chrono::milliseconds{500});  // nobody's window is as short as that
+          }
+          timeout = std::min(timeout, milliseconds_until(tell_again_at));
+        }
       }
       if (look_again_at_) {
         const int until = milliseconds_until(*look_again_at_);
@@ -301,9 +312,16 @@ class Supervision {
     return extension;
   }
 
+  /// Where that is later than anybody waits, a time that the clock can still tell.
+  static Clock::time_point time_after(std::chrono::microseconds span) {
+    constexpr std::chrono::microseconds longest = std::chrono::years{100};
+    return Clock::now() + std::min(span, longest);
+  }
+
+  /// At most as many as poll(2) takes: who waits looks again then.
   static int milliseconds_until(Clock::time_point time) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now()).count();
-    return left < 0 ? 0 : static_cast<int>(left);
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
   }
 
   void announce() {
@@ -327,7 +345,18 @@ class Supervision {
     return !steps.empty();
   }
 
+  /// Who waits for a boot takes one that reports nothing for a hang, and hears nothing else of the time that it was
+  /// given. What can't be written now is written soon.
+  void tell_step_again() {
+    if (step_.state == StepState::running) {
+      (void)guard_.boot(step_.step, step_.done, step_.total);
+    } else {
+      (void)guard_.end_step(step_.state, step_.advice);
+    }
+  }
+
   void report(const ReportedStep& step) {
+    step_ = step;
     auto reported = guard_.boot(step.step, step.done, step.total);
     if (reported && step.state != StepState::running) reported = guard_.end_step(step.state, step.advice);
     if (!reported) warn("genie: {}\n", reported.error());
@@ -497,6 +526,8 @@ class Supervision {
   FailureRecord failure_;
   std::string log_;  ///< of the command; empty where it is no file
   std::uint64_t log_from_ = 0;
+  /// The last one that the command has told, or what is said where it has told none.
+  ReportedStep step_{"asked for more time", 0, 0, StepState::running, ""};
 };
 
 /// Ends this process by the signal that ended the command, without a core of our own.

@@ -6,6 +6,8 @@
     --tcp PORT       listens on the loopback address
     --unix PATH      listens on that socket, whatever stood there
     --bind PATH      the same, but fails where something stands there
+    --full-tcp PORT  listens on the loopback address, accepts nobody, and has no room for one more who wants to connect
+    --full-unix PATH the same on a socket, which has come there by then
     --notify TEXT    tells $NOTIFY_SOCKET, as sd_notify(3) does
     --fail STATUS    ends with that exit status
     --ignore SIGNAL  goes on when it receives that signal
@@ -35,7 +37,19 @@ def notify(text):
         to.sendto(text.encode(), address)
 
 
+def fill_queue(listener):
+    """Connects to it until nobody can any more."""
+    while True:
+        clients.append(socket.socket(listener.family))
+        clients[-1].settimeout(0.1)
+        try:
+            clients[-1].connect(listener.getsockname())
+        except OSError:
+            return
+
+
 listeners = []
+clients = []
 ignored = set()
 end_gate = None
 options = sys.argv[1:]
@@ -54,6 +68,15 @@ for option, value in zip(options[::2], options[1::2]):
         listeners.append(socket.socket(socket.AF_UNIX))
         listeners[-1].bind(value)
         listeners[-1].listen(128)
+    elif option == "--full-tcp":
+        listeners.append(socket.create_server(("127.0.0.1", int(value)), backlog=0))
+        fill_queue(listeners[-1])
+    elif option == "--full-unix":
+        listeners.append(socket.socket(socket.AF_UNIX))
+        listeners[-1].bind(value + ".new")
+        listeners[-1].listen(0)
+        fill_queue(listeners[-1])
+        os.rename(value + ".new", value)
     elif option == "--notify":
         notify(value)
     elif option == "--fail":

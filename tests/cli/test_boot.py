@@ -19,6 +19,7 @@ from _support import (
     NEEDS_A_PERSON,
     NOT_RUNNING,
     OK,
+    PATIENCE,
     ROUNDS,
     RUNNING,
     SLEEPER,
@@ -227,6 +228,69 @@ class Steps(BootTest):
             failure = self.status()["last_failure"]
             self.assertEqual((failure["kind"], failure["value"], failure["step"]), ("stalled", 2000, "backfill"))
 
+    def wait_for_news(self):
+        """Until a step is reported, or reported again. Returns: the time of that, by the clock of the machine."""
+        def reported_at():
+            found = re.search(rb"\nupdated (\d+)\n", (self.dir / "serve.lock").read_bytes())
+            return found and int(found.group(1)) / 1000
+
+        before = reported_at()
+        return wait_until(lambda: reported_at() != before and reported_at(), "the step is reported again")
+
+    def test_a_boot_that_was_given_more_time_is_no_hang_to_who_waits(self):
+        for told, said in (("", "asked for more time"), ("STATUS=Replaying the journal\n", "Replaying the journal")):
+            with self.subTest(said):
+                gate = self.gate("gate" + said)
+                starter = self.spawn("start", "--ready", "notify", "--ready-timeout", "200ms", "--", *server(
+                    "--notify", told + "EXTEND_TIMEOUT_USEC=60000000", "--gate", gate, "--notify", "READY=1"))
+                self.wait_for_step(said)
+                self.wait_for_news()
+                self.assertEqual(self.status()["boot"]["number"], 1, "it is the same step")
+                self.open_gate(gate)
+                done = starter.finish()
+                self.assertExit(done, OK)
+                self.assertEqual(done.err, "serve is starting: step 1: %s\n" % said, "told once")
+                self.genie_ok("stop")
+
+    def test_a_step_that_has_ended_stays_so_while_more_time_is_given(self):
+        gate = self.gate()
+        ended = "EXTEND_TIMEOUT_USEC=60000000\nX_GENIE_STEP=repair\nX_GENIE_STATE=fixed"
+        starter = self.spawn("start", *self.READY, *server("--notify", ended, "--gate", gate, "--notify", "READY=1"))
+        self.wait_for_step("repair", state="fixed")
+        self.wait_for_news()
+        self.wait_for_step("repair", state="fixed", number=1)
+        self.open_gate(gate)
+        self.assertExit(starter.finish(), OK)
+
+    def test_more_time_may_be_more_than_anybody_waits(self):
+        for span in (2**32, 2**63, 2**64 - 1):
+            with self.subTest(span):
+                gate = self.gate("gate%d" % span)
+                began = time.monotonic()
+                starter = self.spawn("start", "--ready", "notify", "--ready-timeout", "200ms", "--", *server(
+                    "--notify", "EXTEND_TIMEOUT_USEC=%d" % span, "--gate", gate, "--notify", "READY=1"))
+                self.wait_for_step("asked for more time")
+                wait_until(lambda: self.wait_for_news() - began > 0.2, "its own time is over")
+                self.open_gate(gate)
+                self.assertExit(starter.finish(), OK)
+                self.genie_ok("stop")
+
+    def test_what_a_server_says_when_it_is_ready_is_no_step_of_its_boot(self):
+        gate = self.gate()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(self.root / "notify"))
+            systemd.settimeout(PATIENCE)
+            self.environment["NOTIFY_SOCKET"] = str(self.root / "notify")
+            said = "STATUS=serving\nX_GENIE_STEP=migrate\nX_GENIE_STATE=refused\nX_GENIE_ADVICE=run: it"
+            run = self.spawn("run", *self.READY, *server(
+                "--notify", "STATUS=booting", "--notify", "READY=1", "--notify", said, "--gate", gate, "--fail", "3"))
+            while systemd.recv(4096) != b"STATUS=serving":
+                pass
+        self.open_gate(gate)
+        done = run.finish()
+        self.assertEqual((done.code, done.text), (3, ""), done)
+        self.assertIn(b"\nstep booting\n", (self.dir / "serve.lock").read_bytes())
+
     def test_a_step_that_needs_a_person_ends_the_start_with_what_to_do(self):
         gate = self.gate()
         words = self.script(self.wait_at(gate), self.boot("migrate", "--refused", "run: myapp migrate --to 7"),
@@ -337,6 +401,19 @@ class Failures(BootTest):
         spans.sort()
         print("from the death of a booting server to the end of the last of %d callers: %.0f ms, at worst %.0f ms, "
               "in %d rounds" % (count, 1000 * spans[len(spans) // 2], 1000 * spans[-1], len(spans)), file=sys.stderr)
+
+    def test_a_server_that_was_ended_together_with_its_supervisor_has_not_failed(self):
+        run = self.spawn("run", *self.script(self.boot("backfill"), "exec sleep 1000\n"), start_new_session=True)
+        self.wait_for_step("backfill")
+        victim = self.status()["server_pid"]
+        # It sees the end of the server and its own signal at the same time.
+        run.send(signal.SIGSTOP)
+        wait_until(lambda: process_stat(run.pid)[0] == "T", "it is stopped")
+        os.killpg(run.pid, signal.SIGTERM)
+        wait_until(lambda: process_stat(victim)[0] == "Z", "the server has ended")
+        run.send(signal.SIGCONT)
+        self.assertEqual(run.finish().code, -signal.SIGTERM)
+        self.assertIsNone(self.status()["last_failure"])
 
     def test_the_last_one_is_kept_until_a_start_succeeds(self):
         self.assertIsNone(self.status()["last_failure"])

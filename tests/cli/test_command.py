@@ -396,6 +396,60 @@ class Ready(GenieTest):
             self.assertSays(done, port, "end that, or choose another")
         self.assertStopped()
 
+    def test_a_predecessor_that_accepts_nobody_any_more_is_not_waited_for(self):
+        path, port = self.root / "socket", free_port()
+        for full, listening, ready in (("--full-unix", ("--unix", path), "unix:%s" % path),
+                                       ("--full-tcp", ("--tcp", port), "tcp:%d" % port)):
+            with self.subTest(ready):
+                gate = self.gate("gate" + full)
+                self.begin(*server(full, listening[1], "--gate", gate))
+                self.open_gate(gate)
+                done = self.genie("start", "--ready", ready, "--", *server(*listening))
+                self.assertExit(done, NEEDS_A_PERSON)
+                self.assertSays(done, ready, "end that, or choose another")
+                self.assertStopped()
+
+    def test_a_server_on_a_unix_socket_is_ready_before_it_accepts_anybody(self):
+        path = self.root / "socket"
+        self.start("--ready", "unix:%s" % path, "--", *server("--full-unix", path))
+        self.assertEqual(self.status()["state"], "running")
+
+    def test_the_timeout_holds_also_for_a_port_that_does_not_answer(self):
+        executed, gate, full, port = self.gate("executed"), self.gate(), self.gate("full"), free_port()
+        run = self.spawn("run", "--ready", "tcp:%d" % port, "--ready-timeout", "1s", "--",
+                         *server("--gate", executed, "--gate", gate, "--full-tcp", port, "--gate", full))
+        self.open_gate(executed)
+        # It is not to connect before nobody can.
+        run.send(signal.SIGSTOP)
+        wait_until(lambda: process_stat(run.pid)[0] == "T", "it is stopped")
+        self.open_gate(gate)
+        self.open_gate(full)
+        run.send(signal.SIGCONT)
+        done = run.finish()
+        self.assertExit(done, FAILURE)
+        self.assertSays(done, "was not ready (tcp:%d) within 1000 ms" % port)
+
+    def test_a_connection_to_itself_is_nobodys_answer(self):
+        # Of two ports, the kernel gives the first to whoever connects: the very one that nobody listens on.
+        port = 40000
+        lone = ("unshare", "--map-root-user", "--net", "sh", "-c",
+                "ip link set lo up && echo %d %d >/proc/sys/net/ipv4/ip_local_port_range && "
+                "{ \"$@\"; status=$?; cat /proc/net/tcp /proc/net/tcp6; exit $status; }" % (port, port + 1), "sh")
+        if not shutil.which("unshare") or not shutil.which("ip") or self.begin(*lone, "true").finish().code != OK:
+            self.skipTest("no permission for a network of its own")
+        done = self.begin(*lone, *self.arguments(
+            "run", "--ready", "tcp:%d" % port, "--ready-timeout", "300ms", "--", *SLEEPER)).finish()
+        self.assertExit(done, 128 + signal.SIGTERM)
+        self.assertSays(done, "was not ready (tcp:%d) within 300 ms" % port)
+        self.assertNotIn(":%04X " % port, done.out, "the port is left to the server")
+
+    def test_a_timeout_may_be_longer_than_anybody_waits(self):
+        for timeout in ("50000m", "1000000000m"):
+            with self.subTest(timeout):
+                gate, port = self.gate("gate" + timeout), free_port()
+                options = ("--ready", "tcp:%d" % port, "--ready-timeout", timeout)
+                self.check(*options, "--", *server("--gate", gate, "--tcp", port), gate=gate, port=port)
+
     def test_ensure_joins_a_start_in_progress(self):
         gate = self.gate()
         options = ("--ready", "notify", "--", *server("--gate", gate, "--notify", "READY=1"))
