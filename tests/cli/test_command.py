@@ -439,7 +439,7 @@ class Ready(GenieTest):
             self.skipTest("no permission for a network of its own")
         done = self.begin(*lone, *self.arguments(
             "run", "--ready", "tcp:%d" % port, "--ready-timeout", "300ms", "--", *SLEEPER)).finish()
-        self.assertExit(done, 128 + signal.SIGTERM)
+        self.assertExit(done, FAILURE)
         self.assertSays(done, "was not ready (tcp:%d) within 300 ms" % port)
         self.assertNotIn(":%04X " % port, done.out, "the port is left to the server")
 
