@@ -31,10 +31,13 @@ CLI::Validator valid(Parse parse, const char* wanted) {
                         ""};
 }
 
+constexpr const char* command_option = "command";
+
 /// What the command line says, before it is turned into requests.
 struct Words {
   Place place;
   bool chooses_directory = false;  // nobody has said which
+  std::string program;             // whatever CLI11 is shown in its place, so that it misses none
   std::vector<std::string> command;
   std::string ready = "none";
   std::string ready_timeout = "15s";
@@ -94,7 +97,7 @@ void add_serving(CLI::App& app, Words& words) {
       ->capture_default_str();
   app.add_option("--build", words.build, "what the server says of itself, for status");
   app.add_option("--server-version", words.version, "its version, to be compared");
-  app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
+  app.add_option(command_option, words.program, "COMMAND [ARG...], after --")->required();
 }
 
 void add_grace(CLI::App& app, Words& words) {
@@ -300,6 +303,46 @@ constexpr Command commands[] = {
      }},
 };
 
+/// The words after a subcommand. CLI11 gets only those that are genie's own: it would take an argument like `[a,b]` for
+/// a list.
+struct SplitWords {
+  std::vector<std::string> own;
+  std::vector<std::string> command;
+};
+
+SplitWords split(const CLI::App& subcommand, const std::vector<std::string>& all) {
+  SplitWords words;
+  const bool takes_command = subcommand.get_option_no_throw(command_option) != nullptr;
+  for (auto word = all.begin(); word != all.end(); ++word) {
+    if (*word == "--") {
+      // After the beginning of COMMAND nobody can tell whose it is, and CLI11 refuses it.
+      if (takes_command && words.command.empty()) {
+        words.command.assign(word + 1, all.end());
+      } else {
+        words.own.insert(words.own.end(), word, all.end());
+      }
+      break;
+    }
+    const bool is_option = word->size() > 1 && word->front() == '-' && !(word->at(1) >= '0' && word->at(1) <= '9');
+    if (!is_option) {
+      (takes_command ? words.command : words.own).push_back(*word);
+      continue;
+    }
+    const std::size_t equals = word->find('=');
+    const std::string name = word->substr(0, equals);
+    const CLI::Option* const option = subcommand.get_option_no_throw(name);
+    const bool has_value = option != nullptr && option->get_items_expected_min() > 0;
+    if (has_value && equals != std::string::npos) {
+      // CLI11 would take the next word for the value of `--dir=`.
+      words.own.insert(words.own.end(), {name, word->substr(equals + 1)});
+    } else {
+      words.own.push_back(*word);
+      if (has_value && word + 1 != all.end()) words.own.push_back(*++word);
+    }
+  }
+  return words;
+}
+
 int run(int argc, char** argv) {
   Words words;
   CLI::App app{"At most one background server per directory: found at once, started when needed, stopped for good."};
@@ -316,8 +359,17 @@ int run(int argc, char** argv) {
     if (is_certain && !is_first_word(command)) continue;
     command.add_options(*app.add_subcommand(command.name, command.description), words);
   }
+  std::vector<std::string> line{argv + std::min(argc, 1), argv + argc};
+  if (is_certain) {
+    SplitWords split_words = split(*app.get_subcommand(line.front()), {line.begin() + 1, line.end()});
+    line.resize(1);
+    if (!split_words.command.empty()) line.emplace_back("COMMAND");
+    line.insert(line.end(), split_words.own.begin(), split_words.own.end());
+    words.command = std::move(split_words.command);
+  }
+  std::reverse(line.begin(), line.end());  // as CLI11 wants it
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(line));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }

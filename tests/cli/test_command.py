@@ -46,6 +46,7 @@ class Usage(GenieTest):
             ["run"],
             ["ensure"],
             ["start", "--"],
+            ["start", "--dir", "state", "--name"],
             ["start", "--frobnicate", "--", "true"],
             ["start", "--port", "nonsense", "--", "true"],
             ["start", "--port", "65536", "--", "true"],
@@ -199,6 +200,34 @@ class Run(GenieTest):
         done = run.finish(input="from stdin\n")
         expected = "from stdin\n" + "|".join((*words, "wörd", ""))
         self.assertEqual((done.code, done.out, done.err), (0, expected, "to stderr\n"))
+
+    # What a reader of lists, of separators or of options would not leave as it is.
+    WORDS = ["[a,b]", "[x]", "[]", "[[a,b]]", "", "[--dir,x]", "[", "a,b", "{}", "%%", "-5", "++", "--", "-x", "--dir=", "stop"]
+
+    def arguments_of(self, subcommand, *before):
+        """What the command is given, by its own account."""
+        out = self.root / "out"
+        self.addCleanup(out.unlink, missing_ok=True)
+        script = 'printf "%%s\\n" "$@" >%s.new && mv %s.new %s' % (out, out, out)
+        self.spawn(subcommand, *before, "sh", "-c", script, "sh", *self.WORDS)
+        wait_until(out.exists, "the command tells its arguments")
+        return out.read_text().split("\n")[:-1]
+
+    def test_arguments_arrive_as_they_were_given(self):
+        for subcommand in ("run", "start", "ensure", "restart"):
+            with self.subTest(subcommand):
+                self.dir = self.root / subcommand
+                self.assertEqual(self.arguments_of(subcommand, "--"), self.WORDS)
+
+    def test_the_two_dashes_may_be_left_out_where_the_arguments_are_no_options(self):
+        script = 'printf "%s|" "$@"'
+        words = ["[a,b]", "[]", "", "-5", "++", "stop", "-"]
+        (self.root / "show").write_text("#!/bin/sh\n%s\n" % script)
+        (self.root / "show").chmod(0o755)
+        done = self.genie("run", "./show", *words, "--stop-signal", "INT")
+        self.assertEqual((done.code, done.out), (0, "".join(word + "|" for word in words)), done)
+        for unclear in (["-x"], ["a", "--", "b"]):
+            self.assertExit(self.genie("run", "./show", *unclear), USAGE)
 
     def test_owns_the_directory_while_the_command_runs(self):
         run = self.spawn("run", "--", *SLEEPER)

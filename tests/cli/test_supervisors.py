@@ -287,7 +287,7 @@ def words_of(line):
 
 class Unit(GenieTest):
     STRANGE = ["a b", "", "$HOME", "${x}$$", "100%", "%n", 'say "hi"', "it's", "back\\slash", "\\", ";", "line\nfeed",
-               "tab\there", "\x01", "ünïcödé", "-x", "#", "a'b\"c$d%e\\f", "@x", "{}", "\\x41", " ", "trailing\\"]
+               "tab\there", "\x01", "ünïcödé", "-x", "#", "a'b\"c$d%e\\f", "@x", "{}", "\\x41", " ", "trailing\\", "[a,b]", "[x]", "[]", "[[a,b]]"]
 
     def unit(self, *arguments):
         done = self.genie("unit", *arguments)
