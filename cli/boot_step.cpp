@@ -45,13 +45,13 @@ void add_boot_step(CLI::App& app, BootStepWords& words) {
 Ending report_boot_step(const BootStepWords& words) {
   const char* const address = std::getenv("NOTIFY_SOCKET");
   if (address == nullptr || *address == '\0') {
-    return {exit_usage, "genie: NOTIFY_SOCKET is not set: this runs in no command that is guarded with --ready notify"};
+    return {exit_usage, "NOTIFY_SOCKET is not set: this runs in no command that is guarded with --ready notify"};
   }
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   const std::size_t length = std::strlen(address);
   if (length >= sizeof name.sun_path || (address[0] != '/' && address[0] != '@')) {
-    return {exit_usage, fmt::format("genie: NOTIFY_SOCKET is no address: {}", address)};
+    return {exit_usage, fmt::format("NOTIFY_SOCKET is no address: {}", address)};
   }
   std::memcpy(name.sun_path, address, length);
   if (address[0] == '@') name.sun_path[0] = '\0';

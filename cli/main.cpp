@@ -223,13 +223,14 @@ UnitRequest unit_of(const Words& words) {
   add("--port", std::to_string(words.port), std::to_string(defaults.port));
   add("--ready", words.ready, defaults.ready);
   add("--ready-timeout", words.ready_timeout, defaults.ready_timeout);
+  for (const std::string& endpoint : words.endpoints) add("--endpoint", endpoint, {});
   add("--stop-signal", words.stop_signal, defaults.stop_signal);
+  add("--build", words.build, {});
+  add("--server-version", words.version, {});
   add("--log", absolute(words.log), {});
   request.pidfile = absolute(words.pidfile);
-  if (request.type == UnitRequest::Type::notify) {
-    add("--pidfile", request.pidfile, {});
-    if (words.standby) request.options.emplace_back("--standby");
-  }
+  if (request.type == UnitRequest::Type::notify) add("--pidfile", request.pidfile, {});
+  if (words.standby) request.options.emplace_back("--standby");
   request.ready_timeout = *parse_span(words.ready_timeout);
   request.grace = *parse_span(words.grace);
   request.command = words.command;
@@ -295,7 +296,13 @@ constexpr Command commands[] = {
     {"port", "print the port that the live server has published", add_place,
      [](Words& words) { return print_port(words.place); }},
     {"unit", "print a systemd unit that guards COMMAND as run or start would", add_unit,
-     [](Words& words) { return print_unit(unit_of(words)); }},
+     [](Words& words) {
+       const UnitRequest request = unit_of(words);
+       if (words.standby && request.type != UnitRequest::Type::notify) {
+         return tell({exit_usage, "--standby wants --type notify"});
+       }
+       return print_unit(request);
+     }},
     {"endpoint", "print what the live server has published under a name, or all", add_endpoint,
      [](Words& words) {
        words.question.wait = *parse_span(words.wait);

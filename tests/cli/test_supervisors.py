@@ -353,6 +353,19 @@ class Unit(GenieTest):
         self.assertEqual(settings["WantedBy"], "multi-user.target")
         self.assertIn("--ready tcp:4711 --ready-timeout 90s -- ", settings["ExecStart"])
 
+    def test_what_the_server_publishes_and_says_of_itself_is_kept(self):
+        told = ["--endpoint", "http=tcp:8080", "--endpoint", "url=text:100% $HOME", "--build", "b 1", "--server-version", "1.2"]
+        for kind in ("notify", "forking"):
+            words = words_of(self.settings(self.unit("--type", kind, *told, "--", "sleep"))["ExecStart"])
+            self.assertEqual([word for word in words if word in told], told)
+
+    def test_a_standby_that_forks_is_wrong_usage(self):
+        # `genie start` knows no standbys.
+        done = self.genie("unit", "--type", "forking", "--standby", "--", "sleep")
+        self.assertExit(done, USAGE)
+        self.assertSays(done, "--standby", "--type notify")
+        self.assertIn(" --standby ", self.settings(self.unit("--standby", "--", "sleep"))["ExecStart"])
+
     def test_forking_starts_in_the_background_with_a_pid_file(self):
         unit = self.unit("--type", "forking", "--user", "--", "sleep")
         settings = self.settings(unit)
