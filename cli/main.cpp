@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <iterator>
 #include <string_view>
 #include <vector>
@@ -174,11 +173,6 @@ void add_endpoint(CLI::App& app, Words& words) {
   app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")
       ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
   app.add_option("--after", words.question.after, "wait for a generation after this one");
-}
-
-/// Paths hold wherever the server's working directory is.
-std::string absolute(const std::string& path) {
-  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
 }
 
 ServeRequest request_of(const Words& words, ClaimMode mode) {

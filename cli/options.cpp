@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
 
 namespace genie::cli {
@@ -98,6 +99,14 @@ std::optional<int> parse_stop_signal(const std::string& text) {
   if (view == "QUIT") return SIGQUIT;
   if (view == "HUP") return SIGHUP;
   return std::nullopt;
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty()) return path;
+  std::filesystem::path result;
+  // An empty name at the end leaves a slash.
+  for (const auto& name : std::filesystem::absolute(path)) result /= name == "." ? std::filesystem::path{} : name;
+  return result.string();
 }
 
 std::string default_directory() {

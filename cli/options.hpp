@@ -59,6 +59,10 @@ struct EndpointWords {
 /// Reads `TERM`, `INT`, `QUIT` or `HUP`, with or without `SIG`. Returns: the signal's number.
 [[nodiscard]] std::optional<int> parse_stop_signal(const std::string& text);
 
+/// The same file wherever the server works, without `.` and doubled slashes. `..` stays: after a symbolic link it leads
+/// the kernel elsewhere than a reader of the text.
+[[nodiscard]] std::string absolute(const std::string& path);
+
 /// Which directory, and the names in it.
 struct Place {
   std::string directory;

@@ -17,7 +17,6 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
-#include <filesystem>
 #include <vector>
 
 #include "descriptor.hpp"
@@ -94,7 +93,7 @@ std::vector<std::string> environment_of(const ServeRequest& request) {
 /// The server does not work where its caller does; a command that was named relative to that stays the same.
 void make_independent(ServeRequest& request) {
   std::string& program = request.command.front();
-  if (program.find('/') != std::string::npos) program = std::filesystem::absolute(program).lexically_normal().string();
+  if (program.find('/') != std::string::npos) program = absolute(program);
   if (request.log.empty()) request.log = request.place.directory + "/" + request.place.name + ".log";
 }
 

@@ -114,6 +114,28 @@ class Directory(GenieTest):
         self.genie_ok("stop", "--dir", "./state/../state/")
         self.assertStopped()
 
+    def test_two_dots_after_a_link_lead_where_the_kernel_goes(self):
+        (self.root / "real" / "v2" / "bin").mkdir(parents=True)
+        (self.root / "cur").symlink_to("real/v2/bin")
+        (self.root / "real" / "v2" / "server").symlink_to(shutil.which("sleep"))
+        self.dir = self.root / "real" / "v2" / "state"
+        beyond = "cur/.."
+        words = ("--dir", beyond + "/state", "--log", beyond + "/log", "--pidfile", beyond + "/pid", "--chdir", beyond)
+        done = self.genie_ok("start", *words, "--", "./%s/server" % beyond, "1000")
+        status = self.status()
+        self.assertEqual(status["pid"], done.pid)
+        self.assertEqual(os.readlink("/proc/%d/cwd" % status["server_pid"]), str(self.root / "real" / "v2"))
+        self.assertEqual(sorted(os.listdir(self.root / "real" / "v2")), ["bin", "log", "pid", "server", "state"])
+        self.assertEqual(sorted(os.listdir(self.root)), ["cur", "real"])
+        self.assertExit(self.genie("run", "--dir", beyond + "/state", "--", "true"), OK)
+        self.assertEqual(self.genie_ok("stop", "--dir", beyond + "/state").code, OK)
+        self.assertStopped()
+
+    def test_slashes_and_dots_that_say_nothing_are_left_out(self):
+        for spelling in ("state", "./state", ".//state//", "./././state/", "state/."):
+            status = self.status("--dir", spelling)
+            self.assertEqual(status["dir"], str(self.dir), spelling)
+
     def test_any_characters_may_be_in_its_path(self):
         for name in ("with space", "ümläut", "new\nline", "'quo\"ted$HOME", "-dash"):
             with self.subTest(name):

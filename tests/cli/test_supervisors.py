@@ -335,6 +335,25 @@ class Unit(GenieTest):
             self.assertEqual(words[-1], str(script))
         self.assertEqual(self.settings(self.unit("--", "sleep"))["WorkingDirectory"], str(self.root))
 
+    def test_two_dots_after_a_link_lead_where_the_kernel_goes(self):
+        (self.root / "real" / "v2" / "bin").mkdir(parents=True)
+        (self.root / "cur").symlink_to("real/v2/bin")
+        beyond = self.root / "real" / "v2"
+        (beyond / "server").symlink_to(shutil.which("sleep"))
+        self.dir = None
+        in_path = {**self.environment, "PATH": "cur/..:" + self.environment["PATH"]}
+        for spelled, environment in (("cur/../server", self.environment), ("server", in_path)):
+            done = self.genie("unit", "--dir", "cur/../state", "--log", "cur/../log", "--", spelled, env=environment)
+            self.assertExit(done, OK)
+            words = words_of(self.settings(done.out)["ExecStart"])
+            for path, file in ((words[-1], "server"), (words[words.index("--dir") + 1], "state"),
+                               (words[words.index("--log") + 1], "log")):
+                self.assertEqual(os.path.realpath(os.path.dirname(path)), str(beyond), path)
+                self.assertEqual(os.path.basename(path), file)
+        # systemd takes no path with two dots here.
+        settings = self.settings(self.unit("--dir", "d", "--type", "forking", "--pidfile", "cur/../pid", "--", "sleep"))
+        self.assertEqual(settings["PIDFile"], str(beyond / "pid"))
+
     def test_a_command_that_is_not_there_is_a_failure_that_names_it(self):
         for name in ("no-such-command", "./no-such-command", str(self.root)):
             done = self.genie("unit", "--", name)
