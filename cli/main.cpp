@@ -30,6 +30,8 @@ CLI::Validator valid(Parse parse, const char* wanted) {
                         ""};
 }
 
+CLI::Validator is_span() { return valid(parse_span, "a span of time such as 15s, 500ms or 2m, at most 1000000000s"); }
+
 constexpr const char* command_option = "command";
 
 /// What the command line says, before it is turned into requests.
@@ -86,7 +88,7 @@ void add_serving(CLI::App& app, Words& words) {
       ->check(valid(parse_readiness, "none, tcp:PORT, unix:PATH or notify"))
       ->capture_default_str();
   app.add_option("--ready-timeout", words.ready_timeout, "how long that may take")
-      ->check(valid(parse_span, "a span of time such as 15s, 500ms or 2m"))
+      ->check(is_span())
       ->capture_default_str();
   app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems");
   app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
@@ -101,14 +103,14 @@ void add_serving(CLI::App& app, Words& words) {
 
 void add_grace(CLI::App& app, Words& words) {
   app.add_option("--grace", words.grace, "how long the server may take to end before it is killed")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
+      ->check(is_span())
       ->capture_default_str();
 }
 
 void add_launching(CLI::App& app, Words& words) {
   add_serving(app, words);
   app.add_option("--deadline", words.deadline, "how long all of it may take (default: as long as it reports progress)")
-      ->check(valid(parse_span, "a span of time such as 90s or 2m"));
+      ->check(is_span());
   app.add_option("--chdir", words.directory, "where the command works (default: /)");
   app.add_option("--umask", words.file_mode_mask, "permissions that its files do not get (default: the caller's)")
       ->check(valid(parse_file_mode_mask, "an octal number such as 022"));
@@ -136,8 +138,7 @@ void add_waiting(CLI::App& app, Words& words) {
   add_place(app, words);
   CLI::Option* is_ready = app.add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
   app.add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
-  app.add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  app.add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")->check(is_span());
 }
 
 void add_stopping(CLI::App& app, Words& words) {
@@ -170,8 +171,7 @@ void add_endpoint(CLI::App& app, Words& words) {
   add_place(app, words);
   app.add_option("endpoint", words.question.name, "its name; without one, all are listed");
   app.add_flag("--json", words.question.json, "all of them as one JSON object");
-  app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")->check(is_span());
   app.add_option("--after", words.question.after, "wait for a generation after this one");
 }
 

@@ -75,13 +75,11 @@ std::optional<EndpointWords> parse_endpoint(const std::string& text) {
 std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
   const std::string_view view = text;
   const std::size_t digits = view.find_first_not_of("0123456789");
-  const auto count = parse_number<std::int64_t>(view.substr(0, digits));
-  if (!count || *count > 1'000'000'000) return std::nullopt;
   const std::string_view unit = digits == std::string_view::npos ? "s" : view.substr(digits);
-  if (unit == "ms") return std::chrono::milliseconds{*count};
-  if (unit == "s") return std::chrono::seconds{*count};
-  if (unit == "m") return std::chrono::minutes{*count};
-  return std::nullopt;
+  const std::int64_t milliseconds = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  const auto count = parse_number<std::int64_t>(view.substr(0, digits));
+  if (!count || milliseconds == 0 || *count > longest_span.count() / milliseconds) return std::nullopt;
+  return std::chrono::milliseconds{*count * milliseconds};
 }
 
 std::optional<std::uint32_t> parse_file_mode_mask(const std::string& text) {

@@ -50,7 +50,10 @@ struct EndpointWords {
 /// Reads `none`, `tcp:PORT`, `unix:PATH` or `notify`.
 [[nodiscard]] std::optional<Readiness> parse_readiness(const std::string& text);
 
-/// Reads `10s`, `500ms`, `2m` or a number of seconds.
+/// Can be added to any time since boot in nanoseconds.
+inline constexpr std::chrono::milliseconds longest_span = std::chrono::seconds{1'000'000'000};
+
+/// Reads `10s`, `500ms`, `2m` or a number of seconds, of `longest_span` at most.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_span(const std::string& text);
 
 /// Reads an octal number of permissions, `022`.

@@ -73,6 +73,19 @@ class Usage(GenieTest):
                 self.assertTrue(done.err, "says what is wrong")
         self.assertFalse((self.root / ".genie").exists(), "and touches nothing")
 
+    def test_spans_are_taken_up_to_what_a_clock_can_add(self):
+        for span in ("50000m", "16666666m", "1000000000", "1000000000s", "1000000000000ms"):
+            with self.subTest(span):
+                self.dir = self.root / span
+                done = self.genie_ok("start", "--ready-timeout", span, "--deadline", span, "--", *SLEEPER)
+                self.assertEqual(self.genie_ok("wait", "--timeout", span).pid, done.pid)
+                self.genie_ok("stop", "--grace", span)
+        for span in ("16666667m", "1000000000m", "1000000001s", "1000000000001ms", "99999999999999999999s", "9" * 18 + "m"):
+            with self.subTest(span):
+                done = self.genie("start", "--ready-timeout", span, "--", *SLEEPER)
+                self.assertExit(done, USAGE)
+                self.assertSays(done, "at most 1000000000s")
+
     def test_help_and_version(self):
         for words in (["--help"], ["start", "--help"], ["--version"]):
             with self.subTest(words):
