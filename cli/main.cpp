@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "arguments.hpp"
 #include "boot_step.hpp"
 #include "endpoints.hpp"
 #include "inspect.hpp"
@@ -21,16 +21,6 @@
 namespace genie::cli {
 
 namespace {
-
-template <typename Parse>
-CLI::Validator valid(Parse parse, const char* wanted) {
-  return CLI::Validator{[parse, wanted](std::string& text) {
-                          return parse(text) ? std::string{} : fmt::format("'{}' is not {}", text, wanted);
-                        },
-                        ""};
-}
-
-CLI::Validator is_span() { return valid(parse_span, "a span of time such as 15s, 500ms or 2m, at most 1000000000s"); }
 
 constexpr const char* command_option = "command";
 
@@ -70,15 +60,19 @@ struct Words {
 };
 
 void add_place(CLI::App& app, Words& words) {
-  app.add_option("--dir", words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)");
-  app.add_option("--name", words.place.name, "name of the server, and of its files")->capture_default_str();
-  app.add_option("--port-file", words.place.port_name, "name of the port file (default: pgserve for serve, else NAME)");
+  app.add_option("--dir", words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)")
+      ->check(is_not_empty());
+  app.add_option("--name", words.place.name, "name of the server, and of its files")
+      ->check(is_not_empty())
+      ->capture_default_str();
+  app.add_option("--port-file", words.place.port_name, "name of the port file (default: pgserve for serve, else NAME)")
+      ->check(is_not_empty());
 }
 
 void add_serving(CLI::App& app, Words& words) {
   add_place(app, words);
-  app.add_option("--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)")
-      ->check(CLI::Range(1, 65535));
+  add_number(app, "--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)",
+             parse_port, "a port: 1 to 65535");
   app.add_option("--endpoint", words.endpoints,
                  "NAME=tcp:PORT | NAME=unix:PATH | NAME=text:STRING: what to publish once the command is ready; may be "
                  "given several times; a relative PATH is relative to the state directory")
@@ -90,8 +84,10 @@ void add_serving(CLI::App& app, Words& words) {
   app.add_option("--ready-timeout", words.ready_timeout, "how long that may take")
       ->check(is_span())
       ->capture_default_str();
-  app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems");
-  app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
+  app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems")
+      ->check(is_not_empty());
+  app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)")
+      ->check(is_not_empty());
   app.add_option("--stop-signal", words.stop_signal,
                  "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
       ->check(valid(parse_stop_signal, "TERM, INT, QUIT or HUP"))
@@ -111,7 +107,7 @@ void add_launching(CLI::App& app, Words& words) {
   add_serving(app, words);
   app.add_option("--deadline", words.deadline, "how long all of it may take (default: as long as it reports progress)")
       ->check(is_span());
-  app.add_option("--chdir", words.directory, "where the command works (default: /)");
+  app.add_option("--chdir", words.directory, "where the command works (default: /)")->check(is_not_empty());
   app.add_option("--umask", words.file_mode_mask, "permissions that its files do not get (default: the caller's)")
       ->check(valid(parse_file_mode_mask, "an octal number such as 022"));
   app.add_option("--env", words.environment, "NAME=VALUE for its environment")
@@ -169,10 +165,11 @@ void add_status(CLI::App& app, Words& words) {
 
 void add_endpoint(CLI::App& app, Words& words) {
   add_place(app, words);
-  app.add_option("endpoint", words.question.name, "its name; without one, all are listed");
+  app.add_option("endpoint", words.question.name, "its name; without one, all are listed")->check(is_not_empty());
   app.add_flag("--json", words.question.json, "all of them as one JSON object");
   app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")->check(is_span());
-  app.add_option("--after", words.question.after, "wait for a generation after this one");
+  add_number(app, "--after", words.question.after, "wait for a generation after this one", parse_count,
+             "a whole number");
 }
 
 ServeRequest request_of(const Words& words, ClaimMode mode) {
@@ -374,6 +371,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
+  if (!words.command.empty() && words.command.front().empty()) return tell({exit_usage, "COMMAND is given, but empty"});
   const char* const home = std::getenv("GENIE_HOME");
   words.chooses_directory = words.place.directory.empty() && (home == nullptr || *home == '\0');
   if (words.place.directory.empty()) words.place.directory = default_directory();

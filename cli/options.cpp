@@ -34,8 +34,8 @@ std::optional<Readiness> parse_readiness(const std::string& text) {
     return readiness;
   }
   if (view.starts_with("tcp:")) {
-    const auto port = parse_number<std::uint16_t>(view.substr(4));
-    if (!port || *port == 0) return std::nullopt;
+    const auto port = parse_port(text.substr(4));
+    if (!port) return std::nullopt;
     readiness.kind = Readiness::Kind::tcp;
     readiness.port = *port;
     return readiness;
@@ -71,6 +71,13 @@ std::optional<EndpointWords> parse_endpoint(const std::string& text) {
   }
   return words;
 }
+
+std::optional<std::uint16_t> parse_port(const std::string& text) {
+  const auto port = parse_number<std::uint16_t>(text);
+  return port && *port != 0 ? port : std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_count(const std::string& text) { return parse_number<std::uint64_t>(text); }
 
 std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
   const std::string_view view = text;

@@ -50,6 +50,12 @@ struct EndpointWords {
 /// Reads `none`, `tcp:PORT`, `unix:PATH` or `notify`.
 [[nodiscard]] std::optional<Readiness> parse_readiness(const std::string& text);
 
+/// Reads 1 to 65535.
+[[nodiscard]] std::optional<std::uint16_t> parse_port(const std::string& text);
+
+/// Reads a whole number, in decimal digits and nothing else.
+[[nodiscard]] std::optional<std::uint64_t> parse_count(const std::string& text);
+
 /// Can be added to any time since boot in nanoseconds.
 inline constexpr std::chrono::milliseconds longest_span = std::chrono::seconds{1'000'000'000};
 

@@ -51,6 +51,13 @@ class Usage(GenieTest):
             ["start", "--port", "nonsense", "--", "true"],
             ["start", "--port", "65536", "--", "true"],
             ["start", "--port", "0", "--", "true"],
+            ["start", "--port", "-1", "--", "true"],
+            ["start", "--port", "+80", "--", "true"],
+            ["start", "--port", "0x50", "--", "true"],
+            ["start", "--port", "80.0", "--", "true"],
+            ["endpoint", "--after", "-1"],
+            ["endpoint", "--after", "0x1"],
+            ["endpoint", "--after", "18446744073709551616"],
             ["start", "--ready", "perhaps", "--", "true"],
             ["start", "--ready", "tcp:", "--", "true"],
             ["start", "--ready", "tcp:0", "--", "true"],
@@ -85,6 +92,33 @@ class Usage(GenieTest):
                 done = self.genie("start", "--ready-timeout", span, "--", *SLEEPER)
                 self.assertExit(done, USAGE)
                 self.assertSays(done, "at most 1000000000s")
+
+    def test_a_number_is_decimal_whatever_it_begins_with(self):
+        self.start("--port", "0080", "--", *SLEEPER)
+        self.assertEqual(self.genie_ok("port").out, "80\n")
+
+    def test_what_is_given_but_empty_is_a_usage_error_that_names_it(self):
+        # As a script's variable is that nobody has set: it must not mean the default.
+        self.dir = None
+        empty = [(subcommand, option) for option in ("--dir", "--name", "--port-file")
+                 for subcommand in ("run", "start", "ensure", "restart", "unit", "stop", "status", "port", "endpoint", "wait")]
+        empty += [(subcommand, option) for option in ("--log", "--pidfile") for subcommand in ("run", "start", "unit")]
+        empty += [("start", "--chdir"), ("ensure", "--chdir")]
+        for subcommand, option in empty:
+            takes_command = subcommand in ("run", "start", "ensure", "restart", "unit")
+            command = ["--", *SLEEPER] if takes_command else []
+            for words in ([option, ""], [option + "="]):
+                with self.subTest(subcommand=subcommand, words=words):
+                    done = self.genie(subcommand, *words, *command)
+                    self.assertExit(done, USAGE)
+                    self.assertSays(done, option, "empty")
+        for words in (["run", "--", ""], ["start", "--", "", "x"], ["unit", "--", ""], ["endpoint", ""]):
+            with self.subTest(words):
+                done = self.genie(*words)
+                self.assertExit(done, USAGE)
+                self.assertSays(done, "empty")
+        self.assertEqual(os.listdir(self.root), [])
+        self.assertEqual(self.processes(), [])
 
     def test_help_and_version(self):
         for words in (["--help"], ["start", "--help"], ["--version"]):
