@@ -50,7 +50,7 @@ struct Words {
   BootStepWords boot;
   bool is_awaiting_end = false;
   bool is_awaiting_readiness = true;
-  std::string wait_timeout = "0s";
+  std::string wait_timeout;
   std::vector<std::string> endpoints;
   bool standby = false;
   StatusStyle style;
@@ -273,7 +273,7 @@ constexpr Command commands[] = {
     {"restart", "stop what runs, then start", add_launching,
      [](Words& words) { return serve(request_of(words, ClaimMode::explicit_start), in_background_anew); }},
     {"wait", "wait until the server is ready, or until it is gone", add_waiting,
-     [](Words& words) { return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout)); }},
+     [](Words& words) { return await_server(words.place, words.is_awaiting_end, parse_span(words.wait_timeout)); }},
     {"boot", "from inside the guarded command: tell which step its boot is in",
      [](CLI::App& app, Words& words) { add_boot_step(app, words.boot); },
      [](Words& words) { return tell(report_boot_step(words.boot)); }},
