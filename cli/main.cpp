@@ -17,12 +17,14 @@
 #include "start.hpp"
 #include "supervisor.hpp"
 #include "unit.hpp"
+#include "wrong_usage.hpp"
 
 namespace genie::cli {
 
 namespace {
 
 constexpr const char* command_option = "command";
+constexpr const char* directory_option = "--dir";
 
 /// What the command line says, before it is turned into requests.
 struct Words {
@@ -60,7 +62,7 @@ struct Words {
 };
 
 void add_place(CLI::App& app, Words& words) {
-  app.add_option("--dir", words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)")
+  app.add_option(directory_option, words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)")
       ->check(is_not_empty());
   app.add_option("--name", words.place.name, "name of the server, and of its files")
       ->check(is_not_empty())
@@ -229,8 +231,7 @@ UnitRequest unit_of(const Words& words) {
 }
 
 int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
-  // Before anything is started that could not be published.
-  if (const auto problem = problem_with_endpoints(request)) return tell(*problem);
+  if (const auto problem = problem_with(request)) return tell(*problem);
   return how(request);
 }
 
@@ -289,6 +290,7 @@ constexpr Command commands[] = {
     {"unit", "print a systemd unit that guards COMMAND as run or start would", add_unit,
      [](Words& words) {
        const UnitRequest request = unit_of(words);
+       if (const auto problem = problem_with(request_of(words, ClaimMode::explicit_start))) return tell(*problem);
        if (words.standby && request.type != UnitRequest::Type::notify) {
          return tell({exit_usage, "--standby wants --type notify"});
        }
@@ -378,9 +380,12 @@ int run(int argc, char** argv) {
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  const std::string asked = app.get_subcommands().front()->get_name();
+  const CLI::App& asked = *app.get_subcommands().front();
+  if (asked.get_option_no_throw(directory_option) != nullptr) {
+    if (const auto problem = problem_with(words.place)) return tell(*problem);
+  }
   return std::find_if(std::begin(commands), std::end(commands),
-                      [&](const Command& command) { return asked == command.name; })
+                      [&](const Command& command) { return asked.get_name() == command.name; })
       ->run(words);
 }
 

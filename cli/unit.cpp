@@ -107,7 +107,7 @@ std::int64_t whole_seconds(std::chrono::milliseconds span) {
 int print_unit(const UnitRequest& request) {
   const bool forks = request.type == UnitRequest::Type::forking;
   if (!is_plain_name(request.name) && (request.directory.empty() || (forks && request.pidfile.empty()))) {
-    throw std::runtime_error{"for a server of this name, give --dir, and --pidfile with --type forking"};
+    return tell({exit_usage, "for a server of this name, give --dir, and --pidfile with --type forking"});
   }
   const std::string genie = std::filesystem::read_symlink("/proc/self/exe").string();
   const std::string state = "genie/" + request.name;

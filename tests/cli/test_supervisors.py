@@ -402,7 +402,7 @@ class Unit(GenieTest):
         self.assertIn(" --dir %S/genie/my-server --name my-server -- ", settings["ExecStart"])
         self.verify(self.unit("--name", "my-server", "--", *SLEEPER))
         refused = self.genie("unit", "--name", "my server", "--", "sleep")
-        self.assertExit(refused, FAILURE)
+        self.assertExit(refused, USAGE)
         self.assertSays(refused, "--dir")
 
     def test_its_command_line_works(self):
