@@ -196,6 +196,72 @@ class PidFile(GenieTest):
             self.genie_ok("stop")
             self.assertFalse(self.pidfile.exists())
 
+    def stopped_at(self, call):
+        """A `run` that the kernel stops after its first `call` on the PID file."""
+        trace = self.root / "trace"
+        stop = ("strace", "-D", "-o", trace, "-P", self.pidfile, "-e", "inject=%s:signal=SIGSTOP:when=1" % call)
+        runner = self.begin(*stop, *self.arguments("run", *self.options))
+        wait_until(lambda: trace.exists() and "stopped by SIGSTOP" in trace.read_text(), "it is stopped at " + call)
+        return runner
+
+    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    def test_of_two_that_come_at_once_one_serves(self):
+        for content, call in ((None, "?open,openat"), ("2147483647\n", "pread64")):
+            with self.subTest(content):
+                if content is not None:
+                    self.pidfile.write_text(content)
+                self.dir = self.root / "one"
+                one = self.stopped_at(call)
+                self.dir = self.root / "two"
+                two = self.spawn("run", *self.options)
+                wait_until(lambda: two.has_ended or self.pidfile.exists() and self.pidfile.read_text() == "%d\n" % two.pid,
+                           "the second one serves, or has given up")
+                one.send(signal.SIGCONT)
+                wait_until(lambda: one.has_ended or two.has_ended, "one of them gives up")
+                served, refused = (one, two.finish()) if two.has_ended else (two, one.finish())
+                self.assertExit(refused, FAILURE)
+                self.assertSays(refused, "the PID file %s is in use by" % self.pidfile)
+                wait_until(lambda: self.pidfile.read_text() == "%d\n" % served.pid, "the other one serves")
+                served.send(signal.SIGTERM)
+                served.finish()
+                self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["one", "trace", "two"])
+                (self.root / "trace").unlink()
+
+    def test_of_many_that_come_at_once_one_serves(self):
+        for content in (None, "2147483647\n"):
+            with self.subTest(content):
+                if content is not None:
+                    self.pidfile.write_text(content)
+                read, write = os.pipe()
+                ready = ("sh", "-c", 'read -r _; exec "$@" </dev/null', "sh", self.command, "run")
+                runners = [self.begin(*ready, "--dir", self.root / str(number), *self.options, stdin=read)
+                           for number in range(8)]
+                os.close(read)
+                os.close(write)
+                wait_until(lambda: sum(not runner.has_ended for runner in runners) <= 1, "all but one give up")
+                (served,) = (runner for runner in runners if not runner.has_ended)
+                for runner in runners:
+                    if runner is not served:
+                        self.assertExit(runner.finish(), FAILURE)
+                wait_until(lambda: self.pidfile.read_text() == "%d\n" % served.pid, "one serves")
+                served.send(signal.SIGTERM)
+                served.finish()
+                self.assertFalse([path for path in self.root.iterdir() if path.is_file()])
+
+    def test_a_file_that_is_another_servers_of_genie_is_left_alone(self):
+        self.start()
+        self.genie_ok("stop")
+        status = self.start()
+        self.dir, other = self.root / "other", self.dir
+        for name, words in (("serve.pid", "PID %d" % status["pid"]), ("serve.lock", "in use")):
+            before = (other / name).stat().st_ino, (other / name).read_bytes()
+            done = self.genie("run", "--pidfile", other / name, "--", *SLEEPER)
+            self.assertExit(done, FAILURE)
+            self.assertSays(done, other / name, words)
+            self.assertEqual(((other / name).stat().st_ino, (other / name).read_bytes()), before)
+        self.dir = other
+        self.assertEqual(self.status()["pid"], status["pid"])
+
     def test_that_somebody_replaced_meanwhile_is_not_removed(self):
         self.genie_ok("start", *self.options)
         self.pidfile.unlink()
