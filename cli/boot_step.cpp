@@ -4,10 +4,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <cstring>
 
+#include "arguments.hpp"
 #include "descriptor.hpp"
 
 namespace genie::cli {
@@ -31,27 +31,28 @@ StepState state_of(const BootStepWords& words) {
 }  // namespace
 
 void add_boot_step(CLI::App& app, BootStepWords& words) {
-  app.add_option("step", words.step, "STEP: its name")->required();
-  app.add_option("done", words.done, "DONE: how much of it is done");
-  app.add_option("total", words.total, "TOTAL: of how much");
+  constexpr const char* wanted = "a whole number";
+  app.add_option("step", words.step, "STEP: its name")->required()->check(is_not_empty());
+  add_number(app, "done", words.done, "DONE: how much of it is done", parse_count, wanted);
+  add_number(app, "total", words.total, "TOTAL: of how much", parse_count, wanted);
   CLI::Option_group* ends = app.add_option_group("end", "how the step ended");
   ends->add_flag("--ok", words.is_ok, "it is done");
   ends->add_flag("--fixed", words.is_fixed, "something was wrong, and is not any more");
   ends->add_flag("--skipped", words.is_skipped, "there was nothing to do");
-  ends->add_option("--refused", words.refused, "it needs a person, who must run this");
+  ends->add_option("--refused", words.refused, "it needs a person, who must run this")->check(is_not_empty());
   ends->require_option(0, 1);
 }
 
 Ending report_boot_step(const BootStepWords& words) {
   const char* const address = std::getenv("NOTIFY_SOCKET");
   if (address == nullptr || *address == '\0') {
-    return {exit_usage, "genie: NOTIFY_SOCKET is not set: this runs in no command that is guarded with --ready notify"};
+    return {exit_usage, "NOTIFY_SOCKET is not set: this runs in no command that is guarded with --ready notify"};
   }
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   const std::size_t length = std::strlen(address);
   if (length >= sizeof name.sun_path || (address[0] != '/' && address[0] != '@')) {
-    return {exit_usage, fmt::format("genie: NOTIFY_SOCKET is no address: {}", address)};
+    return {exit_usage, fmt::format("NOTIFY_SOCKET is no address: {}", address)};
   }
   std::memcpy(name.sun_path, address, length);
   if (address[0] == '@') name.sun_path[0] = '\0';

@@ -61,7 +61,7 @@ std::optional<Ending> problem_with_endpoints(const ServeRequest& request) {
   const ServeGuard<> guard = request.place.guard();
   const auto checked = check_endpoints<ServeGuard<>::Host>(guard.files(), endpoints.data(), endpoints.size());
   if (checked) return std::nullopt;
-  return Ending{exit_failure, fmt::format("{}", checked.error())};
+  return Ending{exit_usage, fmt::format("{}", checked.error())};
 }
 
 Result<void> publish_endpoints(ServeGuard<>& guard, const ServeRequest& request) {

@@ -207,11 +207,11 @@ int print_port(const Place& place) {
   return lsb_not_running;
 }
 
-int await_server(const Place& place, bool is_awaiting_end, std::chrono::milliseconds timeout) {
+int await_server(const Place& place, bool is_awaiting_end, std::optional<std::chrono::milliseconds> timeout) {
   ServeGuard<> guard = place.guard();
   constexpr Milliseconds never{INT64_MAX / 4};
-  const Milliseconds now = guard.host().clock.monotonic();
-  ChangeWait<ServeGuard<>::Host> wait{guard.host(), timeout.count() > 0 ? now + Milliseconds{timeout} : never};
+  const Milliseconds span = timeout ? Milliseconds{*timeout} : never;
+  ChangeWait<ServeGuard<>::Host> wait{guard.host(), guard.host().clock.monotonic() + span};
   std::optional<std::uint64_t> failed_before;
   for (;;) {
     const auto report = guard.status();
@@ -226,7 +226,7 @@ int await_server(const Place& place, bool is_awaiting_end, std::chrono::millisec
     }
     // Its lock file may not exist yet.
     if (!wait.next(guard.files().directory().c_str())) {
-      return tell({exit_try_again, fmt::format("gave up after {} ms: {} {}", timeout.count(), place.name, *report)});
+      return tell({exit_try_again, fmt::format("gave up after {} ms: {} {}", span.count(), place.name, *report)});
     }
   }
 }

@@ -2,6 +2,9 @@
 #ifndef GENIE_CLI_INSPECT_HPP
 #define GENIE_CLI_INSPECT_HPP
 
+#include <chrono>
+#include <optional>
+
 #include "options.hpp"
 
 namespace genie::cli {
@@ -18,8 +21,10 @@ struct StatusStyle {
 /// Prints the live owner's port. Returns: 0, or 3 where there is none.
 [[nodiscard]] int print_port(const Place& place);
 
-/// Waits until the server is ready, or until nobody owns the directory any more; 0: as long as it takes.
-[[nodiscard]] int await_server(const Place& place, bool is_awaiting_end, std::chrono::milliseconds timeout);
+/// Waits until the server is ready, or until nobody owns the directory any more. Without a timeout: as long as it
+/// takes.
+[[nodiscard]] int await_server(const Place& place, bool is_awaiting_end,
+                               std::optional<std::chrono::milliseconds> timeout);
 
 [[nodiscard]] int stop_server(const Place& place, const StopOptions& options);
 

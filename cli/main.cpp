@@ -2,40 +2,36 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <iterator>
 #include <string_view>
 #include <vector>
 
+#include "arguments.hpp"
 #include "boot_step.hpp"
 #include "endpoints.hpp"
 #include "inspect.hpp"
 #include "start.hpp"
 #include "supervisor.hpp"
 #include "unit.hpp"
+#include "wrong_usage.hpp"
 
 namespace genie::cli {
 
 namespace {
 
-template <typename Parse>
-CLI::Validator valid(Parse parse, const char* wanted) {
-  return CLI::Validator{[parse, wanted](std::string& text) {
-                          return parse(text) ? std::string{} : fmt::format("'{}' is not {}", text, wanted);
-                        },
-                        ""};
-}
+constexpr const char* command_option = "command";
+constexpr const char* directory_option = "--dir";
 
 /// What the command line says, before it is turned into requests.
 struct Words {
   Place place;
   bool chooses_directory = false;  // nobody has said which
+  std::string program;             // whatever CLI11 is shown in its place, so that it misses none
   std::vector<std::string> command;
   std::string ready = "none";
   std::string ready_timeout = "15s";
@@ -57,7 +53,7 @@ struct Words {
   BootStepWords boot;
   bool is_awaiting_end = false;
   bool is_awaiting_readiness = true;
-  std::string wait_timeout = "0s";
+  std::string wait_timeout;
   std::vector<std::string> endpoints;
   bool standby = false;
   StatusStyle style;
@@ -67,15 +63,19 @@ struct Words {
 };
 
 void add_place(CLI::App& app, Words& words) {
-  app.add_option("--dir", words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)");
-  app.add_option("--name", words.place.name, "name of the server, and of its files")->capture_default_str();
-  app.add_option("--port-file", words.place.port_name, "name of the port file (default: pgserve for serve, else NAME)");
+  app.add_option(directory_option, words.place.directory, "state directory (default: $GENIE_HOME, else ~/.genie)")
+      ->check(is_not_empty());
+  app.add_option("--name", words.place.name, "name of the server, and of its files")
+      ->check(is_not_empty())
+      ->capture_default_str();
+  app.add_option("--port-file", words.place.port_name, "name of the port file (default: pgserve for serve, else NAME)")
+      ->check(is_not_empty());
 }
 
 void add_serving(CLI::App& app, Words& words) {
   add_place(app, words);
-  app.add_option("--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)")
-      ->check(CLI::Range(1, 65535));
+  add_number(app, "--port", words.port, "port to publish once the command is ready (default: that of --ready tcp)",
+             parse_port, "a port: 1 to 65535");
   app.add_option("--endpoint", words.endpoints,
                  "NAME=tcp:PORT | NAME=unix:PATH | NAME=text:STRING: what to publish once the command is ready; may be "
                  "given several times; a relative PATH is relative to the state directory")
@@ -85,30 +85,32 @@ void add_serving(CLI::App& app, Words& words) {
       ->check(valid(parse_readiness, "none, tcp:PORT, unix:PATH or notify"))
       ->capture_default_str();
   app.add_option("--ready-timeout", words.ready_timeout, "how long that may take")
-      ->check(valid(parse_span, "a span of time such as 15s, 500ms or 2m"))
+      ->check(is_span())
       ->capture_default_str();
-  app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems");
-  app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)");
+  app.add_option("--pidfile", words.pidfile, "file for the PID of genie itself while it serves: for init systems")
+      ->check(is_not_empty());
+  app.add_option("--log", words.log, "file for the command's output (start, ensure: DIR/NAME.log)")
+      ->check(is_not_empty());
   app.add_option("--stop-signal", words.stop_signal,
                  "TERM | INT | QUIT | HUP: how the command wants to be asked to end")
       ->check(valid(parse_stop_signal, "TERM, INT, QUIT or HUP"))
       ->capture_default_str();
   app.add_option("--build", words.build, "what the server says of itself, for status");
   app.add_option("--server-version", words.version, "its version, to be compared");
-  app.add_option("command", words.command, "COMMAND [ARG...], after --")->required();
+  app.add_option(command_option, words.program, "COMMAND [ARG...], after --")->required();
 }
 
 void add_grace(CLI::App& app, Words& words) {
   app.add_option("--grace", words.grace, "how long the server may take to end before it is killed")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"))
+      ->check(is_span())
       ->capture_default_str();
 }
 
 void add_launching(CLI::App& app, Words& words) {
   add_serving(app, words);
   app.add_option("--deadline", words.deadline, "how long all of it may take (default: as long as it reports progress)")
-      ->check(valid(parse_span, "a span of time such as 90s or 2m"));
-  app.add_option("--chdir", words.directory, "where the command works (default: /)");
+      ->check(is_span());
+  app.add_option("--chdir", words.directory, "where the command works (default: /)")->check(is_not_empty());
   app.add_option("--umask", words.file_mode_mask, "permissions that its files do not get (default: the caller's)")
       ->check(valid(parse_file_mode_mask, "an octal number such as 022"));
   app.add_option("--env", words.environment, "NAME=VALUE for its environment")
@@ -135,8 +137,7 @@ void add_waiting(CLI::App& app, Words& words) {
   add_place(app, words);
   CLI::Option* is_ready = app.add_flag("--ready", words.is_awaiting_readiness, "until it is ready (the default)");
   app.add_flag("--stopped", words.is_awaiting_end, "until nobody owns the directory")->excludes(is_ready);
-  app.add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
+  app.add_option("--timeout", words.wait_timeout, "at most so long (default: for ever)")->check(is_span());
 }
 
 void add_stopping(CLI::App& app, Words& words) {
@@ -167,16 +168,11 @@ void add_status(CLI::App& app, Words& words) {
 
 void add_endpoint(CLI::App& app, Words& words) {
   add_place(app, words);
-  app.add_option("endpoint", words.question.name, "its name; without one, all are listed");
+  app.add_option("endpoint", words.question.name, "its name; without one, all are listed")->check(is_not_empty());
   app.add_flag("--json", words.question.json, "all of them as one JSON object");
-  app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")
-      ->check(valid(parse_span, "a span of time such as 10s, 500ms or 2m"));
-  app.add_option("--after", words.question.after, "wait for a generation after this one");
-}
-
-/// Paths hold wherever the server's working directory is.
-std::string absolute(const std::string& path) {
-  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+  app.add_option("--wait", words.wait, "how long to wait until it is published by a live server")->check(is_span());
+  add_number(app, "--after", words.question.after, "wait for a generation after this one", parse_count,
+             "a whole number");
 }
 
 ServeRequest request_of(const Words& words, ClaimMode mode) {
@@ -221,13 +217,14 @@ UnitRequest unit_of(const Words& words) {
   add("--port", std::to_string(words.port), std::to_string(defaults.port));
   add("--ready", words.ready, defaults.ready);
   add("--ready-timeout", words.ready_timeout, defaults.ready_timeout);
+  for (const std::string& endpoint : words.endpoints) add("--endpoint", endpoint, {});
   add("--stop-signal", words.stop_signal, defaults.stop_signal);
+  add("--build", words.build, {});
+  add("--server-version", words.version, {});
   add("--log", absolute(words.log), {});
   request.pidfile = absolute(words.pidfile);
-  if (request.type == UnitRequest::Type::notify) {
-    add("--pidfile", request.pidfile, {});
-    if (words.standby) request.options.emplace_back("--standby");
-  }
+  if (request.type == UnitRequest::Type::notify) add("--pidfile", request.pidfile, {});
+  if (words.standby) request.options.emplace_back("--standby");
   request.ready_timeout = *parse_span(words.ready_timeout);
   request.grace = *parse_span(words.grace);
   request.command = words.command;
@@ -239,8 +236,7 @@ void go_on_unheard() { ::signal(SIGPIPE, SIG_IGN); }
 
 int serve(const ServeRequest& request, int (*how)(const ServeRequest&)) {
   go_on_unheard();
-  // Before anything is started that could not be published.
-  if (const auto problem = problem_with_endpoints(request)) return tell(*problem);
+  if (const auto problem = problem_with(request)) return tell(*problem);
   return how(request);
 }
 
@@ -291,7 +287,7 @@ constexpr Command commands[] = {
     {"wait", "wait until the server is ready, or until it is gone", add_waiting,
      [](Words& words) {
        go_on_unheard();
-       return await_server(words.place, words.is_awaiting_end, *parse_span(words.wait_timeout));
+       return await_server(words.place, words.is_awaiting_end, parse_span(words.wait_timeout));
      }},
     {"boot", "from inside the guarded command: tell which step its boot is in",
      [](CLI::App& app, Words& words) { add_boot_step(app, words.boot); },
@@ -307,13 +303,60 @@ constexpr Command commands[] = {
     {"port", "print the port that the live server has published", add_place,
      [](Words& words) { return print_port(words.place); }},
     {"unit", "print a systemd unit that guards COMMAND as run or start would", add_unit,
-     [](Words& words) { return print_unit(unit_of(words)); }},
+     [](Words& words) {
+       const UnitRequest request = unit_of(words);
+       if (const auto problem = problem_with(request_of(words, ClaimMode::explicit_start))) return tell(*problem);
+       if (words.standby && request.type != UnitRequest::Type::notify) {
+         return tell({exit_usage, "--standby wants --type notify"});
+       }
+       return print_unit(request);
+     }},
     {"endpoint", "print what the live server has published under a name, or all", add_endpoint,
      [](Words& words) {
        words.question.wait = *parse_span(words.wait);
        return print_endpoints(words.place, words.question);
      }},
 };
+
+/// The words after a subcommand. CLI11 gets only those that are genie's own: it would take an argument like `[a,b]` for
+/// a list.
+struct SplitWords {
+  std::vector<std::string> own;
+  std::vector<std::string> command;
+};
+
+SplitWords split(const CLI::App& subcommand, const std::vector<std::string>& all) {
+  SplitWords words;
+  const bool takes_command = subcommand.get_option_no_throw(command_option) != nullptr;
+  for (auto word = all.begin(); word != all.end(); ++word) {
+    if (*word == "--") {
+      // After the beginning of COMMAND nobody can tell whose it is, and CLI11 refuses it.
+      if (takes_command && words.command.empty()) {
+        words.command.assign(word + 1, all.end());
+      } else {
+        words.own.insert(words.own.end(), word, all.end());
+      }
+      break;
+    }
+    const bool is_option = word->size() > 1 && word->front() == '-' && !(word->at(1) >= '0' && word->at(1) <= '9');
+    if (!is_option) {
+      (takes_command ? words.command : words.own).push_back(*word);
+      continue;
+    }
+    const std::size_t equals = word->find('=');
+    const std::string name = word->substr(0, equals);
+    const CLI::Option* const option = subcommand.get_option_no_throw(name);
+    const bool has_value = option != nullptr && option->get_items_expected_min() > 0;
+    if (has_value && equals != std::string::npos) {
+      // CLI11 would take the next word for the value of `--dir=`.
+      words.own.insert(words.own.end(), {name, word->substr(equals + 1)});
+    } else {
+      words.own.push_back(*word);
+      if (has_value && word + 1 != all.end()) words.own.push_back(*++word);
+    }
+  }
+  return words;
+}
 
 int run(int argc, char** argv) {
   Words words;
@@ -331,20 +374,33 @@ int run(int argc, char** argv) {
     if (is_certain && !is_first_word(command)) continue;
     command.add_options(*app.add_subcommand(command.name, command.description), words);
   }
+  std::vector<std::string> line{argv + std::min(argc, 1), argv + argc};
+  if (is_certain) {
+    SplitWords split_words = split(*app.get_subcommand(line.front()), {line.begin() + 1, line.end()});
+    line.resize(1);
+    if (!split_words.command.empty()) line.emplace_back("COMMAND");
+    line.insert(line.end(), split_words.own.begin(), split_words.own.end());
+    words.command = std::move(split_words.command);
+  }
+  std::reverse(line.begin(), line.end());  // as CLI11 wants it
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(line));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
+  if (!words.command.empty() && words.command.front().empty()) return tell({exit_usage, "COMMAND is given, but empty"});
   const char* const home = std::getenv("GENIE_HOME");
   words.chooses_directory = words.place.directory.empty() && (home == nullptr || *home == '\0');
   if (words.place.directory.empty()) words.place.directory = default_directory();
   words.place.directory = absolute(words.place.directory);
   if (words.place.directory.size() > 1 && words.place.directory.back() == '/') words.place.directory.pop_back();
 
-  const std::string asked = app.get_subcommands().front()->get_name();
+  const CLI::App& asked = *app.get_subcommands().front();
+  if (asked.get_option_no_throw(directory_option) != nullptr) {
+    if (const auto problem = problem_with(words.place)) return tell(*problem);
+  }
   return std::find_if(std::begin(commands), std::end(commands),
-                      [&](const Command& command) { return asked == command.name; })
+                      [&](const Command& command) { return asked.get_name() == command.name; })
       ->run(words);
 }
 

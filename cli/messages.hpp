@@ -44,7 +44,8 @@ inline int tell(const Ending& ending) {
   if (ending.status == exit_ok) {
     answer("{}\n", ending.text);
   } else {
-    warn("{}{}\n", ending.status == exit_failure || ending.status == exit_needs_a_person ? "genie: " : "", ending.text);
+    // A refusal begins with the server's name.
+    warn("{}{}\n", ending.status == exit_try_again ? "" : "genie: ", ending.text);
   }
   return ending.status;
 }

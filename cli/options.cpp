@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
 
 namespace genie::cli {
@@ -33,8 +34,8 @@ std::optional<Readiness> parse_readiness(const std::string& text) {
     return readiness;
   }
   if (view.starts_with("tcp:")) {
-    const auto port = parse_number<std::uint16_t>(view.substr(4));
-    if (!port || *port == 0) return std::nullopt;
+    const auto port = parse_port(text.substr(4));
+    if (!port) return std::nullopt;
     readiness.kind = Readiness::Kind::tcp;
     readiness.port = *port;
     return readiness;
@@ -71,16 +72,21 @@ std::optional<EndpointWords> parse_endpoint(const std::string& text) {
   return words;
 }
 
+std::optional<std::uint16_t> parse_port(const std::string& text) {
+  const auto port = parse_number<std::uint16_t>(text);
+  return port && *port != 0 ? port : std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_count(const std::string& text) { return parse_number<std::uint64_t>(text); }
+
 std::optional<std::chrono::milliseconds> parse_span(const std::string& text) {
   const std::string_view view = text;
   const std::size_t digits = view.find_first_not_of("0123456789");
-  const auto count = parse_number<std::int64_t>(view.substr(0, digits));
-  if (!count || *count > 1'000'000'000) return std::nullopt;
   const std::string_view unit = digits == std::string_view::npos ? "s" : view.substr(digits);
-  if (unit == "ms") return std::chrono::milliseconds{*count};
-  if (unit == "s") return std::chrono::seconds{*count};
-  if (unit == "m") return std::chrono::minutes{*count};
-  return std::nullopt;
+  const std::int64_t milliseconds = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
+  const auto count = parse_number<std::int64_t>(view.substr(0, digits));
+  if (!count || milliseconds == 0 || *count > longest_span.count() / milliseconds) return std::nullopt;
+  return std::chrono::milliseconds{*count * milliseconds};
 }
 
 std::optional<std::uint32_t> parse_file_mode_mask(const std::string& text) {
@@ -98,6 +104,14 @@ std::optional<int> parse_stop_signal(const std::string& text) {
   if (view == "QUIT") return SIGQUIT;
   if (view == "HUP") return SIGHUP;
   return std::nullopt;
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty()) return path;
+  std::filesystem::path result;
+  // An empty name at the end leaves a slash.
+  for (const auto& name : std::filesystem::absolute(path)) result /= name == "." ? std::filesystem::path{} : name;
+  return result.string();
 }
 
 std::string default_directory() {

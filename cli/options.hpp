@@ -50,7 +50,16 @@ struct EndpointWords {
 /// Reads `none`, `tcp:PORT`, `unix:PATH` or `notify`.
 [[nodiscard]] std::optional<Readiness> parse_readiness(const std::string& text);
 
-/// Reads `10s`, `500ms`, `2m` or a number of seconds.
+/// Reads 1 to 65535.
+[[nodiscard]] std::optional<std::uint16_t> parse_port(const std::string& text);
+
+/// Reads a whole number, in decimal digits and nothing else.
+[[nodiscard]] std::optional<std::uint64_t> parse_count(const std::string& text);
+
+/// Can be added to any time since boot in nanoseconds.
+inline constexpr std::chrono::milliseconds longest_span = std::chrono::seconds{1'000'000'000};
+
+/// Reads `10s`, `500ms`, `2m` or a number of seconds, of `longest_span` at most.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_span(const std::string& text);
 
 /// Reads an octal number of permissions, `022`.
@@ -58,6 +67,10 @@ struct EndpointWords {
 
 /// Reads `TERM`, `INT`, `QUIT` or `HUP`, with or without `SIG`. Returns: the signal's number.
 [[nodiscard]] std::optional<int> parse_stop_signal(const std::string& text);
+
+/// The same file wherever the server works, without `.` and doubled slashes. `..` stays: after a symbolic link it leads
+/// the kernel elsewhere than a reader of the text.
+[[nodiscard]] std::string absolute(const std::string& path);
 
 /// Which directory, and the names in it.
 struct Place {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -54,62 +55,110 @@ const timespec& time_of_change(const struct ::stat& info) {
 #endif
 }
 
-/// Throws where a living process has left the file there.
-void check_nobody_uses(const std::string& path) {
+/// Not open where there is nothing. Whoever may read but not write it can't lock it, and gets an error, if any, from
+/// replacing it.
+Descriptor open_existing(const std::string& path) {
+  constexpr int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  Descriptor file{::open(path.c_str(), O_RDWR | flags)};
+  if (!file.is_open() && (errno == EACCES || errno == EROFS)) file = Descriptor{::open(path.c_str(), O_RDONLY | flags)};
+  if (!file.is_open() && errno != ENOENT) fail(errno, path);
+  return file;
+}
+
+bool is_named(const Descriptor& file, const std::string& path) {
+  struct ::stat ours{};
+  struct ::stat named{};
+  return ::fstat(file.get(), &ours) == 0 && ::lstat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
+}
+
+/// Throws where a living process has left the file there. Returns: whether it may be replaced, and by nobody but us as
+/// long as it is open; if not, look again.
+bool is_ours_to_replace(const Descriptor& file, const std::string& path) {
   SystemFilesystem files;
-  // A second opinion through O_RDONLY: whoever may not write the file gets the error from replacing it.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
-  if (!file.is_open()) {
-    if (errno == ENOENT) return;
-    fail(errno, path);
-  }
   struct ::stat info{};
   if (::fstat(file.get(), &info) != 0) fail(errno, path);
   if (!S_ISREG(info.st_mode)) fail(EINVAL, path);
-  const auto query = files.query_lock({file.get()}, 0, 1);
+  // As a whole: the lock file of another state directory is used, too.
+  const auto query = files.query_lock({file.get()}, 0, 0);
   if (!query.ok()) fail(query.error, path);
+  const bool is_locked = query.value.held || files.try_lock({file.get()}, 0, 1).error == EAGAIN;
   std::array<char, 64> bytes{};
   const ssize_t count = ::pread(file.get(), bytes.data(), bytes.size(), 0);
   if (count < 0) fail(errno, path);
   Text rest{bytes.data(), static_cast<std::size_t>(count)};
+  Text line = take_line(rest);
   std::uint64_t pid = 0;
-  const bool names_somebody = parse_decimal(trimmed(take_line(rest)), INT32_MAX, pid) && pid > 0;
+  // The record of another state directory is PID:START.
+  const bool names_somebody = parse_decimal(trimmed(take_field(line, ':')), INT32_MAX, pid) && pid > 0;
+  bool is_alive = false;
+  if (names_somebody && static_cast<pid_t>(pid) != ::getpid()) {
+    SystemProcessProbe probe;
+    const Observation seen = probe.look(static_cast<Pid>(pid));
+    is_alive = seen.liveness != Liveness::gone && was_there(seen.start, time_of_change(info));
+  }
   const std::string who = names_somebody ? fmt::format("PID {}", pid) : "another process";
-  if (query.value.held) {
+  if (is_locked && (is_alive || !names_somebody)) {
     throw std::runtime_error{fmt::format("the PID file {} is in use by {}: use another path", path, who)};
   }
-  if (!names_somebody || static_cast<pid_t>(pid) == ::getpid()) return;
-  SystemProcessProbe probe;
-  const Observation seen = probe.look(static_cast<Pid>(pid));
-  if (seen.liveness == Liveness::gone || !was_there(seen.start, time_of_change(info))) return;
-  throw std::runtime_error{
-      fmt::format("the PID file {} names {}, which is alive: use another path, or remove the file", path, who)};
+  if (is_alive) {
+    throw std::runtime_error{
+        fmt::format("the PID file {} names {}, which is alive: use another path, or remove the file", path, who)};
+  }
+  // Locked by somebody else than whom it names: by one of us who is about to replace it.
+  return !is_locked && is_named(file, path);
 }
+
+/// Gives the file `temporary`, which we hold locked, the name `path`.
+void publish(const std::string& temporary, const std::string& path) {
+  constexpr int attempts = 1000;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    const Descriptor existing = open_existing(path);
+    if (existing.is_open()) {
+      if (is_ours_to_replace(existing, path)) {
+        if (::rename(temporary.c_str(), path.c_str()) != 0) fail(errno, path);
+        return;
+      }
+      (void)::poll(nullptr, 0, 1);
+      continue;
+    }
+    if (::link(temporary.c_str(), path.c_str()) == 0) return;
+    if (errno == EEXIST) continue;
+    // A file system without second names: who comes at the same instant is replaced.
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail(errno, path);
+    return;
+  }
+  throw std::runtime_error{fmt::format("the PID file {} is in use by another process: use another path", path)};
+}
+
+/// Removes a name at the end of its scope, if it is still there.
+struct ScopedName {
+  explicit ScopedName(std::string name) : path{std::move(name)} {}
+  ScopedName(const ScopedName&) = delete;
+  ScopedName& operator=(const ScopedName&) = delete;
+  ~ScopedName() { (void)::unlink(path.c_str()); }
+
+  std::string path;
+};
 
 }  // namespace
 
 PidFile::PidFile(std::string path) {
   if (path.empty()) return;
-  check_nobody_uses(path);
-  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  (void)::unlink(temporary.c_str());  // of a crashed process with our number
-  Descriptor file{::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644)};
-  if (!file.is_open()) fail(errno, temporary);
-  const auto give_up = [&] {
-    const int error = errno;
-    (void)::unlink(temporary.c_str());
-    fail(error, path);
-  };
+  const ScopedName temporary{fmt::format("{}.{}.tmp", path, ::getpid())};
+  (void)::unlink(temporary.path.c_str());  // of a crashed process with our number
+  Descriptor file{::open(temporary.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644)};
+  if (!file.is_open()) fail(errno, temporary.path);
   const std::string line = fmt::format("{}\n", ::getpid());
   // Whatever the umask: everybody who may enter the directory may know.
   if (::fchmod(file.get(), 0644) != 0 ||
       ::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-    give_up();
+    fail(errno, path);
   }
   // Where there are no locks, what it says has to do.
   SystemFilesystem files;
   (void)files.try_lock({file.get()}, 0, 1);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) give_up();
+  publish(temporary.path, path);
   path_ = std::move(path);
   file_ = std::move(file);
 }
@@ -125,11 +174,7 @@ PidFile& PidFile::operator=(PidFile&& other) noexcept {
 
 void PidFile::remove() noexcept {
   if (!file_.is_open()) return;
-  struct ::stat ours{};
-  struct ::stat named{};
-  const bool is_ours = ::fstat(file_.get(), &ours) == 0 && ::lstat(path_.c_str(), &named) == 0 &&
-                       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-  if (is_ours) (void)::unlink(path_.c_str());
+  if (is_named(file_, path_)) (void)::unlink(path_.c_str());
   file_.reset();
 }
 

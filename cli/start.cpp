@@ -17,7 +17,6 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
-#include <filesystem>
 #include <vector>
 
 #include "descriptor.hpp"
@@ -44,13 +43,6 @@ std::string own_executable() {
   return "/proc/self/exe";
 }
 
-/// In the largest unit that is exact: no larger a number than the caller has written, which is as large as may be read.
-std::string spelling_of(std::chrono::milliseconds span) {
-  if (span % std::chrono::minutes{1} == span.zero()) return std::to_string(span / std::chrono::minutes{1}) + "m";
-  if (span % std::chrono::seconds{1} == span.zero()) return std::to_string(span / std::chrono::seconds{1}) + "s";
-  return std::to_string(span.count()) + "ms";
-}
-
 /// The supervisor's command line. What it says need not be repeated by whoever looks for it in a list of processes.
 std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   std::vector<std::string> arguments{"genie", "run", "--dir", request.place.directory, "--name", request.place.name};
@@ -63,7 +55,7 @@ std::vector<std::string> supervisor_arguments(const ServeRequest& request) {
   if (request.port != 0) add("--port", std::to_string(request.port));
   for (const EndpointWords& endpoint : request.endpoints) add("--endpoint", endpoint.spelling);
   add("--ready", request.readiness.spelling);
-  add("--ready-timeout", spelling_of(request.ready_timeout));
+  add("--ready-timeout", std::to_string(request.ready_timeout.count()) + "ms");
   add("--stop-signal", request.stop_signal_name);
   add("--pidfile", request.pidfile);
   add("--build", request.build);
@@ -101,7 +93,7 @@ std::vector<std::string> environment_of(const ServeRequest& request) {
 /// The server does not work where its caller does; a command that was named relative to that stays the same.
 void make_independent(ServeRequest& request) {
   std::string& program = request.command.front();
-  if (program.find('/') != std::string::npos) program = std::filesystem::absolute(program).lexically_normal().string();
+  if (program.find('/') != std::string::npos) program = absolute(program);
   if (request.log.empty()) request.log = request.place.directory + "/" + request.place.name + ".log";
 }
 

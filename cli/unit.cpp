@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -58,16 +59,16 @@ bool is_executable(const std::filesystem::path& path) {
 /// The absolute path of a program, as `execvp(3)` would find it now.
 std::string found(const std::string& program) {
   if (program.find('/') != std::string::npos) {
-    const auto path = std::filesystem::absolute(program).lexically_normal();
-    if (is_executable(path)) return path.string();
+    const std::string path = absolute(program);
+    if (is_executable(path)) return path;
   } else if (const char* const variable = std::getenv("PATH"); variable != nullptr) {
     std::string_view rest = variable;
     for (bool more = true; more;) {
       const std::size_t end = rest.find(':');
       more = end != std::string_view::npos;
       const std::filesystem::path directory{rest.substr(0, end)};
-      const auto path = std::filesystem::absolute(directory.empty() ? "." : directory) / program;
-      if (is_executable(path)) return path.lexically_normal().string();
+      const std::string path = absolute((directory / program).string());
+      if (is_executable(path)) return path;
       if (more) rest.remove_prefix(end + 1);
     }
   }
@@ -85,6 +86,12 @@ std::string line_of(const std::string& path) {
   return literal(path);
 }
 
+/// Where systemd takes no path with `..`: what that leads to now.
+std::string without_two_dots(const std::filesystem::path& path) {
+  if (std::find(path.begin(), path.end(), "..") == path.end()) return path.string();
+  return (std::filesystem::weakly_canonical(path.parent_path()) / path.filename()).string();
+}
+
 /// In words that are made of specifiers and the name, nothing may need quoting.
 bool is_plain_name(std::string_view name) {
   return name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
@@ -100,11 +107,12 @@ std::int64_t whole_seconds(std::chrono::milliseconds span) {
 int print_unit(const UnitRequest& request) {
   const bool forks = request.type == UnitRequest::Type::forking;
   if (!is_plain_name(request.name) && (request.directory.empty() || (forks && request.pidfile.empty()))) {
-    throw std::runtime_error{"for a server of this name, give --dir, and --pidfile with --type forking"};
+    return tell({exit_usage, "for a server of this name, give --dir, and --pidfile with --type forking"});
   }
   const std::string genie = std::filesystem::read_symlink("/proc/self/exe").string();
   const std::string state = "genie/" + request.name;
-  const std::string pidfile = request.pidfile.empty() ? "%t/genie-" + request.name + ".pid" : line_of(request.pidfile);
+  const std::string pidfile =
+      request.pidfile.empty() ? "%t/genie-" + request.name + ".pid" : line_of(without_two_dots(request.pidfile));
 
   std::string words = word_of(genie, true) + (forks ? " start" : " run");
   // %S is the place in which StateDirectory= makes directories.

@@ -327,6 +327,24 @@ class Steps(BootTest):
         self.assertExit(done, FAILURE)
         self.assertSays(done, self.root / "nobody", "No such file")
 
+    def test_what_cannot_be_understood_of_a_step_is_wrong_usage_and_told_to_nobody(self):
+        self.dir = None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(self.root / "notify"))
+            systemd.setblocking(False)
+            self.environment["NOTIFY_SOCKET"] = str(self.root / "notify")
+            wrong = (["x", "--refused", ""], ["x", "--refused="], ["", "1", "2"], ["x", "-5"], ["x", "1", "-5"], ["x", "0x10"],
+                     ["x", ""], ["x", "+5"], ["x", "5%"], ["x", "1", "18446744073709551616"])
+            for words in wrong:
+                with self.subTest(words):
+                    done = self.genie("boot", *words)
+                    self.assertExit(done, USAGE)
+                    self.assertTrue(done.err, "says what is wrong")
+            with self.assertRaises(BlockingIOError):
+                systemd.recv(4096)
+            self.genie_ok("boot", "x", "0755", "01000")
+            self.assertIn("X_GENIE_DONE=755\nX_GENIE_TOTAL=1000\n", systemd.recv(4096).decode())
+
     def test_boot_speaks_to_any_supervisor(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.bind(str(self.root / "notify"))

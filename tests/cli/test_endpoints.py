@@ -115,13 +115,13 @@ class Endpoints(GenieTest):
             ("t=text:a\nb", "control characters"),
         )
         for spelling, words in rows:
-            for subcommand in ("run", "start", "ensure"):
+            for subcommand in ("run", "start", "ensure", "restart", "unit"):
                 with self.subTest(spelling=spelling, subcommand=subcommand):
                     done = self.genie(subcommand, "--endpoint", spelling, "--", *SLEEPER)
-                    self.assertExit(done, FAILURE)
+                    self.assertExit(done, USAGE)
                     self.assertSays(done, words)
         done = self.genie("start", "--endpoint", "a=tcp:1", "--endpoint", "a=tcp:2", "--", *SLEEPER)
-        self.assertExit(done, FAILURE)
+        self.assertExit(done, USAGE)
         self.assertSays(done, "cannot use a: two endpoints have this name")
         many = [word for number in range(9) for word in ("--endpoint", "e%d=tcp:1" % number)]
         self.assertSays(self.genie("start", *many, "--", *SLEEPER), "more endpoints than one owner can publish (at most 8)")

@@ -501,6 +501,13 @@ class Wait(OnDemandTest):
         self.assertExit(starter.finish(), OK)
         self.assertRefused(self.genie("wait", "--stopped", "--timeout", "200ms"), "running")
 
+    def test_for_no_time_at_all_looks_once(self):
+        self.assertRefused(self.genie("wait", "--timeout", "0s"), "stopped", "0 ms")
+        self.assertExit(self.genie("wait", "--stopped", "--timeout", "0"), OK)
+        self.start()
+        self.assertExit(self.genie("wait", "--timeout", "0ms"), OK)
+        self.assertRefused(self.genie("wait", "--stopped", "--timeout", "0m"), "running")
+
     def test_for_the_end(self):
         self.assertExit(self.genie("wait", "--stopped"), OK)
         gate = self.gate()

@@ -196,6 +196,72 @@ class PidFile(GenieTest):
             self.genie_ok("stop")
             self.assertFalse(self.pidfile.exists())
 
+    def stopped_at(self, call):
+        """A `run` that the kernel stops after its first `call` on the PID file."""
+        trace = self.root / "trace"
+        stop = ("strace", "-D", "-o", trace, "-P", self.pidfile, "-e", "inject=%s:signal=SIGSTOP:when=1" % call)
+        runner = self.begin(*stop, *self.arguments("run", *self.options))
+        wait_until(lambda: trace.exists() and "stopped by SIGSTOP" in trace.read_text(), "it is stopped at " + call)
+        return runner
+
+    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    def test_of_two_that_come_at_once_one_serves(self):
+        for content, call in ((None, "?open,openat"), ("2147483647\n", "pread64")):
+            with self.subTest(content):
+                if content is not None:
+                    self.pidfile.write_text(content)
+                self.dir = self.root / "one"
+                one = self.stopped_at(call)
+                self.dir = self.root / "two"
+                two = self.spawn("run", *self.options)
+                wait_until(lambda: two.has_ended or self.pidfile.exists() and self.pidfile.read_text() == "%d\n" % two.pid,
+                           "the second one serves, or has given up")
+                one.send(signal.SIGCONT)
+                wait_until(lambda: one.has_ended or two.has_ended, "one of them gives up")
+                served, refused = (one, two.finish()) if two.has_ended else (two, one.finish())
+                self.assertExit(refused, FAILURE)
+                self.assertSays(refused, "the PID file %s is in use by" % self.pidfile)
+                wait_until(lambda: self.pidfile.read_text() == "%d\n" % served.pid, "the other one serves")
+                served.send(signal.SIGTERM)
+                served.finish()
+                self.assertEqual(sorted(path.name for path in self.root.iterdir()), ["one", "trace", "two"])
+                (self.root / "trace").unlink()
+
+    def test_of_many_that_come_at_once_one_serves(self):
+        for content in (None, "2147483647\n"):
+            with self.subTest(content):
+                if content is not None:
+                    self.pidfile.write_text(content)
+                read, write = os.pipe()
+                ready = ("sh", "-c", 'read -r _; exec "$@" </dev/null', "sh", self.command, "run")
+                runners = [self.begin(*ready, "--dir", self.root / str(number), *self.options, stdin=read)
+                           for number in range(8)]
+                os.close(read)
+                os.close(write)
+                wait_until(lambda: sum(not runner.has_ended for runner in runners) <= 1, "all but one give up")
+                (served,) = (runner for runner in runners if not runner.has_ended)
+                for runner in runners:
+                    if runner is not served:
+                        self.assertExit(runner.finish(), FAILURE)
+                wait_until(lambda: self.pidfile.read_text() == "%d\n" % served.pid, "one serves")
+                served.send(signal.SIGTERM)
+                served.finish()
+                self.assertFalse([path for path in self.root.iterdir() if path.is_file()])
+
+    def test_a_file_that_is_another_servers_of_genie_is_left_alone(self):
+        self.start()
+        self.genie_ok("stop")
+        status = self.start()
+        self.dir, other = self.root / "other", self.dir
+        for name, words in (("serve.pid", "PID %d" % status["pid"]), ("serve.lock", "in use")):
+            before = (other / name).stat().st_ino, (other / name).read_bytes()
+            done = self.genie("run", "--pidfile", other / name, "--", *SLEEPER)
+            self.assertExit(done, FAILURE)
+            self.assertSays(done, other / name, words)
+            self.assertEqual(((other / name).stat().st_ino, (other / name).read_bytes()), before)
+        self.dir = other
+        self.assertEqual(self.status()["pid"], status["pid"])
+
     def test_that_somebody_replaced_meanwhile_is_not_removed(self):
         self.genie_ok("start", *self.options)
         self.pidfile.unlink()
@@ -287,7 +353,7 @@ def words_of(line):
 
 class Unit(GenieTest):
     STRANGE = ["a b", "", "$HOME", "${x}$$", "100%", "%n", 'say "hi"', "it's", "back\\slash", "\\", ";", "line\nfeed",
-               "tab\there", "\x01", "ünïcödé", "-x", "#", "a'b\"c$d%e\\f", "@x", "{}", "\\x41", " ", "trailing\\"]
+               "tab\there", "\x01", "ünïcödé", "-x", "#", "a'b\"c$d%e\\f", "@x", "{}", "\\x41", " ", "trailing\\", "[a,b]", "[x]", "[]", "[[a,b]]"]
 
     def unit(self, *arguments):
         done = self.genie("unit", *arguments)
@@ -335,6 +401,25 @@ class Unit(GenieTest):
             self.assertEqual(words[-1], str(script))
         self.assertEqual(self.settings(self.unit("--", "sleep"))["WorkingDirectory"], str(self.root))
 
+    def test_two_dots_after_a_link_lead_where_the_kernel_goes(self):
+        (self.root / "real" / "v2" / "bin").mkdir(parents=True)
+        (self.root / "cur").symlink_to("real/v2/bin")
+        beyond = self.root / "real" / "v2"
+        (beyond / "server").symlink_to(shutil.which("sleep"))
+        self.dir = None
+        in_path = {**self.environment, "PATH": "cur/..:" + self.environment["PATH"]}
+        for spelled, environment in (("cur/../server", self.environment), ("server", in_path)):
+            done = self.genie("unit", "--dir", "cur/../state", "--log", "cur/../log", "--", spelled, env=environment)
+            self.assertExit(done, OK)
+            words = words_of(self.settings(done.out)["ExecStart"])
+            for path, file in ((words[-1], "server"), (words[words.index("--dir") + 1], "state"),
+                               (words[words.index("--log") + 1], "log")):
+                self.assertEqual(os.path.realpath(os.path.dirname(path)), str(beyond), path)
+                self.assertEqual(os.path.basename(path), file)
+        # systemd takes no path with two dots here.
+        settings = self.settings(self.unit("--dir", "d", "--type", "forking", "--pidfile", "cur/../pid", "--", "sleep"))
+        self.assertEqual(settings["PIDFile"], str(beyond / "pid"))
+
     def test_a_command_that_is_not_there_is_a_failure_that_names_it(self):
         for name in ("no-such-command", "./no-such-command", str(self.root)):
             done = self.genie("unit", "--", name)
@@ -353,6 +438,19 @@ class Unit(GenieTest):
         self.assertEqual(settings["WantedBy"], "multi-user.target")
         self.assertIn("--ready tcp:4711 --ready-timeout 90s -- ", settings["ExecStart"])
 
+    def test_what_the_server_publishes_and_says_of_itself_is_kept(self):
+        told = ["--endpoint", "http=tcp:8080", "--endpoint", "url=text:100% $HOME", "--build", "b 1", "--server-version", "1.2"]
+        for kind in ("notify", "forking"):
+            words = words_of(self.settings(self.unit("--type", kind, *told, "--", "sleep"))["ExecStart"])
+            self.assertEqual([word for word in words if word in told], told)
+
+    def test_a_standby_that_forks_is_wrong_usage(self):
+        # `genie start` knows no standbys.
+        done = self.genie("unit", "--type", "forking", "--standby", "--", "sleep")
+        self.assertExit(done, USAGE)
+        self.assertSays(done, "--standby", "--type notify")
+        self.assertIn(" --standby ", self.settings(self.unit("--standby", "--", "sleep"))["ExecStart"])
+
     def test_forking_starts_in_the_background_with_a_pid_file(self):
         unit = self.unit("--type", "forking", "--user", "--", "sleep")
         settings = self.settings(unit)
@@ -370,7 +468,7 @@ class Unit(GenieTest):
         self.assertIn(" --dir %S/genie/my-server --name my-server -- ", settings["ExecStart"])
         self.verify(self.unit("--name", "my-server", "--", *SLEEPER))
         refused = self.genie("unit", "--name", "my server", "--", "sleep")
-        self.assertExit(refused, FAILURE)
+        self.assertExit(refused, USAGE)
         self.assertSays(refused, "--dir")
 
     def test_its_command_line_works(self):
