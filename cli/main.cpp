@@ -338,7 +338,8 @@ SplitWords split(const CLI::App& subcommand, const std::vector<std::string>& all
       }
       break;
     }
-    const bool is_option = word->size() > 1 && word->front() == '-' && !(word->at(1) >= '0' && word->at(1) <= '9');
+    const bool is_dashed = word->size() > 1 && word->front() == '-';
+    const bool is_option = is_dashed && (word->at(1) < '0' || word->at(1) > '9');  // and no negative number
     if (!is_option) {
       (takes_command ? words.command : words.own).push_back(*word);
       continue;

@@ -24,30 +24,29 @@ Path resolved(const Path& path) {
 /// The name itself, in a directory without links.
 Path entry(const Path& path) { return resolved(path.parent_path()) / path.filename(); }
 
-bool is_same_file(const Path& path, const Path& other) {
-  return entry(path) == entry(other) || resolved(path) == resolved(other);
-}
-
 /// The PID file would replace what genie keeps there, the output would be written into it.
 std::optional<Ending> problem_with_files(const ServeRequest& request) {
+  if (request.pidfile.empty() && request.log.empty()) return std::nullopt;
   const ServeGuard<> guard = request.place.guard();
   const StateFiles& files = guard.files();
-  const std::string log =
-      request.log.empty() ? request.place.directory + "/" + request.place.name + ".log" : request.log;
+  const Path directory = resolved(request.place.directory);
   const auto problem = [&](const char* option, const std::string& path) -> std::optional<Ending> {
     if (path.empty()) return std::nullopt;
-    for (const NameText* name : {&files.record(), &files.lock(), &files.sentinel(), &files.sentinel_temporary(),
-                                 &files.sentinel_guard(), &files.endpoints(), &files.port()}) {
-      const std::string own = files.path_of(*name).c_str();
-      if (is_same_file(path, own)) {
-        return wrong(fmt::format("{} {} is {}, a file of genie's own: use another path", option, path, own));
+    for (const Path& file : {entry(path), resolved(path)}) {
+      for (const NameText* name : {&files.record(), &files.lock(), &files.sentinel(), &files.sentinel_temporary(),
+                                   &files.sentinel_guard(), &files.endpoints(), &files.port()}) {
+        if (file != directory / name->c_str()) continue;
+        return wrong(fmt::format("{} {} is {}, a file of genie's own: use another path", option, path,
+                                 files.path_of(*name).c_str()));
       }
     }
     return std::nullopt;
   };
   if (auto found = problem("--pidfile", request.pidfile)) return found;
   if (auto found = problem("--log", request.log)) return found;
-  if (!request.pidfile.empty() && is_same_file(request.pidfile, log)) {
+  const std::string log =
+      request.log.empty() ? request.place.directory + "/" + request.place.name + ".log" : request.log;
+  if (!request.pidfile.empty() && (entry(request.pidfile) == entry(log) || entry(request.pidfile) == resolved(log))) {
     return wrong(fmt::format("--pidfile {} is the log {}: use another path", request.pidfile, log));
   }
   return std::nullopt;
