@@ -104,6 +104,11 @@ void give_lock_back(H& host, typename H::File lock) noexcept {
   (void)uninterrupted([&] { return host.files.unlock(lock, owner_byte, 2); });
 }
 
+template <typename H>
+void give_record_back(H& host, typename H::File record) noexcept {
+  (void)uninterrupted([&] { return host.files.unlock(record, owner_byte, 1); });
+}
+
 /// Releases step by step; goes on after a failure, and returns the first.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
@@ -154,7 +159,12 @@ class Claimant {
       : host_{host}, files_{files}, options_{options}, held_{held} {}
   Claimant(const Claimant&) = delete;
   Claimant& operator=(const Claimant&) = delete;
-  ~Claimant() { unlock(); }
+  ~Claimant() {
+    // First, so that nobody takes for a living one's what stands there yet.
+    if (published_.file.is_open()) give_record_back(host_, published_.file.get());
+    published_.file.reset();
+    unlock();
+  }
 
   [[nodiscard]] GENIE_COMPACT Result<ClaimReport> run() noexcept {
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
@@ -226,13 +236,16 @@ class Claimant {
     return locked.ok() ? claim_under_lock() : look_at_holder();
   }
 
-  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir's is its
-  /// starter's, too.
+  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir has
+  /// locked nothing itself.
   void unlock() noexcept {
-    if (!has_locked_ || is_heir_ || !lock_.file.is_open()) return;
+    if (!has_locked_ || !lock_.file.is_open()) return;
     has_locked_ = false;
     give_lock_back(host_, lock_.file.get());
   }
+
+  /// An heir has only what it was handed, and would be nobody's then.
+  Result<Step> begin_anew() noexcept { return is_heir_ ? finish(ClaimOutcome::contended) : Result<Step>{Step::again}; }
 
   Result<Step> start_over() noexcept {
     unlock();
@@ -416,8 +429,8 @@ class Claimant {
     switch (view->standing) {
       case RecordStanding::alive: report_.owner = view->record.owner; return finish(ClaimOutcome::already_running);
       case RecordStanding::unsure: report_.owner = view->record.owner; return finish(ClaimOutcome::contended);
-      case RecordStanding::absent: return kept_ != nullptr ? Step::again : publish_new();
-      case RecordStanding::dead: return kept_ != nullptr ? Step::again : take_over(*view, opened);
+      case RecordStanding::absent: return kept_ != nullptr ? begin_anew() : publish_new();
+      case RecordStanding::dead: return kept_ != nullptr ? begin_anew() : take_over(*view, opened);
       case RecordStanding::empty: break;
     }
     if (kept_ != nullptr) {
@@ -840,8 +853,10 @@ template <typename H>
   }
   // From now on, nobody is to be told to come here. And what a claim moves away is not what a release does: whoever
   // comes after a crash must be able to tell which it was.
-  const bool has_come_to_nothing = record.phase == Phase::claiming;
-  const bool is_told_first = held.has_endpoints || held.has_port || has_come_to_nothing;
+  const bool is_half_way = record.phase == Phase::claiming;
+  const bool is_unstarted = record.phase == Phase::launching && record.heir.pid == 0;
+  const bool has_come_to_nothing = (is_half_way || is_unstarted) && record.starter.pid == 0;
+  const bool is_told_first = held.has_endpoints || held.has_port || is_half_way;
   record.phase = Phase::released;
   if (is_told_first) {
     const auto told = write_lock_record(host, files, held.lock, record);
@@ -850,6 +865,7 @@ template <typename H>
   if (held.has_endpoints) note(withdraw_endpoints(host, files, held.directory, record, temporary));
   if (held.has_port) note(withdraw_port(host, files, held, temporary));
   note(withdraw(host, files, held.directory, files.record(), held.record_id, temporary));
+  if (has_come_to_nothing) give_record_back(host, held.record);
   host.files.close(held.record);
   // Whoever claims next need not look for what is not there.
   if (is_clean) record.temporary = 0;
@@ -857,7 +873,7 @@ template <typename H>
   if (result && !announced) result = announced;
   // Last, and by closing: an explicit unlock would take it from a forked child that still serves, unnoticed. Nobody
   // serves under a claim that came to nothing, unless its starter goes on.
-  if (has_come_to_nothing && record.starter.pid == 0) give_lock_back(host, held.lock);
+  if (has_come_to_nothing) give_lock_back(host, held.lock);
   host.files.close(held.lock);
   host.files.close(held.directory);
   if (held.has_watch) host.files.close_watch(held.watch);

@@ -194,6 +194,7 @@ class StopperLock {
     const auto locked = uninterrupted([&] { return host_->files.try_lock(guard_.file.get(), owner_byte, 1); });
     const auto named = uninterrupted([&] { return host_->files.stat_at(directory_, name.c_str()); });
     if (named.ok() && named.value.id == guard_.info.id) return locked;
+    if (locked.ok()) unlock(typename H::File{});
     guard_.file.reset();
     return {EAGAIN};
   }
@@ -224,6 +225,7 @@ template <typename H, typename Change>
     if (!locked.ok() && locked.error != EAGAIN) return files.error(Operation::lock, locked.error, files.lock());
     const auto named = uninterrupted([&] { return host.files.stat_at(directory, files.lock().c_str()); });
     if (!named.ok() || named.value.id != lock.info.id) {
+      if (locked.ok()) stopper.unlock(lock.file.get());
       lock.file.reset();
       continue;
     }

@@ -665,6 +665,7 @@ class StopRun {
           uninterrupted([&] { return host_.files.stat_at(directory_.file.get(), files_.lock().c_str()); });
       if (named.error == ENOENT) return {};
       if (!named.ok() || named.value.id != lock.info.id) {
+        if (locked.ok()) give_lock_back(host_, lock.file.get());
         lock.file.reset();
         continue;
       }

@@ -1,4 +1,5 @@
 // What a starter does where others act in the middle of it, where the directory can't be told, and where calls fail.
+#include <optional>
 #include <string>
 
 #include "ensure_world.hpp"
@@ -895,6 +896,39 @@ TEST_CASE("a boot block of another claim, or of none, is not this boot's", "[ens
   content.replace(genie::boot_record_at, none.size(), unit_tests::string(none));
   world.machine.disk.write_file(lock_path, content);
   CHECK(world.status().boot.generation == 0);
+}
+
+TEST_CASE("an heir that would have to claim for itself gives up: the lock is its starter's", "[ensure]") {
+  World world;
+  Machine& machine = world.machine;
+  const Contender stranger = machine.spawn();
+  std::optional<genie::ClaimOutcome> heirs;
+  std::optional<genie::ClaimOutcome> newcomers;
+  world.program([&](Server& server) {
+    genie::LockRecord starters;
+    REQUIRE(genie::parse_lock_record(genie::Text{*machine.disk.read_file(lock_path)}, INT32_MAX, starters) ==
+            genie::LockRecordKind::valid);
+    const genie::NameText temporary = server.guard.files().temporary(starters.temporary);
+    // A living program's record has got under the starter's temporary name, and the port can't be removed.
+    machine.disk.write_file(std::string{directory} + "/" + temporary.c_str(), text_of(stranger.identity));
+    machine.disk.make_directory(port_path);
+    int looks = 0;
+    server.contender.calls().before_call = [&](const CallEvent& event) {
+      if (event.call != Call::open || event.name != genie::Text{"serve.pid"} || ++looks != 2) return;
+      machine.disk.remove(record_path);
+      stranger.kill();
+      stranger.reap();
+    };
+    const auto claim = server.guard.claim();
+    server.contender.calls().before_call = nullptr;
+    if (claim) heirs = claim->outcome;
+    machine.disk.remove(port_path);
+    newcomers = guard_of(machine.spawn()).claim({.settle = genie::milliseconds(0)})->outcome;
+    server.contender.exit(1);
+  });
+  (void)world.ensure();
+  CHECK(heirs == genie::ClaimOutcome::contended);
+  CHECK(newcomers == genie::ClaimOutcome::contended);
 }
 
 }  // namespace tests::ensure_situations_test

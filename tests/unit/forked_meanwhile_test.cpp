@@ -1,9 +1,12 @@
 // A process that another thread forks while its parent has a lock for a moment shares that open file: it must keep
 // nobody out by it.
+#include "support.hpp"
+
 #include <cerrno>
+#include <genie/ensure.hpp>
+#include <optional>
 
 #include "catch.hpp"
-#include "support.hpp"
 
 namespace tests::forked_meanwhile_test {
 
@@ -70,6 +73,52 @@ TEST_CASE("who is forked during a stop keeps nobody out", "[stop]") {
   }
 }
 
+TEST_CASE("who is forked when a stop has taken a lock on a file that it can't compare keeps nobody out", "[stop]") {
+  const bool has_lock_ranges = GENERATE(true, false);
+  for (std::uint64_t failing = 1;; ++failing) {
+    CAPTURE(has_lock_ranges, failing);
+    Machine machine;
+    machine.disk.has_lock_ranges = has_lock_ranges;
+    const Contender owner = machine.spawn();
+    Guard guard = guard_of(owner);
+    REQUIRE(guard.claim()->owned());
+    const Contender stopper = machine.spawn();
+    std::optional<Contender> child;
+    stopper.calls().decide = [&](const CallEvent& event) {
+      if (event.call != Call::stat_at || event.occurrence != failing) return 0;
+      child.emplace(machine.fork(stopper));
+      return EIO;
+    };
+    (void)guard_of(stopper).stop({.grace = seconds(1)});
+    stopper.calls().decide = nullptr;
+    if (!child) break;
+    check_free(machine);
+  }
+}
+
+TEST_CASE("who is forked during a start for which no process can be made keeps nobody out", "[ensure]") {
+  for (std::uint64_t at = 1;; ++at) {
+    CAPTURE(at);
+    Machine machine;
+    const Contender starter = machine.spawn();
+    Guard guard = guard_of(starter);
+    const char* const arguments[] = {"server", nullptr};
+    genie::LaunchPlan plan;
+    plan.program = "/usr/bin/server";
+    plan.arguments = arguments;
+    starter.calls().fail(Call::spawn, EAGAIN);
+    genie::testing::FakeLauncher launcher = starter.launcher;
+    bool has_forked = false;
+    {
+      ForkAt fork{machine, starter, at};
+      REQUIRE_FALSE(genie::ensure(guard, launcher, plan, {}));
+      has_forked = fork.has_forked();
+    }
+    if (!has_forked) break;
+    check_free(machine);
+  }
+}
+
 TEST_CASE("who is forked during a claim that comes to nothing keeps nobody out", "[claim]") {
   const bool over_stale = GENERATE(false, true);
   for (std::uint64_t failing = 1;; ++failing) {
@@ -99,6 +148,40 @@ TEST_CASE("who is forked during a claim that comes to nothing keeps nobody out",
       check_free(machine);
     }
     if (calls < failing) break;
+  }
+}
+
+TEST_CASE("between the steps in which a failed claim gives its locks back, nobody is told that somebody runs",
+          "[claim]") {
+  const bool over_stale = GENERATE(false, true);
+  for (std::uint64_t failing = 1; failing < 60; ++failing) {
+    for (std::uint64_t also = failing; also < 60; ++also) {
+      CAPTURE(over_stale, failing, also);
+      Machine machine;
+      if (over_stale) (void)crashed_owner(machine);
+      const Contender contender = machine.spawn();
+      Guard guard = guard_of(contender);
+      std::uint64_t calls = 0;
+      contender.calls().decide = [&](const CallEvent& event) {
+        ++calls;
+        const bool may_fail = event.call != Call::unlock && event.call != Call::close;
+        return may_fail && (calls == failing || calls == also) ? EIO : 0;
+      };
+      bool has_unlocked = false;
+      std::optional<genie::ClaimOutcome> newcomers;
+      contender.calls().before_call = [&](const CallEvent& event) {
+        if (has_unlocked && !newcomers) {
+          const auto claim = guard_of(machine.spawn()).claim({.settle = genie::milliseconds(0)});
+          newcomers = claim ? claim->outcome : genie::ClaimOutcome::contended;
+        }
+        has_unlocked = has_unlocked || event.call == Call::unlock;
+      };
+      const auto claim = guard.claim();
+      contender.calls().before_call = nullptr;
+      contender.calls().decide = nullptr;
+      if (claim && claim->owned()) continue;
+      CHECK(newcomers != genie::ClaimOutcome::already_running);
+    }
   }
 }
 
