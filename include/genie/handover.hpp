@@ -23,6 +23,7 @@ void hand_over(H& host, HeldClaim<H>& held) noexcept {
   host.files.close(held.record);
   host.files.close(held.directory);
   host.files.close(held.lock);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
 }
 
@@ -85,6 +86,7 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.unlock(held.lock, starter_byte, 1); });
   host.files.close(held.lock);
   host.files.close(held.directory);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
   return result;
 }

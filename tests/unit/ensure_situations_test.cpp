@@ -687,6 +687,22 @@ TEST_CASE("only its claimant hands a claim over or takes it back", "[ensure]") {
   CHECK(world.machine.disk.open_count(child.index()) == open);
 }
 
+TEST_CASE("a starter that had to wait for its claim keeps nothing open when it gives the claim away", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure());
+  Starter starter{world.machine};
+  world.machine.time.after(Milliseconds{300}, [&] { world.kill_server(); });
+  genie::StandbyOptions waiting;
+  waiting.claim.launching = true;
+  const auto goes_on = [](const genie::ClaimReport&) noexcept { return true; };
+  REQUIRE(genie::claim_when_free(starter.guard.host(), starter.guard.files(), waiting, starter.held, goes_on)->owned());
+  REQUIRE(starter.held.has_watch);
+  SECTION("to its heir") { genie::hand_over(starter.guard.host(), starter.held); }
+  SECTION("to nobody") { starter.take_back(); }
+  CHECK_FALSE(starter.held.held);
+  CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
+}
+
 TEST_CASE("the first error of what is done to take a claim back is told", "[ensure][F16]") {
   World world;
   Starter starter{world.machine};
