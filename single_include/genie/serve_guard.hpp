@@ -6637,7 +6637,8 @@ class ScopedDescriptor {
   int descriptor_;
 };
 
-/// A process that was started without its standard streams must not print into our files.
+/// A process that was started without its standard streams must not print into our files; nor must we close what it
+/// has opened in their place since.
 /// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
 /// closed.
 [[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
@@ -7455,8 +7456,9 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
 
   /// Source: `inotify(7)`. A writer's close counts as a change, so the death of a lock's owner wakes the waiter.
   [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
-    const int descriptor = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (descriptor < 0) return SysResult<Watch>::failure(errno);
+    const auto opened = file(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    const int descriptor = opened.value.descriptor;
     constexpr std::uint32_t mask = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_CREATE |
                                    IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DONT_FOLLOW;
     if (::inotify_add_watch(descriptor, path, mask) < 0) {
@@ -7550,7 +7552,7 @@ using CgroupPath = FixedText<4095>;
     struct ::statfs info{};
     if (::fstatfs(root.get(), &info) != 0 || info.f_type != cgroup2) continue;
     const int directory = ::openat(root.get(), path.c_str() + 1, flags);
-    return {directory, directory < 0 ? errno : 0};
+    return directory < 0 ? SysResult<int>::failure(errno) : above_standard_streams(directory);
   }
   return SysResult<int>::failure(error);
 }
@@ -7828,7 +7830,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
     const long descriptor = ::syscall(pidfd_open_number, static_cast<pid_t>(pid), 0U);
     if (descriptor < 0) return SysResult<Handle>::failure(errno == EINVAL || errno == ENOENT ? ESRCH : errno);
-    return {Handle{static_cast<int>(descriptor)}, 0};
+    const auto moved = posix_detail::above_standard_streams(static_cast<int>(descriptor));
+    return {Handle{moved.value}, moved.error};
   }
 
   /// Source: `pidfd_send_signal(2)`.

@@ -99,7 +99,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
     const long descriptor = ::syscall(pidfd_open_number, static_cast<pid_t>(pid), 0U);
     if (descriptor < 0) return SysResult<Handle>::failure(errno == EINVAL || errno == ENOENT ? ESRCH : errno);
-    return {Handle{static_cast<int>(descriptor)}, 0};
+    const auto moved = posix_detail::above_standard_streams(static_cast<int>(descriptor));
+    return {Handle{moved.value}, moved.error};
   }
 
   /// Source: `pidfd_send_signal(2)`.

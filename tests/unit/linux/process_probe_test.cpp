@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,6 +168,29 @@ TEST_CASE("a process has ended when it is dead and no thread of it is left", "[p
       CHECK(genie::has_ended(stat) == (dead && alone));
     }
   }
+}
+
+TEST_CASE("a pinned process or cgroup never takes the place of a missing standard stream", "[process_probe]") {
+  const Child child;
+  LinuxProcessProbe probe;
+  int kept[3];
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) kept[stream] = ::fcntl(stream, F_DUPFD_CLOEXEC, 3);
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) ::close(stream);
+  const auto pinned = probe.open(child.pid());
+  const auto cgroup = genie::linux_detail::open_cgroup_directory(genie::linux_detail::CgroupPath{"/."});
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) {
+    if (kept[stream] < 0) continue;
+    ::dup2(kept[stream], stream);
+    ::close(kept[stream]);
+  }
+  REQUIRE(pinned.ok());
+  CHECK(pinned.value.descriptor > STDERR_FILENO);
+  CHECK(::fcntl(pinned.value.descriptor, F_GETFD) == FD_CLOEXEC);
+  probe.close(pinned.value);
+  if (!cgroup.ok()) return;  // there is no unified hierarchy here
+  CHECK(cgroup.value > STDERR_FILENO);
+  CHECK(::fcntl(cgroup.value, F_GETFD) == FD_CLOEXEC);
+  ::close(cgroup.value);
 }
 
 TEST_CASE("a process is gone where the kernel says so of its file, its number or its cgroup", "[process_probe]") {
