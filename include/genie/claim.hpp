@@ -120,6 +120,14 @@ template <typename H>
   return {};
 }
 
+/// Who is no process, and not nobody (`ProcessIdentity{}`) either, can't be read again, nor what is written beside it.
+template <typename H>
+[[nodiscard]] Result<void> check_process(const StateFiles& files, const ProcessIdentity& process) noexcept {
+  const bool is_possible = process.pid > 0 && process.pid <= H::ProcessProbe::pid_limit;
+  if (is_possible || process == ProcessIdentity{}) return {};
+  return make_error(ErrorKind::invalid_process, Operation::write, EINVAL, files.lock_path());
+}
+
 /// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
 /// behind unnoticed.
 template <typename H>

@@ -210,6 +210,7 @@ namespace genie::inline v0 {
     case ErrorKind::system:
     case ErrorKind::own_process:
     case ErrorKind::invalid_port:
+    case ErrorKind::invalid_process:
     case ErrorKind::duplicate_endpoint:
     case ErrorKind::endpoint_text_too_long:
     case ErrorKind::not_a_socket:

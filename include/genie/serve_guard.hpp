@@ -107,8 +107,11 @@ class ServeGuard {
   Result<void> report_failure(const FailureRecord& failure) noexcept {
     return genie::report_failure(host_, files_, held_, failure);
   }
-  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
+  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both. A
+  /// default-constructed identity is nobody. Requires: the claim.
+  /// Errors: write; `invalid_process`, of what a `fork` that failed has returned, say; `not_claimed`.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
+    if (auto ok = detail::check_process<Host>(files_, server); !ok) return ok;
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
   }
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.

@@ -18,10 +18,11 @@ namespace genie::inline v0 {
 
 /// Names the process that is to adopt the claim. From now on it is the one that `status` and `stop` see.
 /// Requires: a claim made with `ClaimOptions::launching`, whose lock file the process shares.
-/// Errors: write; `not_claimed`.
+/// Errors: write; `invalid_process`; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> name_heir(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      const ProcessIdentity& heir) noexcept {
+  if (auto ok = detail::check_process<H>(files, heir); !ok) return ok;
   return update_claim(host, files, held, [&](LockRecord& record) noexcept { record.heir = heir; });
 }
 

@@ -578,6 +578,7 @@ enum class ErrorKind : std::uint8_t {
   identity_unknown,        ///< the process to signal could not be told from a stranger's
   own_process,             ///< the process asked to stop is the calling one
   invalid_port,            ///< 0 is no port
+  invalid_process,         ///< no process has that number: below 1, or above the platform's limit
   invalid_endpoint_name,   ///< not 1 to 31 characters of `a-z`, `0-9`, `_` and `-`
   duplicate_endpoint,      ///< two endpoints of one name
   too_many_endpoints,      ///< more than an owner can publish: see `Error::limit`
@@ -3528,6 +3529,14 @@ template <typename H>
   return {};
 }
 
+/// Who is no process, and not nobody (`ProcessIdentity{}`) either, can't be read again, nor what is written beside it.
+template <typename H>
+[[nodiscard]] Result<void> check_process(const StateFiles& files, const ProcessIdentity& process) noexcept {
+  const bool is_possible = process.pid > 0 && process.pid <= H::ProcessProbe::pid_limit;
+  if (is_possible || process == ProcessIdentity{}) return {};
+  return make_error(ErrorKind::invalid_process, Operation::write, EINVAL, files.lock_path());
+}
+
 /// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
 /// behind unnoticed.
 template <typename H>
@@ -5159,6 +5168,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> complete_failure(H& host, const StateFiles& files, typename H::File lock,
                                             const LockRecord& record, FailureRecord& failure) noexcept {
+  if (auto ok = check_process<H>(files, failure.server); !ok) return ok;
   const auto earlier = read_failure(host, lock, record);
   if (!earlier.ok()) return files.error(Operation::read, earlier.error, files.lock());
   BootRecord boot;
@@ -5186,7 +5196,7 @@ template <typename H>
 /// Tells everybody who waits for this server why it will not get ready. The owner ends or releases next.
 /// `failure` says how, and where its output is; the rest is filled in.
 /// Requires: the claim.
-/// Errors: read, write; `not_claimed`.
+/// Errors: read, write; `invalid_process` where `failure.server` can be none; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> report_failure(H& host, const StateFiles& files, HeldClaim<H>& held,
                                           FailureRecord failure) noexcept {
@@ -10579,8 +10589,11 @@ class ServeGuard {
   Result<void> report_failure(const FailureRecord& failure) noexcept {
     return genie::report_failure(host_, files_, held_, failure);
   }
-  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
+  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both. A
+  /// default-constructed identity is nobody. Requires: the claim.
+  /// Errors: write; `invalid_process`, of what a `fork` that failed has returned, say; `not_claimed`.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
+    if (auto ok = detail::check_process<Host>(files_, server); !ok) return ok;
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
   }
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.

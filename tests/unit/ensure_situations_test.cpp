@@ -703,6 +703,26 @@ TEST_CASE("a starter that had to wait for its claim keeps nothing open when it g
   CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
 }
 
+TEST_CASE("an heir of an impossible number is refused, and so is what is told of its end", "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  const auto lock = world.machine.disk.read_file(lock_path);
+  const auto named = genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, {-1, {}});
+  REQUIRE_FALSE(named);
+  CHECK(named.error().kind == genie::ErrorKind::invalid_process);
+  CHECK(world.machine.disk.read_file(lock_path) == lock);
+  genie::FailureRecord failure;
+  failure.server.pid = -1;
+  const auto taken = genie::take_back(starter.guard.host(), starter.guard.files(), starter.held, &failure);
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().kind == genie::ErrorKind::invalid_process);
+  // It is given up all the same.
+  CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
+  CHECK(world.status().state == genie::ServerState::stopped);
+  CHECK(world.status().failure.generation == 0);
+}
+
 TEST_CASE("the first error of what is done to take a claim back is told", "[ensure][F16]") {
   World world;
   Starter starter{world.machine};

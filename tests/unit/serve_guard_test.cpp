@@ -1,7 +1,9 @@
 // The guard as an object: release, move, fork, and files that others delete.
 #include "support.hpp"
 
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -227,6 +229,41 @@ TEST_CASE("who claims again what it owns is told of its own claim, its server in
   CHECK(again->owner == owner.identity);
   CHECK(again->server == server.identity);
   CHECK(again->generation == 1);
+}
+
+TEST_CASE("a server of an impossible number is refused, and the record goes on naming what it named", "[guard]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  const Contender server = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  REQUIRE(guard.set_server(server.identity));
+  const auto lock = machine.disk.read_file(lock_path);
+  const std::uint64_t calls = owner.calls().count();
+  constexpr genie::Pid beyond = genie::testing::FakeProcesses::pid_limit + 1;
+  // The first is what a `fork` that failed has returned.
+  for (const genie::ProcessIdentity& impossible :
+       {genie::ProcessIdentity{-1, {}}, genie::ProcessIdentity{-1, genie::known_start(991)},
+        genie::ProcessIdentity{0, genie::known_start(991)}, genie::ProcessIdentity{beyond, {}},
+        genie::ProcessIdentity{INT64_MIN, {}}, genie::ProcessIdentity{INT64_MAX, {}}}) {
+    CAPTURE(text_of(impossible));
+    const auto set = guard.set_server(impossible);
+    REQUIRE_FALSE(set);
+    CHECK(set.error().kind == genie::ErrorKind::invalid_process);
+    CHECK(set.error().operation == genie::Operation::write);
+    CHECK(set.error().code == EINVAL);
+    CHECK(set.error().path == genie::Text{lock_path});
+  }
+  CHECK(owner.calls().count() == calls);
+  CHECK(machine.disk.read_file(lock_path) == lock);
+  CHECK(guard.held().written.server == server.identity);
+  Guard observer = guard_of(machine.spawn());
+  CHECK(observer.status()->server == server.identity);
+  REQUIRE(guard.set_server({beyond - 1, {}}));
+  CHECK(observer.status()->server.pid == beyond - 1);
+  REQUIRE(guard.set_server({}));  // nobody, any more
+  CHECK(observer.status()->server == genie::ProcessIdentity{});
+  CHECK(observer.status()->state == genie::ServerState::running);
 }
 
 TEST_CASE("durations of std::chrono are accepted", "[guard]") {
