@@ -113,8 +113,8 @@ class Supervision {
       return false;
     }
     if (!claimed->is_trusted) {
-      warn("genie: others may write to {}: nothing in it can be stopped or taken over (chmod go-w)\n",
-           request_.place.directory);
+      warn("genie: others may write to {} or to its {}: nothing in it can be stopped or taken over (chmod go-w)\n",
+           request_.place.directory, guard_.files().lock().c_str());
     }
     if (claimed->taken_over.reason != Reason::none) {
       warn("genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);

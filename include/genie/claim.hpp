@@ -58,7 +58,8 @@ struct ClaimReport {
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
-  bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
+  bool is_trusted = true;  ///< false: others may write to the directory or to the lock file, so that nobody can be
+                           ///< stopped, and nothing taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
@@ -701,7 +702,10 @@ class Claimant {
     report_.server = ProcessIdentity{};
     report_.generation = record_.generation;
     report_.evidence = Evidence{};
-    report_.is_trusted = check_trust(host_, files_, directory_.info, published_.info, files_.record()).has_value();
+    // As `check_trust` will judge, with one call for both files: the lock file may be older than this claim.
+    const std::uint64_t user = host_.process.user();
+    report_.is_trusted =
+        is_ours(lock_.info, user) && is_ours(published_.info, user) && keeps_our_files(directory_.info, user);
     return finish(ClaimOutcome::claimed);
   }
 

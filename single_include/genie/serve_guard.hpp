@@ -1843,15 +1843,19 @@ inline constexpr std::uint32_t private_file = 0600;
   return (info.user == user || info.user == 0) && (info.permissions & writable_by_others) == 0;
 }
 
-/// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
-/// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
+/// Whether a file of ours in the directory stays where it is, and what it is: also where others may write, and the
+/// directory is sticky or root's (as /tmp is).
+[[nodiscard]] inline bool keeps_our_files(const FileInfo& directory, std::uint64_t user) noexcept {
+  return is_ours(directory, user) || (directory.permissions & sticky) != 0 || directory.user == 0;
+}
+
+/// Whether what `record` says may lead to a signal or a takeover: if nobody but us could have written it.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
                                                      const FileInfo& record, Text record_name) noexcept {
   const std::uint64_t user = host.process.user();
   if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
-  if (is_ours(directory, user)) return {};
-  if ((directory.permissions & sticky) != 0 || directory.user == 0) return {};
+  if (keeps_our_files(directory, user)) return {};
   return files.refusal(ErrorKind::untrusted_directory, Operation::none, Text{});
 }
 
@@ -3467,7 +3471,8 @@ struct ClaimReport {
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
-  bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
+  bool is_trusted = true;  ///< false: others may write to the directory or to the lock file, so that nobody can be
+                           ///< stopped, and nothing taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
@@ -4110,7 +4115,10 @@ class Claimant {
     report_.server = ProcessIdentity{};
     report_.generation = record_.generation;
     report_.evidence = Evidence{};
-    report_.is_trusted = check_trust(host_, files_, directory_.info, published_.info, files_.record()).has_value();
+    // As `check_trust` will judge, with one call for both files: the lock file may be older than this claim.
+    const std::uint64_t user = host_.process.user();
+    report_.is_trusted =
+        is_ours(lock_.info, user) && is_ours(published_.info, user) && keeps_our_files(directory_.info, user);
     return finish(ClaimOutcome::claimed);
   }
 
