@@ -324,6 +324,8 @@ class Claimant {
     record_.phase = Phase::claiming;
     record_.owner = own_identity(host_);
     record_.origin = host_.process.origin();
+    // Who reads a record without an origin can't tell whether its owner lives, for all of that owner's life.
+    if (record_.origin.error != 0) return files_.error(Operation::observe_process, record_.origin.error, files_.lock());
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();

@@ -494,8 +494,11 @@ using BootId = FixedText<40>;
 struct ProcessOrigin {
   BootId boot;
   std::uint64_t pid_namespace = 0;  ///< on Linux, its inode number, `pid_namespaces(7)`; 0 means unknown
+  int error = 0;  ///< errno for which something is unknown now, and may be known when asked again; no part of it
 
-  friend constexpr bool operator==(const ProcessOrigin&, const ProcessOrigin&) noexcept = default;
+  friend constexpr bool operator==(const ProcessOrigin& left, const ProcessOrigin& right) noexcept {
+    return left.boot == right.boot && left.pid_namespace == right.pid_namespace;
+  }
 };
 
 /// A file, whatever its name: device and inode number, `inode(7)`. Only unique while the file is held open.
@@ -817,7 +820,7 @@ using LockHolder = NamedProcess;
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
-/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
+/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller; `error` where they can't be learnt now |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
@@ -2338,6 +2341,7 @@ template <typename H>
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
     evidence.whereabouts = whereabouts;
+    evidence.observed.error = own.error;
     if (record.phase == Phase::launching) return LockStanding::claiming;
     return is_released ? LockStanding::orphaned : LockStanding::owned;
   }
@@ -2389,7 +2393,8 @@ template <typename H>
 /// Effects: none. Takes no lock, so that no starter can fail because of it.
 /// Returns: a view that was true at one moment of the call. A changing record is read again a few times; a holder that
 /// can't be told stays `unsure`.
-/// Errors: query_lock, read.
+/// Errors: query_lock, read; observe_process where the caller can't learn where it is itself, see
+/// `ProcessOrigin::error`.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
                                                            FileIdentity lock_id) noexcept {
@@ -2419,6 +2424,9 @@ template <typename H>
       continue;
     }
     view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.evidence.whereabouts == Whereabouts::unknown && view.evidence.observed.error != 0) {
+      return files.error(Operation::observe_process, view.evidence.observed.error, files.lock());
+    }
     if (view.standing == LockStanding::claiming) return view;
     if (view.standing == LockStanding::owned) {
       if (view.record.phase == Phase::claiming) {
@@ -3737,6 +3745,8 @@ class Claimant {
     record_.phase = Phase::claiming;
     record_.owner = own_identity(host_);
     record_.origin = host_.process.origin();
+    // Who reads a record without an origin can't tell whether its owner lives, for all of that owner's life.
+    if (record_.origin.error != 0) return files_.error(Operation::observe_process, record_.origin.error, files_.lock());
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
@@ -7201,7 +7211,8 @@ struct ProcessHandle {
 /// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
 /// | `random()`                      | as in the policy                                                              |
 ///
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin, per PID, because it cannot change, once it could learn it. Thread safety: one
+/// thread at a time.
 template <typename System>
 class ProcessProbe : public posix_detail::Processes {
  public:
@@ -7235,9 +7246,10 @@ class ProcessProbe : public posix_detail::Processes {
 
   [[nodiscard]] ProcessOrigin origin() noexcept {
     if (const Pid now = self(); learned_by_ != now) {
-      learned_by_ = now;
       origin_.boot = System::boot();
       origin_.pid_namespace = System::pid_namespace();
+      // What could not be learnt, for want of memory perhaps, is asked again.
+      learned_by_ = origin_.boot.empty() || origin_.pid_namespace == 0 ? 0 : now;
     }
     return origin_;
   }
@@ -7785,8 +7797,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
-/// it has the same number in another PID namespace. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change, once it could learn them; a forked child
+/// learns its own, also where it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe : public posix_detail::Processes {
  public:
   struct Handle {
@@ -8074,19 +8086,21 @@ class LinuxProcessProbe : public posix_detail::Processes {
   GENIE_COMPACT void learn_origin() noexcept {
     const Pid now = self();
     const std::uint64_t mark = linux_detail::process_mark();
-    if (learned_by_ == now && mark_ == mark) return;
-    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
+    const bool is_known_process = learned_by_ == now && mark_ == mark;
+    if (is_known_process && origin_.error == 0) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0 && !is_known_process;
     learned_by_ = now;
     mark_ = mark;
     start_ = StartToken{};
     origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
-      origin_.boot.append(trimmed(boot));
-    }
+    const auto boot_read = linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot);
+    if (boot_read.ok()) origin_.boot.append(trimmed(boot));
+    note_shortage(boot_read.error);
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
+    if (length < 0) note_shortage(errno);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
@@ -8099,8 +8113,15 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    const auto numbers_read = linux_detail::read_small_file("/proc/self/status", numbers);
+    if (numbers_read.ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    note_shortage(numbers_read.error);
     if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// What fails for want of descriptors or memory may not fail the next time; what fails for another reason will.
+  void note_shortage(int error) noexcept {
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) origin_.error = error;
   }
 
   /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.

@@ -46,7 +46,7 @@ using LockHolder = NamedProcess;
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
-/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
+/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller; `error` where they can't be learnt now |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
