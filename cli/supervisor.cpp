@@ -421,6 +421,7 @@ class Supervision {
         return;
       case Ownership::record_replaced:
       case Ownership::lock_replaced:
+      case Ownership::lock_closed:
       case Ownership::all_missing: break;
     }
     // Another server may run on the same data by now, or could at any moment.

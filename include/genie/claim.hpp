@@ -86,7 +86,7 @@ struct HeldClaim {
   typename H::Filesystem::Watch watch{};  ///< by which a standby waited for its claim
 };
 
-/// Whether a claim is still what it was. Others can delete files under a live owner.
+/// Whether a claim is still what it was. Others can delete files under a live owner; its own program can close them.
 enum class Ownership : std::uint8_t {
   held,             ///< as it was: lock and record are ours and in their places
   not_claimed,      ///< this process holds no claim
@@ -94,6 +94,7 @@ enum class Ownership : std::uint8_t {
   record_replaced,  ///< another program's record stands there: there may be two owners
   lock_missing,     ///< `NAME.lock` was deleted; the record still keeps others out
   lock_replaced,    ///< another lock file stands there
+  lock_closed,      ///< our own descriptors were closed, as libraries that make daemons do: somebody else can claim now
   all_missing,      ///< both are gone, or the whole directory: somebody else can claim now
 };
 
@@ -111,6 +112,29 @@ template <typename H>
   const std::uint64_t own = host.process.origin().pid_namespace;
   const std::uint64_t claimants = held.written.origin.pid_namespace;
   return own == 0 || claimants == 0 || own == claimants;
+}
+
+/// Whether the lock is gone because its descriptor was closed under us; any file of the program may have its number by
+/// now. What the system can't tell is no evidence of that.
+template <typename H>
+[[nodiscard]] GENIE_COMPACT bool is_lock_closed(H& host, const HeldClaim<H>& held) noexcept {
+  const auto open = uninterrupted([&] { return host.files.stat(held.lock); });
+  return open.ok() ? open.value.id != held.lock_id : open.error == EBADF;
+}
+
+/// Whether this process made the claim, and can still write what the lock file says of it.
+template <typename H>
+[[nodiscard]] bool has_lock(H& host, const HeldClaim<H>& held) noexcept {
+  return is_claimant(host, held) && !is_lock_closed(host, held);
+}
+
+/// Forgets a claim whose lock was closed. Of its other descriptors only the record's can be told from the program's
+/// files, and must be closed: for as long as it is open, the record counts as a living one's.
+template <typename H>
+GENIE_COLD void forget_claim(H& host, HeldClaim<H>& held) noexcept {
+  const auto record = uninterrupted([&] { return host.files.stat(held.record); });
+  if (record.ok() && record.value.id == held.record_id) host.files.close(held.record);
+  held = HeldClaim<H>{};
 }
 
 template <typename H>
@@ -871,7 +895,8 @@ template <typename H>
 }
 
 /// Ends a claim: endpoints, port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before,
+/// see `Ownership::lock_closed`: then all is left to the next claim.
 template <typename H>
 [[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   if (!held.held) return {};
@@ -879,15 +904,19 @@ template <typename H>
     held = HeldClaim<H>{};  // the descriptors stay: a child made by vfork shares them with its parent
     return {};
   }
+  if (detail::is_lock_closed(host, held)) {
+    detail::forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   return detail::release_held(host, files, held);
 }
 
 /// Rewrites what the lock file says of us, for everybody who asks or waits. `change` gets the record.
-/// Errors: write.
+/// Errors: write; `not_claimed`, also where the lock was closed, see `Ownership::lock_closed`.
 template <typename H, typename Change>
 [[nodiscard]] Result<void> update_claim(H& host, const StateFiles& files, HeldClaim<H>& held,
                                         Change&& change) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   change(held.written);
@@ -898,6 +927,7 @@ template <typename H, typename Change>
 template <typename H>
 [[nodiscard]] Ownership verify_claim(H& host, const StateFiles& files, const HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return Ownership::not_claimed;
+  if (detail::is_lock_closed(host, held)) return Ownership::lock_closed;
   const auto lock = detail::uninterrupted([&] { return host.files.stat_at({}, files.lock_path().c_str()); });
   const PathText record_path = files.path_of(files.record());
   const auto record = detail::uninterrupted([&] { return host.files.stat_at({}, record_path.c_str()); });
@@ -975,7 +1005,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   using namespace detail;
-  if (!is_claimant(host, held)) {
+  if (!has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
   }
   const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });

@@ -80,7 +80,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> report_failure(H& host, const StateFiles& files, HeldClaim<H>& held,
                                           FailureRecord failure) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   if (auto ok = detail::complete_failure(host, files, held.lock, held.written, failure); !ok) return ok;

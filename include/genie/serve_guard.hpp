@@ -80,7 +80,8 @@ class ServeGuard {
 
   /// Whether this object, in this process, holds the claim. What others did to the files: see `verify`.
   [[nodiscard]] bool owns() noexcept { return detail::is_claimant(host_, held_); }
-  /// Looks whether the claim is still visible to others. Call it where losing the directory matters.
+  /// Looks whether the claim is still visible to others. Call it where losing the directory matters; who has lost it
+  /// releases, and may claim anew.
   [[nodiscard]] Ownership verify() noexcept { return verify_claim(host_, files_, held_); }
 
   /// Publishes the record again where `verify` found it missing; see `genie::restore_record`.

@@ -30,6 +30,7 @@ template <typename H>
 template <typename H>
 void hand_over(H& host, HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return;
+  if (detail::is_lock_closed(host, held)) return detail::forget_claim(host, held);
   host.files.close(held.record);
   host.files.close(held.directory);
   host.files.close(held.lock);
@@ -40,12 +41,16 @@ void hand_over(H& host, HeldClaim<H>& held) noexcept {
 /// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given: that is
 /// completed, or replaced by what the heir itself has told.
 /// Requires: a claim that was handed over to a process that has ended since.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before.
 template <typename H>
 [[nodiscard]] Result<void> take_back(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      FailureRecord* failure) noexcept {
   using namespace detail;
   if (!is_claimant(host, held)) return {};
+  if (is_lock_closed(host, held)) {
+    forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   Result<void> result;
   const auto note = [&](const Result<void>& step) noexcept {
     if (result && !step) result = step;

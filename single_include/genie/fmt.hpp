@@ -146,6 +146,7 @@ namespace genie::inline v0 {
     case Ownership::record_replaced: return "record_replaced";
     case Ownership::lock_missing: return "lock_missing";
     case Ownership::lock_replaced: return "lock_replaced";
+    case Ownership::lock_closed: return "lock_closed";
     case Ownership::all_missing: return "all_missing";
   }
   return "not_claimed";

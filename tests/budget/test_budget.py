@@ -30,13 +30,13 @@ SYSTEM_CALLS = {
     "running, live owner": 3,
     "claim, somebody else runs": 20,
     "status, live owner": 15,
-    "publish_port": 8,
+    "publish_port": 9,
     "port": 19,
-    "verify": 4,
-    "release, with a port": 20,
+    "verify": 5,
+    "release, with a port": 21,
     "running, nobody": 4,
     "claim": 26,
-    "release": 10,
+    "release": 11,
     "claim, over a stale record": 47,
 }
 

@@ -703,6 +703,32 @@ TEST_CASE("a starter that had to wait for its claim keeps nothing open when it g
   CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
 }
 
+TEST_CASE("a starter whose lock file was closed under it gives nothing away, and closes nobody else's files",
+          "[ensure][F25]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  starter.contender.filesystem.close(starter.held.lock);
+  // Which takes its number.
+  world.machine.disk.write_file("/precious", "precious");
+  REQUIRE(starter.contender.filesystem.open({}, "/precious", genie::OpenMode::read_write, 0).value.descriptor ==
+          starter.held.lock.descriptor);
+  const auto lock = world.machine.disk.read_file(lock_path);
+  const auto holds_it = starter.held.lock;
+  SECTION("to its heir") { genie::hand_over(starter.guard.host(), starter.held); }
+  SECTION("to nobody") {
+    genie::FailureRecord failure;
+    const auto taken = genie::take_back(starter.guard.host(), starter.guard.files(), starter.held, &failure);
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().kind == genie::ErrorKind::not_claimed);
+  }
+  CHECK_FALSE(starter.held.held);
+  CHECK(starter.contender.filesystem.stat(holds_it).ok());
+  CHECK(world.machine.disk.read_file("/precious") == "precious");
+  CHECK(world.machine.disk.read_file(lock_path) == lock);
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
 TEST_CASE("an heir of an impossible number is refused, and so is what is told of its end", "[ensure]") {
   World world;
   Starter starter{world.machine};

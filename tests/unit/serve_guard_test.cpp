@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "catch.hpp"
 
@@ -14,6 +15,18 @@ namespace tests::serve_guard_test {
 
 using namespace tests;
 using genie::Ownership;
+
+namespace {
+
+/// What libraries that make daemons do.
+void close_all(Machine& machine, const Contender& who) {
+  Contender self = who;
+  std::vector<int> open;
+  for (const auto& [descriptor, file] : machine.disk.tables[who.index()].descriptors) open.push_back(descriptor);
+  for (const int descriptor : open) self.filesystem.close({descriptor});
+}
+
+}  // namespace
 
 static_assert(!std::is_copy_constructible_v<Guard>);
 static_assert(std::is_nothrow_move_constructible_v<Guard>);
@@ -229,6 +242,86 @@ TEST_CASE("who claims again what it owns is told of its own claim, its server in
   CHECK(again->owner == owner.identity);
   CHECK(again->server == server.identity);
   CHECK(again->generation == 1);
+}
+
+TEST_CASE("who closes all descriptors loses the claim, learns of it, and finds the files that it opened then untouched",
+          "[guard][F25]") {
+  Machine machine;
+  machine.disk.make_directory("/data");
+  const Contender owner = machine.spawn();
+  Contender self = owner;
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim({.starting = true})->owned());
+  REQUIRE(guard.boot("load"));
+  REQUIRE(guard.publish_port(4711));
+  close_all(machine, owner);
+  std::vector<genie::testing::MemoryFilesystem::File> opened;
+  const auto open_own_files = [&] {
+    for (const char* const path : {"/data/0", "/data/1", "/data/2", "/data/3", "/data/4"}) {
+      machine.disk.write_file(path, "precious");
+      opened.push_back(self.filesystem.open({}, path, genie::OpenMode::read_write, 0).value);
+    }
+  };
+  SECTION("into the free places") { open_own_files(); }
+  SECTION("none yet") {}
+  CHECK(guard.verify() == Ownership::lock_closed);
+  const auto refused = [&](const genie::Result<void>& result) {
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind == genie::ErrorKind::not_claimed);
+  };
+  const auto lock = machine.disk.read_file(lock_path);
+  const auto record = machine.disk.read_file(record_path);
+  machine.time.advance(genie::seconds(1));
+  refused(guard.ready());
+  refused(guard.boot("load", 1, 2));
+  refused(guard.end_step(genie::StepState::ok));
+  refused(guard.set_server(owner.identity));
+  refused(guard.report_failure({}));
+  refused(guard.publish_port(4712));
+  const genie::Endpoint endpoint = genie::Endpoint::tcp("http", 80);
+  refused(guard.publish_endpoints(&endpoint, 1));
+  refused(guard.restore_record());
+  refused(guard.release());
+  CHECK_FALSE(guard.owns());
+  CHECK(guard.release());  // nothing, any more
+  CHECK(machine.disk.read_file(lock_path) == lock);
+  CHECK(machine.disk.read_file(record_path) == record);
+  CHECK(machine.disk.open_count(owner.index()) == opened.size());
+  CHECK(machine.disk.stray_closes == 0);
+  for (const char* const path : {"/data/0", "/data/1", "/data/2", "/data/3", "/data/4"}) {
+    if (!opened.empty()) CHECK(machine.disk.read_file(path) == "precious");
+  }
+  // It was nobody's any more: whoever comes, or comes again, is let in.
+  CHECK(guard_of(machine.spawn()).claim()->owned());
+  CHECK(guard.claim()->owned());
+}
+
+TEST_CASE("a record that stayed open while the lock was closed is not kept from the next claim", "[guard][F25]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Contender self = owner;
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  self.filesystem.close(guard.held().lock);
+  CHECK(guard.verify() == Ownership::lock_closed);
+  CHECK_FALSE(guard.release());
+  const auto report = guard_of(machine.spawn()).claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(machine.disk.stray_closes == 0);
+}
+
+TEST_CASE("that a lock file can't be looked at is no evidence that it was closed", "[guard][F17]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  owner.calls().fail(Call::stat, GENERATE(EIO, ESTALE, EACCES), 1, 1000);
+  CHECK(guard.verify() == Ownership::held);
+  CHECK(guard.ready());
+  CHECK(guard.release());
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
 }
 
 TEST_CASE("a server of an impossible number is refused, and the record goes on naming what it named", "[guard]") {

@@ -575,7 +575,7 @@ TEST_CASE("a record that was restored goes with the claim, whatever failed after
   REQUIRE(guard.claim()->owned());
   machine.disk.remove(record_path);
   owner.calls().clear();
-  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 2); }
+  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 3); }
   SECTION("telling of it") { owner.calls().fail(Call::write_at, EIO, 3); }
   if (has_two_names) {
     SECTION("the removal of the other name") { owner.calls().fail(Call::unlink, EACCES, 1, 2); }
