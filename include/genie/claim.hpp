@@ -104,14 +104,18 @@ namespace detail {
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
-/// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
+/// Whether this process made the claim. The PID alone tells neither a child that was forked into another PID namespace
+/// nor a descendant that got its dead owner's number.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
   // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
   const std::uint64_t claimants = held.written.origin.pid_namespace;
-  return own == 0 || claimants == 0 || own == claimants;
+  if (own != 0 && claimants != 0 && own != claimants) return false;
+  const StartToken start = own_start(host);
+  const StartToken claimed = held.written.owner.start;
+  return !start.known || !claimed.known || start == claimed;
 }
 
 /// Whether the lock is gone because its descriptor was closed under us; any file of the program may have its number by

@@ -840,6 +840,13 @@ using LockHolder = NamedProcess;
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
 /// | `process.lock_holders(file, offset, out, n)` | `std::size_t` | writes at most `n` such processes; how many were found |
 ///
+/// One more is asked for only where it is there; else a claim is told from that of a dead process of the same PID by
+/// nothing but the PID namespace:
+///
+/// | expression                          | returns               | what it must do                                       |
+/// |-------------------------------------|-----------------------|-------------------------------------------------------|
+/// | `process.own_start()`               | `StartToken`          | the calling process's own, as `look` tells it. Always asked right after `origin`, so that what that has noticed (a fork) need not be asked again |
+///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that
 /// the handle names the process that was recorded. A cgroup is that process's if the handle, asked after the cgroup was
@@ -902,6 +909,16 @@ template <typename H>
 }
 
 namespace detail {
+
+/// When the calling process, which has just asked for its origin, has started; unknown where the policy can't tell.
+template <typename H>
+[[nodiscard]] StartToken own_start(H& host) noexcept {
+  if constexpr (requires { host.process.own_start(); }) {
+    return host.process.own_start();
+  } else {
+    return {};
+  }
+}
 
 /// Repeats a policy call for as long as signals interrupt it.
 template <typename Call>
@@ -3525,14 +3542,18 @@ namespace detail {
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
-/// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
+/// Whether this process made the claim. The PID alone tells neither a child that was forked into another PID namespace
+/// nor a descendant that got its dead owner's number.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
   // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
   const std::uint64_t claimants = held.written.origin.pid_namespace;
-  return own == 0 || claimants == 0 || own == claimants;
+  if (own != 0 && claimants != 0 && own != claimants) return false;
+  const StartToken start = own_start(host);
+  const StartToken claimed = held.written.owner.start;
+  return !start.known || !claimed.known || start == claimed;
 }
 
 /// Whether the lock is gone because its descriptor was closed under us; any file of the program may have its number by
@@ -7274,6 +7295,8 @@ class ProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
+  [[nodiscard]] StartToken own_start() noexcept { return look(self()).start; }
+
   [[nodiscard]] ProcessOrigin origin() noexcept {
     if (const Pid now = self(); learned_by_ != now) {
       origin_.boot = System::boot();
@@ -7874,6 +7897,9 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (proc_is_ours_ && (mark_ == 0 || origin_.pid_namespace == 0)) origin_.pid_namespace = own_pid_namespace();
     return origin_;
   }
+
+  /// `origin` has forgotten it where this is a child of whoever learned it.
+  [[nodiscard]] StartToken own_start() noexcept { return start_.known ? start_ : look(self()).start; }
 
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {

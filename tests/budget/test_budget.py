@@ -18,7 +18,7 @@ TARGET = subprocess.run([*COMPILER, "-dumpmachine"], stdout=subprocess.PIPE, tex
 IS_EMULATED = TARGET != os.uname().machine and not (TARGET == "i686" and os.uname().machine == "x86_64")
 
 # Of `#include <genie/serve_guard.hpp>`, after the preprocessor. libstdc++ and the C library have their share in it.
-MOST_LINES = 8_100
+MOST_LINES = 8_200
 # What claim and release add to an empty program, built with -O2: the goal of 32 KiB is missed, see
 # docs/performance.md. Other compilers need somewhat more or less than g++ 12, for which this is measured; other
 # processors need as much as their instructions do, and are not judged.

@@ -247,6 +247,12 @@ TEST_CASE("a group is signalled while its leader is there, running or not reaped
   probe.close(handle.value);
 }
 
+TEST_CASE("what these systems tell of one's own start is asked each time: a fork can't be noticed", "[bsd][probe]") {
+  Probe probe;
+  CHECK(probe.own_start().known);
+  CHECK(probe.own_start() == probe.look(::getpid()).start);
+}
+
 TEST_CASE("an origin is asked for until it is known, and then no more", "[bsd][probe]") {
   Probe probe;
   Processes::questions = 0;

@@ -139,6 +139,34 @@ TEST_CASE("a child with the same number in a PID namespace of its own is not the
   CHECK(guard.verify() == Ownership::held);
 }
 
+TEST_CASE("a descendant that gets its dead owner's PID is not the owner", "[guard][F10]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  const Contender worker = machine.fork(owner);  // keeps the lock, and a copy of the guard
+  owner.kill();
+  owner.reap();
+  const Contender child = machine.fork(worker);
+  child.process.me().pid = owner.identity.pid;
+  genie::HeldClaim<Guard::Host> copy = guard.held();
+  Guard in_child = guard_of(child);
+  const auto record = machine.disk.read_file(record_path);
+  const auto verified = [&] { return genie::verify_claim(in_child.host(), in_child.files(), copy); };
+  SECTION("as its start tells") {
+    CHECK(verified() == Ownership::not_claimed);
+    CHECK(
+        genie::update_claim(in_child.host(), in_child.files(), copy, [](genie::LockRecord&) noexcept {}).error().kind ==
+        genie::ErrorKind::not_claimed);
+    CHECK(genie::release(in_child.host(), in_child.files(), copy));
+    CHECK(machine.disk.read_file(record_path) == record);
+  }
+  SECTION("but where no start can be read, that is no evidence") {
+    machine.processes.has_proc = false;
+    CHECK(verified() == Ownership::held);
+  }
+}
+
 TEST_CASE("files deleted under a live owner are noticed, and nobody takes over while one of them is left",
           "[guard][F25]") {
   Machine machine;

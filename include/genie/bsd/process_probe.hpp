@@ -91,6 +91,8 @@ class ProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
+  [[nodiscard]] StartToken own_start() noexcept { return look(self()).start; }
+
   [[nodiscard]] ProcessOrigin origin() noexcept {
     if (const Pid now = self(); learned_by_ != now) {
       origin_.boot = System::boot();

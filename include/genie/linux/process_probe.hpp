@@ -84,6 +84,9 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return origin_;
   }
 
+  /// `origin` has forgotten it where this is a child of whoever learned it.
+  [[nodiscard]] StartToken own_start() noexcept { return start_.known ? start_ : look(self()).start; }
+
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
     std::uint64_t value = 0;

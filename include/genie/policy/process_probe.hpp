@@ -66,6 +66,13 @@ using LockHolder = NamedProcess;
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
 /// | `process.lock_holders(file, offset, out, n)` | `std::size_t` | writes at most `n` such processes; how many were found |
 ///
+/// One more is asked for only where it is there; else a claim is told from that of a dead process of the same PID by
+/// nothing but the PID namespace:
+///
+/// | expression                          | returns               | what it must do                                       |
+/// |-------------------------------------|-----------------------|-------------------------------------------------------|
+/// | `process.own_start()`               | `StartToken`          | the calling process's own, as `look` tells it. Always asked right after `origin`, so that what that has noticed (a fork) need not be asked again |
+///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that
 /// the handle names the process that was recorded. A cgroup is that process's if the handle, asked after the cgroup was

@@ -340,6 +340,11 @@ class FakeProcesses : public detail::View {
     if (table_->has_proc) origin.pid_namespace = me().pid_namespace;
     return origin;
   }
+  /// Known since `origin`: no call.
+  [[nodiscard]] StartToken own_start() const noexcept {
+    const bool is_readable = table_->has_proc && me().visibility != Visibility::start_unreadable;
+    return is_readable ? known_start(me().start) : StartToken{};
+  }
   [[nodiscard]] std::uint64_t user() noexcept {
     (void)enter(Call::user);
     return me().user;

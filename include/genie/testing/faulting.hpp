@@ -205,6 +205,12 @@ class Faulting<P> {
     if (error != EINTR) origin.error = error;
     return origin.error != 0 ? origin : policy_.origin();
   }
+  /// Not counted: it belongs to `origin`.
+  [[nodiscard]] StartToken own_start() noexcept
+    requires requires(P& policy) { policy.own_start(); }
+  {
+    return policy_.own_start();
+  }
   [[nodiscard]] std::uint64_t user() noexcept {
     (void)plan_->enter(Call::user);
     return policy_.user();

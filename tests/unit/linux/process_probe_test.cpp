@@ -170,6 +170,24 @@ TEST_CASE("a process has ended when it is dead and no thread of it is left", "[p
   }
 }
 
+TEST_CASE("a process knows its own start, and a forked child does not take its parent's for its own",
+          "[process_probe]") {
+  LinuxProcessProbe probe;
+  (void)probe.origin();
+  const auto own = probe.own_start();
+  CHECK(own.known);
+  CHECK(own == LinuxProcessProbe{}.look(::getpid()).start);
+  CHECK(probe.own_start() == own);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    (void)probe.origin();
+    ::_exit(probe.own_start() == LinuxProcessProbe{}.look(::getpid()).start && probe.own_start().known ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
 TEST_CASE("a pinned process or cgroup never takes the place of a missing standard stream", "[process_probe]") {
   const Child child;
   LinuxProcessProbe probe;
