@@ -132,8 +132,8 @@ class Supervision {
       return false;
     }
     if (!claimed->is_trusted) {
-      warn("genie: others may write to {}: nothing in it can be stopped or taken over (chmod go-w)\n",
-           request_.place.directory);
+      warn("genie: others may write to {} or to its {}: nothing in it can be stopped or taken over (chmod go-w)\n",
+           request_.place.directory, guard_.files().lock().c_str());
     }
     if (claimed->taken_over.reason != Reason::none) {
       warn("genie: taking over {}: {}\n", request_.place.directory, claimed->taken_over);
@@ -494,6 +494,7 @@ class Supervision {
         return;
       case Ownership::record_replaced:
       case Ownership::lock_replaced:
+      case Ownership::lock_closed:
       case Ownership::all_missing: break;
     }
     // Another server may run on the same data by now, or could at any moment.

@@ -84,7 +84,7 @@ template <typename H>
     record.total = total;
     return {};
   }
-  if (!detail::is_claimant(host, held)) return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  if (!detail::has_lock(host, held)) return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   if (!is_same) {
     const bool is_first = record.generation != held.written.generation;
     const std::uint64_t number = is_first ? 1 : record.number + 1;
@@ -105,7 +105,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> end_boot_step(H& host, const StateFiles& files, HeldClaim<H>& held, BootProgress& progress,
                                          StepState state, Text advice) noexcept {
-  if (!detail::is_claimant(host, held) || progress.record.generation != held.written.generation) {
+  if (!detail::has_lock(host, held) || progress.record.generation != held.written.generation) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   progress.record.state = state;

@@ -58,7 +58,8 @@ struct ClaimReport {
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
-  bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
+  bool is_trusted = true;  ///< false: others may write to the directory or to the lock file, so that nobody can be
+                           ///< stopped, and nothing taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
@@ -85,7 +86,7 @@ struct HeldClaim {
   typename H::Filesystem::Watch watch{};  ///< by which a standby waited for its claim
 };
 
-/// Whether a claim is still what it was. Others can delete files under a live owner.
+/// Whether a claim is still what it was. Others can delete files under a live owner; its own program can close them.
 enum class Ownership : std::uint8_t {
   held,             ///< as it was: lock and record are ours and in their places
   not_claimed,      ///< this process holds no claim
@@ -93,6 +94,7 @@ enum class Ownership : std::uint8_t {
   record_replaced,  ///< another program's record stands there: there may be two owners
   lock_missing,     ///< `NAME.lock` was deleted; the record still keeps others out
   lock_replaced,    ///< another lock file stands there
+  lock_closed,      ///< our own descriptors were closed, as libraries that make daemons do: somebody else can claim now
   all_missing,      ///< both are gone, or the whole directory: somebody else can claim now
 };
 
@@ -113,14 +115,41 @@ void give_record_back(H& host, typename H::File record) noexcept {
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
-/// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
+/// Whether this process made the claim. The PID alone tells neither a child that was forked into another PID namespace
+/// nor a descendant that got its dead owner's number.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
   // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
   const std::uint64_t claimants = held.written.origin.pid_namespace;
-  return own == 0 || claimants == 0 || own == claimants;
+  if (own != 0 && claimants != 0 && own != claimants) return false;
+  const StartToken start = own_start(host);
+  const StartToken claimed = held.written.owner.start;
+  return !start.known || !claimed.known || start == claimed;
+}
+
+/// Whether the lock is gone because its descriptor was closed under us; any file of the program may have its number by
+/// now. What the system can't tell is no evidence of that.
+template <typename H>
+[[nodiscard]] GENIE_COMPACT bool is_lock_closed(H& host, const HeldClaim<H>& held) noexcept {
+  const auto open = uninterrupted([&] { return host.files.stat(held.lock); });
+  return open.ok() ? open.value.id != held.lock_id : open.error == EBADF;
+}
+
+/// Whether this process made the claim, and can still write what the lock file says of it.
+template <typename H>
+[[nodiscard]] bool has_lock(H& host, const HeldClaim<H>& held) noexcept {
+  return is_claimant(host, held) && !is_lock_closed(host, held);
+}
+
+/// Forgets a claim whose lock was closed. Of its other descriptors only the record's can be told from the program's
+/// files, and must be closed: for as long as it is open, the record counts as a living one's.
+template <typename H>
+GENIE_COLD void forget_claim(H& host, HeldClaim<H>& held) noexcept {
+  const auto record = uninterrupted([&] { return host.files.stat(held.record); });
+  if (record.ok() && record.value.id == held.record_id) host.files.close(held.record);
+  held = HeldClaim<H>{};
 }
 
 template <typename H>
@@ -129,6 +158,14 @@ template <typename H>
   const auto written = write_whole(host, lock, encode_lock_record(record));
   if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
   return {};
+}
+
+/// Who is no process, and not nobody (`ProcessIdentity{}`) either, can't be read again, nor what is written beside it.
+template <typename H>
+[[nodiscard]] Result<void> check_process(const StateFiles& files, const ProcessIdentity& process) noexcept {
+  const bool is_possible = process.pid > 0 && process.pid <= H::ProcessProbe::pid_limit;
+  if (is_possible || process == ProcessIdentity{}) return {};
+  return make_error(ErrorKind::invalid_process, Operation::write, EINVAL, files.lock_path());
 }
 
 /// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
@@ -347,6 +384,8 @@ class Claimant {
     record_.phase = Phase::claiming;
     record_.owner = own_identity(host_);
     record_.origin = host_.process.origin();
+    // Who reads a record without an origin can't tell whether its owner lives, for all of that owner's life.
+    if (record_.origin.error != 0) return files_.error(Operation::observe_process, record_.origin.error, files_.lock());
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
@@ -725,7 +764,10 @@ class Claimant {
     report_.server = ProcessIdentity{};
     report_.generation = record_.generation;
     report_.evidence = Evidence{};
-    report_.is_trusted = check_trust(host_, files_, directory_.info, published_.info, files_.record()).has_value();
+    // As `check_trust` will judge, with one call for both files: the lock file may be older than this claim.
+    const std::uint64_t user = host_.process.user();
+    report_.is_trusted =
+        is_ours(lock_.info, user) && is_ours(published_.info, user) && keeps_our_files(directory_.info, user);
     return finish(ClaimOutcome::claimed);
   }
 
@@ -896,7 +938,8 @@ template <typename H>
 }
 
 /// Ends a claim: endpoints, port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before,
+/// see `Ownership::lock_closed`: then all is left to the next claim.
 template <typename H>
 [[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   if (!held.held) return {};
@@ -904,15 +947,19 @@ template <typename H>
     held = HeldClaim<H>{};  // the descriptors stay: a child made by vfork shares them with its parent
     return {};
   }
+  if (detail::is_lock_closed(host, held)) {
+    detail::forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   return detail::release_held(host, files, held);
 }
 
 /// Rewrites what the lock file says of us, for everybody who asks or waits. `change` gets the record.
-/// Errors: write.
+/// Errors: write; `not_claimed`, also where the lock was closed, see `Ownership::lock_closed`.
 template <typename H, typename Change>
 [[nodiscard]] Result<void> update_claim(H& host, const StateFiles& files, HeldClaim<H>& held,
                                         Change&& change) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   change(held.written);
@@ -923,6 +970,7 @@ template <typename H, typename Change>
 template <typename H>
 [[nodiscard]] Ownership verify_claim(H& host, const StateFiles& files, const HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return Ownership::not_claimed;
+  if (detail::is_lock_closed(host, held)) return Ownership::lock_closed;
   const auto lock = detail::uninterrupted([&] { return host.files.stat_at({}, files.lock_path().c_str()); });
   const PathText record_path = files.path_of(files.record());
   const auto record = detail::uninterrupted([&] { return host.files.stat_at({}, record_path.c_str()); });
@@ -1000,7 +1048,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   using namespace detail;
-  if (!is_claimant(host, held)) {
+  if (!has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
   }
   const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });

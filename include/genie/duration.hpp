@@ -23,7 +23,8 @@ class Milliseconds {
  public:
   constexpr Milliseconds() noexcept = default;
   constexpr explicit Milliseconds(std::int64_t count) noexcept : count_{count} {}
-  /// Accepts `std::chrono` durations. Finer units are rounded towards zero; what is too long saturates.
+  /// Accepts `std::chrono` durations. Finer units are rounded towards zero; what is too long saturates, and what is no
+  /// number (a quotient of zeros, say) is 0.
   template <DurationLike D>
   constexpr Milliseconds(const D& duration) noexcept  // NOLINT(google-explicit-constructor)
       : count_{clamped(static_cast<long double>(duration.count()) * 1000 * static_cast<long double>(D::period::num) /
@@ -59,7 +60,8 @@ class Milliseconds {
   static constexpr std::int64_t clamped(long double count) noexcept {
     constexpr long double limit = 9.2e18L;
     if (count >= limit) return INT64_MAX;
-    return count <= -limit ? INT64_MIN : static_cast<std::int64_t>(count);
+    if (count > -limit) return static_cast<std::int64_t>(count);
+    return count <= -limit ? INT64_MIN : 0;  // NaN compares with nothing, and must not be converted
   }
   static constexpr Milliseconds saturated(bool high) noexcept { return Milliseconds{high ? INT64_MAX : INT64_MIN}; }
 

@@ -25,9 +25,10 @@ enum class UpgradePolicy : std::uint8_t {
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
-  Milliseconds deadline{};    ///< for the whole call; 0: for as long as the start comes on. What this call has started,
-                              ///< and has not claimed by then, is ended, for which it gets its grace
-  Milliseconds grace{5'000};  ///< how long a server that stalled or refused may take to end
+  Milliseconds deadline{};     ///< for the whole call; 0: for as long as the start comes on, below 0: none is left, and
+                               ///< nothing is started. What this call has started, and has not claimed by then, is
+                               ///< ended, for which it gets its grace
+  Milliseconds grace{5'000};   ///< how long a server that stalled or refused may take to end
   Milliseconds settle{1'000};  ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
@@ -92,7 +93,7 @@ class Ensurer {
 
   [[nodiscard]] Result<EnsureReport> run() noexcept {
     const Milliseconds began = host_.clock.monotonic();
-    deadline_ = options_.deadline.count() > 0 ? began + options_.deadline : never;
+    deadline_ = options_.deadline.count() == 0 ? never : began + options_.deadline;
     progress_at_ = began;
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
     constexpr int patience = 64;
@@ -466,7 +467,7 @@ class Ensurer {
       // It hangs in what it needs before it can be executed, and is killed for it.
       report_.owner = ProcessIdentity{};
       const bool is_too_late = host_.clock.monotonic() >= deadline_;
-      return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
+      return is_too_late ? failed(FailureKind::too_late, time_allowed())
                          : failed(FailureKind::not_executed, spawned.error);
     }
     if (!spawned.ok()) return spawn_error(spawned.error);
@@ -482,6 +483,11 @@ class Ensurer {
   [[nodiscard]] Milliseconds time_left() noexcept {
     const Milliseconds until = progress_at_ + options_.stall;
     return (until < deadline_ ? until : deadline_) - host_.clock.monotonic();
+  }
+
+  /// As a failure tells it. Who had none left may still have replaced a server, and then waited for the next one.
+  [[nodiscard]] std::int64_t time_allowed() const noexcept {
+    return options_.deadline.count() > 0 ? options_.deadline.count() : 0;
   }
 
   Error launch_error(int code) const noexcept {
@@ -544,7 +550,7 @@ class Ensurer {
           hand_over(host_, held_);
           return finish(EnsureOutcome::timed_out);
         }
-        if (until == deadline_) return failed(FailureKind::too_late, options_.deadline.count());
+        if (until == deadline_) return failed(FailureKind::too_late, time_allowed());
         return failed(FailureKind::stalled, options_.stall.count());
       }
       Milliseconds span = until - now;

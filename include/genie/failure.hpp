@@ -48,6 +48,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> complete_failure(H& host, const StateFiles& files, typename H::File lock,
                                             const LockRecord& record, FailureRecord& failure) noexcept {
+  if (auto ok = check_process<H>(files, failure.server); !ok) return ok;
   const auto earlier = read_failure(host, lock, record);
   if (!earlier.ok()) return files.error(Operation::read, earlier.error, files.lock());
   BootRecord boot;
@@ -75,11 +76,11 @@ template <typename H>
 /// Tells everybody who waits for this server why it will not get ready. The owner ends or releases next.
 /// `failure` says how, and where its output is; the rest is filled in.
 /// Requires: the claim.
-/// Errors: read, write; `not_claimed`.
+/// Errors: read, write; `invalid_process` where `failure.server` can be none; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> report_failure(H& host, const StateFiles& files, HeldClaim<H>& held,
                                           FailureRecord failure) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   if (auto ok = detail::complete_failure(host, files, held.lock, held.written, failure); !ok) return ok;

@@ -9,10 +9,11 @@ namespace genie::inline v0 {
 
 /// Names the process that is to adopt the claim. From now on it is the one that `status` and `stop` see.
 /// Requires: a claim made with `ClaimOptions::launching`, whose lock file the process shares.
-/// Errors: write; `not_claimed`.
+/// Errors: write; `invalid_process`; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> name_heir(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      const ProcessIdentity& heir) noexcept {
+  if (auto ok = detail::check_process<H>(files, heir); !ok) return ok;
   return update_claim(host, files, held, [&](LockRecord& record) noexcept { record.heir = heir; });
 }
 
@@ -20,21 +21,27 @@ template <typename H>
 template <typename H>
 void hand_over(H& host, HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return;
+  if (detail::is_lock_closed(host, held)) return detail::forget_claim(host, held);
   host.files.close(held.record);
   host.files.close(held.directory);
   host.files.close(held.lock);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
 }
 
 /// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given: that is
 /// completed, or replaced by what the heir itself has told.
 /// Requires: a claim that was handed over to a process that has ended since.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before.
 template <typename H>
 [[nodiscard]] Result<void> take_back(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      FailureRecord* failure) noexcept {
   using namespace detail;
   if (!is_claimant(host, held)) return {};
+  if (is_lock_closed(host, held)) {
+    forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   Result<void> result;
   const auto note = [&](const Result<void>& step) noexcept {
     if (result && !step) result = step;
@@ -85,6 +92,7 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.unlock(held.lock, starter_byte, 1); });
   host.files.close(held.lock);
   host.files.close(held.directory);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
   return result;
 }

@@ -39,6 +39,16 @@ template <typename H>
 
 namespace detail {
 
+/// When the calling process, which has just asked for its origin, has started; unknown where the policy can't tell.
+template <typename H>
+[[nodiscard]] StartToken own_start(H& host) noexcept {
+  if constexpr (requires { host.process.own_start(); }) {
+    return host.process.own_start();
+  } else {
+    return {};
+  }
+}
+
 /// Repeats a policy call for as long as signals interrupt it.
 template <typename Call>
 [[nodiscard]] auto uninterrupted(Call&& call) noexcept {

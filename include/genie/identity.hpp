@@ -41,8 +41,11 @@ using BootId = FixedText<40>;
 struct ProcessOrigin {
   BootId boot;
   std::uint64_t pid_namespace = 0;  ///< on Linux, its inode number, `pid_namespaces(7)`; 0 means unknown
+  int error = 0;  ///< errno for which something is unknown now, and may be known when asked again; no part of it
 
-  friend constexpr bool operator==(const ProcessOrigin&, const ProcessOrigin&) noexcept = default;
+  friend constexpr bool operator==(const ProcessOrigin& left, const ProcessOrigin& right) noexcept {
+    return left.boot == right.boot && left.pid_namespace == right.pid_namespace;
+  }
 };
 
 /// A file, whatever its name: device and inode number, `inode(7)`. Only unique while the file is held open.

@@ -94,6 +94,7 @@ template <typename H>
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
     evidence.whereabouts = whereabouts;
+    evidence.observed.error = own.error;
     if (record.phase == Phase::launching) return LockStanding::claiming;
     return is_released ? LockStanding::orphaned : LockStanding::owned;
   }
@@ -145,7 +146,8 @@ template <typename H>
 /// Effects: none. Takes no lock, so that no starter can fail because of it.
 /// Returns: a view that was true at one moment of the call. A changing record is read again a few times; a holder that
 /// can't be told stays `unsure`.
-/// Errors: query_lock, read.
+/// Errors: query_lock, read; observe_process where the caller can't learn where it is itself, see
+/// `ProcessOrigin::error`.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
                                                            FileIdentity lock_id) noexcept {
@@ -175,6 +177,9 @@ template <typename H>
       continue;
     }
     view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.evidence.whereabouts == Whereabouts::unknown && view.evidence.observed.error != 0) {
+      return files.error(Operation::observe_process, view.evidence.observed.error, files.lock());
+    }
     if (view.standing == LockStanding::claiming) return view;
     if (view.standing == LockStanding::owned) {
       if (view.record.phase == Phase::claiming) {

@@ -74,6 +74,7 @@ enum class ErrorKind : std::uint8_t {
   identity_unknown,        ///< the process to signal could not be told from a stranger's
   own_process,             ///< the process asked to stop is the calling one
   invalid_port,            ///< 0 is no port
+  invalid_process,         ///< no process has that number: below 1, or above the platform's limit
   invalid_endpoint_name,   ///< not 1 to 31 characters of `a-z`, `0-9`, `_` and `-`
   duplicate_endpoint,      ///< two endpoints of one name
   too_many_endpoints,      ///< more than an owner can publish: see `Error::limit`

@@ -80,7 +80,8 @@ class ServeGuard {
 
   /// Whether this object, in this process, holds the claim. What others did to the files: see `verify`.
   [[nodiscard]] bool owns() noexcept { return detail::is_claimant(host_, held_); }
-  /// Looks whether the claim is still visible to others. Call it where losing the directory matters.
+  /// Looks whether the claim is still visible to others. Call it where losing the directory matters; who has lost it
+  /// releases, and may claim anew.
   [[nodiscard]] Ownership verify() noexcept { return verify_claim(host_, files_, held_); }
 
   /// Publishes the record again where `verify` found it missing; see `genie::restore_record`.
@@ -107,8 +108,11 @@ class ServeGuard {
   Result<void> report_failure(const FailureRecord& failure) noexcept {
     return genie::report_failure(host_, files_, held_, failure);
   }
-  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
+  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both. A
+  /// default-constructed identity is nobody. Requires: the claim.
+  /// Errors: write; `invalid_process`, of what a `fork` that failed has returned, say; `not_claimed`.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
+    if (auto ok = detail::check_process<Host>(files_, server); !ok) return ok;
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
   }
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.

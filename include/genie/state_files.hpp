@@ -170,15 +170,19 @@ inline constexpr std::uint32_t private_file = 0600;
   return (info.user == user || info.user == 0) && (info.permissions & writable_by_others) == 0;
 }
 
-/// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
-/// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
+/// Whether a file of ours in the directory stays where it is, and what it is: also where others may write, and the
+/// directory is sticky or root's (as /tmp is).
+[[nodiscard]] inline bool keeps_our_files(const FileInfo& directory, std::uint64_t user) noexcept {
+  return is_ours(directory, user) || (directory.permissions & sticky) != 0 || directory.user == 0;
+}
+
+/// Whether what `record` says may lead to a signal or a takeover: if nobody but us could have written it.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
                                                      const FileInfo& record, Text record_name) noexcept {
   const std::uint64_t user = host.process.user();
   if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
-  if (is_ours(directory, user)) return {};
-  if ((directory.permissions & sticky) != 0 || directory.user == 0) return {};
+  if (keeps_our_files(directory, user)) return {};
   return files.refusal(ErrorKind::untrusted_directory, Operation::none, Text{});
 }
 

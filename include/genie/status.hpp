@@ -207,7 +207,8 @@ template <typename H>
 
 /// The short question. With a live owner it costs three system calls: open, query, close.
 /// Returns: whether somebody holds the directory: an owner, a claim in progress, or an orphan.
-/// Errors: open, query_lock; `identity_unknown` where only a record is left and its owner can't be told.
+/// Errors: open, query_lock; `identity_unknown` where only a record is left and its owner can't be told. That a
+/// directory stands where the lock file belongs is not noticed, which would be a call more: `status` and `claim` do.
 template <typename H>
 [[nodiscard]] Result<bool> is_running(H& host, const StateFiles& files) noexcept {
   using namespace detail;

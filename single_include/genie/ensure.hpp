@@ -18,10 +18,11 @@ namespace genie::inline v0 {
 
 /// Names the process that is to adopt the claim. From now on it is the one that `status` and `stop` see.
 /// Requires: a claim made with `ClaimOptions::launching`, whose lock file the process shares.
-/// Errors: write; `not_claimed`.
+/// Errors: write; `invalid_process`; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> name_heir(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      const ProcessIdentity& heir) noexcept {
+  if (auto ok = detail::check_process<H>(files, heir); !ok) return ok;
   return update_claim(host, files, held, [&](LockRecord& record) noexcept { record.heir = heir; });
 }
 
@@ -29,21 +30,27 @@ template <typename H>
 template <typename H>
 void hand_over(H& host, HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return;
+  if (detail::is_lock_closed(host, held)) return detail::forget_claim(host, held);
   host.files.close(held.record);
   host.files.close(held.directory);
   host.files.close(held.lock);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
 }
 
 /// Ends the claim of an heir that has ended, however far it had come, and tells why where `failure` is given: that is
 /// completed, or replaced by what the heir itself has told.
 /// Requires: a claim that was handed over to a process that has ended since.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before.
 template <typename H>
 [[nodiscard]] Result<void> take_back(H& host, const StateFiles& files, HeldClaim<H>& held,
                                      FailureRecord* failure) noexcept {
   using namespace detail;
   if (!is_claimant(host, held)) return {};
+  if (is_lock_closed(host, held)) {
+    forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   Result<void> result;
   const auto note = [&](const Result<void>& step) noexcept {
     if (result && !step) result = step;
@@ -94,6 +101,7 @@ template <typename H>
   (void)uninterrupted([&] { return host.files.unlock(held.lock, starter_byte, 1); });
   host.files.close(held.lock);
   host.files.close(held.directory);
+  if (held.has_watch) host.files.close_watch(held.watch);
   held = HeldClaim<H>{};
   return result;
 }
@@ -1196,9 +1204,10 @@ enum class UpgradePolicy : std::uint8_t {
 struct EnsureOptions {
   ClaimMode mode = ClaimMode::automatic;  ///< an explicit start waits for a stop to end, and for no backoff
   Milliseconds stall{15'000};             ///< how long a start may go on without reporting anything
-  Milliseconds deadline{};    ///< for the whole call; 0: for as long as the start comes on. What this call has started,
-                              ///< and has not claimed by then, is ended, for which it gets its grace
-  Milliseconds grace{5'000};  ///< how long a server that stalled or refused may take to end
+  Milliseconds deadline{};     ///< for the whole call; 0: for as long as the start comes on, below 0: none is left, and
+                               ///< nothing is started. What this call has started, and has not claimed by then, is
+                               ///< ended, for which it gets its grace
+  Milliseconds grace{5'000};   ///< how long a server that stalled or refused may take to end
   Milliseconds settle{1'000};  ///< how long to wait for processes that just end with their server
   Milliseconds sentinel_ttl = default_sentinel_ttl;
   std::uint64_t log_limit = default_log_limit;  ///< a larger log is put aside before a start; 0: never
@@ -1263,7 +1272,7 @@ class Ensurer {
 
   [[nodiscard]] Result<EnsureReport> run() noexcept {
     const Milliseconds began = host_.clock.monotonic();
-    deadline_ = options_.deadline.count() > 0 ? began + options_.deadline : never;
+    deadline_ = options_.deadline.count() == 0 ? never : began + options_.deadline;
     progress_at_ = began;
     // Being overtaken takes somebody else's progress each time; this bound only ends a fight with a mad deleter.
     constexpr int patience = 64;
@@ -1637,7 +1646,7 @@ class Ensurer {
       // It hangs in what it needs before it can be executed, and is killed for it.
       report_.owner = ProcessIdentity{};
       const bool is_too_late = host_.clock.monotonic() >= deadline_;
-      return is_too_late ? failed(FailureKind::too_late, options_.deadline.count())
+      return is_too_late ? failed(FailureKind::too_late, time_allowed())
                          : failed(FailureKind::not_executed, spawned.error);
     }
     if (!spawned.ok()) return spawn_error(spawned.error);
@@ -1653,6 +1662,11 @@ class Ensurer {
   [[nodiscard]] Milliseconds time_left() noexcept {
     const Milliseconds until = progress_at_ + options_.stall;
     return (until < deadline_ ? until : deadline_) - host_.clock.monotonic();
+  }
+
+  /// As a failure tells it. Who had none left may still have replaced a server, and then waited for the next one.
+  [[nodiscard]] std::int64_t time_allowed() const noexcept {
+    return options_.deadline.count() > 0 ? options_.deadline.count() : 0;
   }
 
   Error launch_error(int code) const noexcept {
@@ -1715,7 +1729,7 @@ class Ensurer {
           hand_over(host_, held_);
           return finish(EnsureOutcome::timed_out);
         }
-        if (until == deadline_) return failed(FailureKind::too_late, options_.deadline.count());
+        if (until == deadline_) return failed(FailureKind::too_late, time_allowed());
         return failed(FailureKind::stalled, options_.stall.count());
       }
       Milliseconds span = until - now;

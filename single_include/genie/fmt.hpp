@@ -146,6 +146,7 @@ namespace genie::inline v0 {
     case Ownership::record_replaced: return "record_replaced";
     case Ownership::lock_missing: return "lock_missing";
     case Ownership::lock_replaced: return "lock_replaced";
+    case Ownership::lock_closed: return "lock_closed";
     case Ownership::all_missing: return "all_missing";
   }
   return "not_claimed";
@@ -204,7 +205,11 @@ namespace genie::inline v0 {
     case ErrorKind::linked_elsewhere: return "remove the other name of the file, or use another state directory";
     case ErrorKind::untrusted_directory:
       return "take the others' right to write away (chmod go-w), or act as its owner";
-    case ErrorKind::untrusted_record: return "act as the user who owns it, or remove it";
+    case ErrorKind::untrusted_record:
+      // Whoever removes the lock file, or a file that can't be told from it, lets a second owner in.
+      return Text{error.path}.ends_with(".pid")
+                 ? "act as the user who owns it, or remove it"
+                 : "take the others' right to write away (chmod go-w), or act as the user who owns it";
     case ErrorKind::identity_unknown: return "see `genie status --explain`";
     case ErrorKind::invalid_endpoint_name: return "use 1 to 31 characters of a-z, 0-9, _ and -";
     case ErrorKind::too_many_endpoints: return "publish fewer, or one text that tells of several";
@@ -214,6 +219,7 @@ namespace genie::inline v0 {
     case ErrorKind::system:
     case ErrorKind::own_process:
     case ErrorKind::invalid_port:
+    case ErrorKind::invalid_process:
     case ErrorKind::duplicate_endpoint:
     case ErrorKind::endpoint_text_too_long:
     case ErrorKind::not_a_socket:

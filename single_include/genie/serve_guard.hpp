@@ -101,7 +101,8 @@ class Milliseconds {
  public:
   constexpr Milliseconds() noexcept = default;
   constexpr explicit Milliseconds(std::int64_t count) noexcept : count_{count} {}
-  /// Accepts `std::chrono` durations. Finer units are rounded towards zero; what is too long saturates.
+  /// Accepts `std::chrono` durations. Finer units are rounded towards zero; what is too long saturates, and what is no
+  /// number (a quotient of zeros, say) is 0.
   template <DurationLike D>
   constexpr Milliseconds(const D& duration) noexcept  // NOLINT(google-explicit-constructor)
       : count_{clamped(static_cast<long double>(duration.count()) * 1000 * static_cast<long double>(D::period::num) /
@@ -137,7 +138,8 @@ class Milliseconds {
   static constexpr std::int64_t clamped(long double count) noexcept {
     constexpr long double limit = 9.2e18L;
     if (count >= limit) return INT64_MAX;
-    return count <= -limit ? INT64_MIN : static_cast<std::int64_t>(count);
+    if (count > -limit) return static_cast<std::int64_t>(count);
+    return count <= -limit ? INT64_MIN : 0;  // NaN compares with nothing, and must not be converted
   }
   static constexpr Milliseconds saturated(bool high) noexcept { return Milliseconds{high ? INT64_MAX : INT64_MIN}; }
 
@@ -492,8 +494,11 @@ using BootId = FixedText<40>;
 struct ProcessOrigin {
   BootId boot;
   std::uint64_t pid_namespace = 0;  ///< on Linux, its inode number, `pid_namespaces(7)`; 0 means unknown
+  int error = 0;  ///< errno for which something is unknown now, and may be known when asked again; no part of it
 
-  friend constexpr bool operator==(const ProcessOrigin&, const ProcessOrigin&) noexcept = default;
+  friend constexpr bool operator==(const ProcessOrigin& left, const ProcessOrigin& right) noexcept {
+    return left.boot == right.boot && left.pid_namespace == right.pid_namespace;
+  }
 };
 
 /// A file, whatever its name: device and inode number, `inode(7)`. Only unique while the file is held open.
@@ -576,6 +581,7 @@ enum class ErrorKind : std::uint8_t {
   identity_unknown,        ///< the process to signal could not be told from a stranger's
   own_process,             ///< the process asked to stop is the calling one
   invalid_port,            ///< 0 is no port
+  invalid_process,         ///< no process has that number: below 1, or above the platform's limit
   invalid_endpoint_name,   ///< not 1 to 31 characters of `a-z`, `0-9`, `_` and `-`
   duplicate_endpoint,      ///< two endpoints of one name
   too_many_endpoints,      ///< more than an owner can publish: see `Error::limit`
@@ -815,7 +821,7 @@ using LockHolder = NamedProcess;
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
-/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
+/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller; `error` where they can't be learnt now |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
@@ -834,6 +840,13 @@ using LockHolder = NamedProcess;
 /// | `process.close(handle)`             | (ignored)             | forgets the handle                                    |
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
 /// | `process.lock_holders(file, offset, out, n)` | `std::size_t` | writes at most `n` such processes; how many were found |
+///
+/// One more is asked for only where it is there; else a claim is told from that of a dead process of the same PID by
+/// nothing but the PID namespace:
+///
+/// | expression                          | returns               | what it must do                                       |
+/// |-------------------------------------|-----------------------|-------------------------------------------------------|
+/// | `process.own_start()`               | `StartToken`          | the calling process's own, as `look` tells it. Always asked right after `origin`, so that what that has noticed (a fork) need not be asked again |
 ///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that
@@ -897,6 +910,16 @@ template <typename H>
 }
 
 namespace detail {
+
+/// When the calling process, which has just asked for its origin, has started; unknown where the policy can't tell.
+template <typename H>
+[[nodiscard]] StartToken own_start(H& host) noexcept {
+  if constexpr (requires { host.process.own_start(); }) {
+    return host.process.own_start();
+  } else {
+    return {};
+  }
+}
 
 /// Repeats a policy call for as long as signals interrupt it.
 template <typename Call>
@@ -1841,15 +1864,19 @@ inline constexpr std::uint32_t private_file = 0600;
   return (info.user == user || info.user == 0) && (info.permissions & writable_by_others) == 0;
 }
 
-/// Whether what `record` says may lead to a signal or a takeover. In a directory that others may write, it may if
-/// nobody but us could have written the record, and the directory is sticky or root's (as /tmp is).
+/// Whether a file of ours in the directory stays where it is, and what it is: also where others may write, and the
+/// directory is sticky or root's (as /tmp is).
+[[nodiscard]] inline bool keeps_our_files(const FileInfo& directory, std::uint64_t user) noexcept {
+  return is_ours(directory, user) || (directory.permissions & sticky) != 0 || directory.user == 0;
+}
+
+/// Whether what `record` says may lead to a signal or a takeover: if nobody but us could have written it.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> check_trust(H& host, const StateFiles& files, const FileInfo& directory,
                                                      const FileInfo& record, Text record_name) noexcept {
   const std::uint64_t user = host.process.user();
   if (!is_ours(record, user)) return files.refusal(ErrorKind::untrusted_record, Operation::none, record_name);
-  if (is_ours(directory, user)) return {};
-  if ((directory.permissions & sticky) != 0 || directory.user == 0) return {};
+  if (keeps_our_files(directory, user)) return {};
   return files.refusal(ErrorKind::untrusted_directory, Operation::none, Text{});
 }
 
@@ -2333,6 +2360,7 @@ template <typename H>
     evidence.recorded_namespace = record.origin.pid_namespace;
     evidence.own_namespace = own.pid_namespace;
     evidence.whereabouts = whereabouts;
+    evidence.observed.error = own.error;
     if (record.phase == Phase::launching) return LockStanding::claiming;
     return is_released ? LockStanding::orphaned : LockStanding::owned;
   }
@@ -2384,7 +2412,8 @@ template <typename H>
 /// Effects: none. Takes no lock, so that no starter can fail because of it.
 /// Returns: a view that was true at one moment of the call. A changing record is read again a few times; a holder that
 /// can't be told stays `unsure`.
-/// Errors: query_lock, read.
+/// Errors: query_lock, read; observe_process where the caller can't learn where it is itself, see
+/// `ProcessOrigin::error`.
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<OwnerView> inspect_lock(H& host, const StateFiles& files, typename H::File lock,
                                                            FileIdentity lock_id) noexcept {
@@ -2414,6 +2443,9 @@ template <typename H>
       continue;
     }
     view.standing = judge_holder(host, view.record, view.evidence);
+    if (view.evidence.whereabouts == Whereabouts::unknown && view.evidence.observed.error != 0) {
+      return files.error(Operation::observe_process, view.evidence.observed.error, files.lock());
+    }
     if (view.standing == LockStanding::claiming) return view;
     if (view.standing == LockStanding::owned) {
       if (view.record.phase == Phase::claiming) {
@@ -3470,7 +3502,8 @@ struct ClaimReport {
   Evidence taken_over;     ///< whose record was found stale and replaced, and why; reason `none` where there was none
   int leftover_error = 0;  ///< errno, where a predecessor's socket could not be removed: `bind` will tell
   StopIntent stop;         ///< filled where `stopping`
-  bool is_trusted = true;  ///< false: others may write to the directory, so that it can't be taken over after a crash
+  bool is_trusted = true;  ///< false: others may write to the directory or to the lock file, so that nobody can be
+                           ///< stopped, and nothing taken over after a crash
   LockHolder holders[holder_capacity];  ///< filled where `orphaned`, or `contended` by a claim that does not end
   std::size_t holder_count = 0;
 
@@ -3497,7 +3530,7 @@ struct HeldClaim {
   typename H::Filesystem::Watch watch{};  ///< by which a standby waited for its claim
 };
 
-/// Whether a claim is still what it was. Others can delete files under a live owner.
+/// Whether a claim is still what it was. Others can delete files under a live owner; its own program can close them.
 enum class Ownership : std::uint8_t {
   held,             ///< as it was: lock and record are ours and in their places
   not_claimed,      ///< this process holds no claim
@@ -3505,6 +3538,7 @@ enum class Ownership : std::uint8_t {
   record_replaced,  ///< another program's record stands there: there may be two owners
   lock_missing,     ///< `NAME.lock` was deleted; the record still keeps others out
   lock_replaced,    ///< another lock file stands there
+  lock_closed,      ///< our own descriptors were closed, as libraries that make daemons do: somebody else can claim now
   all_missing,      ///< both are gone, or the whole directory: somebody else can claim now
 };
 
@@ -3525,14 +3559,41 @@ void give_record_back(H& host, typename H::File record) noexcept {
 template <typename H>
 [[nodiscard]] GENIE_COMPACT Result<void> release_held(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept;
 
-/// Whether this process made the claim. The PID alone does not tell a child that was forked into another PID namespace.
+/// Whether this process made the claim. The PID alone tells neither a child that was forked into another PID namespace
+/// nor a descendant that got its dead owner's number.
 template <typename H>
 [[nodiscard]] bool is_claimant(H& host, const HeldClaim<H>& held) noexcept {
   if (!held.held || host.process.self() != held.claimant) return false;
   // Unknown, where /proc is or was out of reach (a chroot, a sandbox), is no evidence of another one.
   const std::uint64_t own = host.process.origin().pid_namespace;
   const std::uint64_t claimants = held.written.origin.pid_namespace;
-  return own == 0 || claimants == 0 || own == claimants;
+  if (own != 0 && claimants != 0 && own != claimants) return false;
+  const StartToken start = own_start(host);
+  const StartToken claimed = held.written.owner.start;
+  return !start.known || !claimed.known || start == claimed;
+}
+
+/// Whether the lock is gone because its descriptor was closed under us; any file of the program may have its number by
+/// now. What the system can't tell is no evidence of that.
+template <typename H>
+[[nodiscard]] GENIE_COMPACT bool is_lock_closed(H& host, const HeldClaim<H>& held) noexcept {
+  const auto open = uninterrupted([&] { return host.files.stat(held.lock); });
+  return open.ok() ? open.value.id != held.lock_id : open.error == EBADF;
+}
+
+/// Whether this process made the claim, and can still write what the lock file says of it.
+template <typename H>
+[[nodiscard]] bool has_lock(H& host, const HeldClaim<H>& held) noexcept {
+  return is_claimant(host, held) && !is_lock_closed(host, held);
+}
+
+/// Forgets a claim whose lock was closed. Of its other descriptors only the record's can be told from the program's
+/// files, and must be closed: for as long as it is open, the record counts as a living one's.
+template <typename H>
+GENIE_COLD void forget_claim(H& host, HeldClaim<H>& held) noexcept {
+  const auto record = uninterrupted([&] { return host.files.stat(held.record); });
+  if (record.ok() && record.value.id == held.record_id) host.files.close(held.record);
+  held = HeldClaim<H>{};
 }
 
 template <typename H>
@@ -3541,6 +3602,14 @@ template <typename H>
   const auto written = write_whole(host, lock, encode_lock_record(record));
   if (!written.ok()) return files.error(Operation::write, written.error, files.lock());
   return {};
+}
+
+/// Who is no process, and not nobody (`ProcessIdentity{}`) either, can't be read again, nor what is written beside it.
+template <typename H>
+[[nodiscard]] Result<void> check_process(const StateFiles& files, const ProcessIdentity& process) noexcept {
+  const bool is_possible = process.pid > 0 && process.pid <= H::ProcessProbe::pid_limit;
+  if (is_possible || process == ProcessIdentity{}) return {};
+  return make_error(ErrorKind::invalid_process, Operation::write, EINVAL, files.lock_path());
 }
 
 /// Creates the owner's temporary file. The lock's record has told its name since the claim, so that none can be left
@@ -3648,10 +3717,10 @@ class Claimant {
     return locked.ok() ? claim_under_lock() : look_at_holder();
   }
 
-  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir's is its
-  /// starter's, too.
+  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir has
+  /// locked nothing itself.
   void unlock() noexcept {
-    if (!has_locked_ || is_heir_ || !lock_.file.is_open()) return;
+    if (!has_locked_ || !lock_.file.is_open()) return;
     has_locked_ = false;
     give_lock_back(host_, lock_.file.get());
   }
@@ -3759,6 +3828,8 @@ class Claimant {
     record_.phase = Phase::claiming;
     record_.owner = own_identity(host_);
     record_.origin = host_.process.origin();
+    // Who reads a record without an origin can't tell whether its owner lives, for all of that owner's life.
+    if (record_.origin.error != 0) return files_.error(Operation::observe_process, record_.origin.error, files_.lock());
     record_.lock = lock_.info.id;
     record_.claimed_wall = host_.clock.wall();
     record_.claimed_monotonic = host_.clock.monotonic();
@@ -4137,7 +4208,10 @@ class Claimant {
     report_.server = ProcessIdentity{};
     report_.generation = record_.generation;
     report_.evidence = Evidence{};
-    report_.is_trusted = check_trust(host_, files_, directory_.info, published_.info, files_.record()).has_value();
+    // As `check_trust` will judge, with one call for both files: the lock file may be older than this claim.
+    const std::uint64_t user = host_.process.user();
+    report_.is_trusted =
+        is_ours(lock_.info, user) && is_ours(published_.info, user) && keeps_our_files(directory_.info, user);
     return finish(ClaimOutcome::claimed);
   }
 
@@ -4308,7 +4382,8 @@ template <typename H>
 }
 
 /// Ends a claim: endpoints, port, record, lock, in this order, and only what is ours. Does nothing in a forked child.
-/// Errors: the first that occurred; the lock is given up all the same.
+/// Errors: the first that occurred; the lock is given up all the same. `not_claimed` where the lock was closed before,
+/// see `Ownership::lock_closed`: then all is left to the next claim.
 template <typename H>
 [[nodiscard]] Result<void> release(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   if (!held.held) return {};
@@ -4316,15 +4391,19 @@ template <typename H>
     held = HeldClaim<H>{};  // the descriptors stay: a child made by vfork shares them with its parent
     return {};
   }
+  if (detail::is_lock_closed(host, held)) {
+    detail::forget_claim(host, held);
+    return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  }
   return detail::release_held(host, files, held);
 }
 
 /// Rewrites what the lock file says of us, for everybody who asks or waits. `change` gets the record.
-/// Errors: write.
+/// Errors: write; `not_claimed`, also where the lock was closed, see `Ownership::lock_closed`.
 template <typename H, typename Change>
 [[nodiscard]] Result<void> update_claim(H& host, const StateFiles& files, HeldClaim<H>& held,
                                         Change&& change) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   change(held.written);
@@ -4335,6 +4414,7 @@ template <typename H, typename Change>
 template <typename H>
 [[nodiscard]] Ownership verify_claim(H& host, const StateFiles& files, const HeldClaim<H>& held) noexcept {
   if (!detail::is_claimant(host, held)) return Ownership::not_claimed;
+  if (detail::is_lock_closed(host, held)) return Ownership::lock_closed;
   const auto lock = detail::uninterrupted([&] { return host.files.stat_at({}, files.lock_path().c_str()); });
   const PathText record_path = files.path_of(files.record());
   const auto record = detail::uninterrupted([&] { return host.files.stat_at({}, record_path.c_str()); });
@@ -4412,7 +4492,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> restore_record(H& host, const StateFiles& files, HeldClaim<H>& held) noexcept {
   using namespace detail;
-  if (!is_claimant(host, held)) {
+  if (!has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::create, files.record());
   }
   const auto created = uninterrupted([&] { return host.files.create_unnamed(held.directory, private_file); });
@@ -4604,7 +4684,7 @@ template <typename H>
     record.total = total;
     return {};
   }
-  if (!detail::is_claimant(host, held)) return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
+  if (!detail::has_lock(host, held)) return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   if (!is_same) {
     const bool is_first = record.generation != held.written.generation;
     const std::uint64_t number = is_first ? 1 : record.number + 1;
@@ -4625,7 +4705,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> end_boot_step(H& host, const StateFiles& files, HeldClaim<H>& held, BootProgress& progress,
                                          StepState state, Text advice) noexcept {
-  if (!detail::is_claimant(host, held) || progress.record.generation != held.written.generation) {
+  if (!detail::has_lock(host, held) || progress.record.generation != held.written.generation) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   progress.record.state = state;
@@ -5202,6 +5282,7 @@ template <typename H>
 template <typename H>
 [[nodiscard]] Result<void> complete_failure(H& host, const StateFiles& files, typename H::File lock,
                                             const LockRecord& record, FailureRecord& failure) noexcept {
+  if (auto ok = check_process<H>(files, failure.server); !ok) return ok;
   const auto earlier = read_failure(host, lock, record);
   if (!earlier.ok()) return files.error(Operation::read, earlier.error, files.lock());
   BootRecord boot;
@@ -5229,11 +5310,11 @@ template <typename H>
 /// Tells everybody who waits for this server why it will not get ready. The owner ends or releases next.
 /// `failure` says how, and where its output is; the rest is filled in.
 /// Requires: the claim.
-/// Errors: read, write; `not_claimed`.
+/// Errors: read, write; `invalid_process` where `failure.server` can be none; `not_claimed`.
 template <typename H>
 [[nodiscard]] Result<void> report_failure(H& host, const StateFiles& files, HeldClaim<H>& held,
                                           FailureRecord failure) noexcept {
-  if (!detail::is_claimant(host, held)) {
+  if (!detail::has_lock(host, held)) {
     return files.refusal(ErrorKind::not_claimed, Operation::write, files.lock());
   }
   if (auto ok = detail::complete_failure(host, files, held.lock, held.written, failure); !ok) return ok;
@@ -5763,7 +5844,8 @@ template <typename H>
 
 /// The short question. With a live owner it costs three system calls: open, query, close.
 /// Returns: whether somebody holds the directory: an owner, a claim in progress, or an orphan.
-/// Errors: open, query_lock; `identity_unknown` where only a record is left and its owner can't be told.
+/// Errors: open, query_lock; `identity_unknown` where only a record is left and its owner can't be told. That a
+/// directory stands where the lock file belongs is not noticed, which would be a call more: `status` and `claim` do.
 template <typename H>
 [[nodiscard]] Result<bool> is_running(H& host, const StateFiles& files) noexcept {
   using namespace detail;
@@ -6685,7 +6767,8 @@ class ScopedDescriptor {
   int descriptor_;
 };
 
-/// A process that was started without its standard streams must not print into our files.
+/// A process that was started without its standard streams must not print into our files; nor must we close what it
+/// has opened in their place since.
 /// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
 /// closed.
 [[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {
@@ -7234,7 +7317,8 @@ struct ProcessHandle {
 /// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
 /// | `random()`                      | as in the policy                                                              |
 ///
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin, per PID, because it cannot change, once it could learn it. Thread safety: one
+/// thread at a time.
 template <typename System>
 class ProcessProbe : public posix_detail::Processes {
  public:
@@ -7266,11 +7350,14 @@ class ProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
+  [[nodiscard]] StartToken own_start() noexcept { return look(self()).start; }
+
   [[nodiscard]] ProcessOrigin origin() noexcept {
     if (const Pid now = self(); learned_by_ != now) {
-      learned_by_ = now;
       origin_.boot = System::boot();
       origin_.pid_namespace = System::pid_namespace();
+      // What could not be learnt, for want of memory perhaps, is asked again.
+      learned_by_ = origin_.boot.empty() || origin_.pid_namespace == 0 ? 0 : now;
     }
     return origin_;
   }
@@ -7507,8 +7594,9 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
 
   /// Source: `inotify(7)`. A writer's close counts as a change, so the death of a lock's owner wakes the waiter.
   [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
-    const int descriptor = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (descriptor < 0) return SysResult<Watch>::failure(errno);
+    const auto opened = file(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    const int descriptor = opened.value.descriptor;
     constexpr std::uint32_t mask = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_CREATE |
                                    IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DONT_FOLLOW;
     if (::inotify_add_watch(descriptor, path, mask) < 0) {
@@ -7602,7 +7690,7 @@ using CgroupPath = FixedText<4095>;
     struct ::statfs info{};
     if (::fstatfs(root.get(), &info) != 0 || info.f_type != cgroup2) continue;
     const int directory = ::openat(root.get(), path.c_str() + 1, flags);
-    return {directory, directory < 0 ? errno : 0};
+    return directory < 0 ? SysResult<int>::failure(errno) : above_standard_streams(directory);
   }
   return SysResult<int>::failure(error);
 }
@@ -7817,8 +7905,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
-/// it has the same number in another PID namespace. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change, once it could learn them; a forked child
+/// learns its own, also where it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe : public posix_detail::Processes {
  public:
   struct Handle {
@@ -7865,6 +7953,9 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return origin_;
   }
 
+  /// `origin` has forgotten it where this is a child of whoever learned it.
+  [[nodiscard]] StartToken own_start() noexcept { return start_.known ? start_ : look(self()).start; }
+
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
     std::uint64_t value = 0;
@@ -7880,7 +7971,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
     const long descriptor = ::syscall(pidfd_open_number, static_cast<pid_t>(pid), 0U);
     if (descriptor < 0) return SysResult<Handle>::failure(errno == EINVAL || errno == ENOENT ? ESRCH : errno);
-    return {Handle{static_cast<int>(descriptor)}, 0};
+    const auto moved = posix_detail::above_standard_streams(static_cast<int>(descriptor));
+    return {Handle{moved.value}, moved.error};
   }
 
   /// Source: `pidfd_send_signal(2)`.
@@ -8105,19 +8197,21 @@ class LinuxProcessProbe : public posix_detail::Processes {
   GENIE_COMPACT void learn_origin() noexcept {
     const Pid now = self();
     const std::uint64_t mark = linux_detail::process_mark();
-    if (learned_by_ == now && mark_ == mark) return;
-    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
+    const bool is_known_process = learned_by_ == now && mark_ == mark;
+    if (is_known_process && origin_.error == 0) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0 && !is_known_process;
     learned_by_ = now;
     mark_ = mark;
     start_ = StartToken{};
     origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
-      origin_.boot.append(trimmed(boot));
-    }
+    const auto boot_read = linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot);
+    if (boot_read.ok()) origin_.boot.append(trimmed(boot));
+    note_shortage(boot_read.error);
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
+    if (length < 0) note_shortage(errno);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
@@ -8130,8 +8224,15 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    const auto numbers_read = linux_detail::read_small_file("/proc/self/status", numbers);
+    if (numbers_read.ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    note_shortage(numbers_read.error);
     if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// What fails for want of descriptors or memory may not fail the next time; what fails for another reason will.
+  void note_shortage(int error) noexcept {
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) origin_.error = error;
   }
 
   /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.
@@ -10602,7 +10703,8 @@ class ServeGuard {
 
   /// Whether this object, in this process, holds the claim. What others did to the files: see `verify`.
   [[nodiscard]] bool owns() noexcept { return detail::is_claimant(host_, held_); }
-  /// Looks whether the claim is still visible to others. Call it where losing the directory matters.
+  /// Looks whether the claim is still visible to others. Call it where losing the directory matters; who has lost it
+  /// releases, and may claim anew.
   [[nodiscard]] Ownership verify() noexcept { return verify_claim(host_, files_, held_); }
 
   /// Publishes the record again where `verify` found it missing; see `genie::restore_record`.
@@ -10629,8 +10731,11 @@ class ServeGuard {
   Result<void> report_failure(const FailureRecord& failure) noexcept {
     return genie::report_failure(host_, files_, held_, failure);
   }
-  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both.
+  /// Names the process that does the work, where the owner only supervises it: `stop` then ends both. A
+  /// default-constructed identity is nobody. Requires: the claim.
+  /// Errors: write; `invalid_process`, of what a `fork` that failed has returned, say; `not_claimed`.
   Result<void> set_server(const ProcessIdentity& server) noexcept {
+    if (auto ok = detail::check_process<Host>(files_, server); !ok) return ok;
     return update_claim(host_, files_, held_, [&](LockRecord& record) noexcept { record.server = server; });
   }
   /// Publishes where the server listens; see `genie::publish_port`. Requires: the claim.

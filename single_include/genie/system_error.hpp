@@ -33,6 +33,7 @@ class GenieCategory final : public std::error_category {
       case ErrorKind::identity_unknown: return "the recorded process cannot be told from a stranger's";
       case ErrorKind::own_process: return "a process cannot stop itself this way";
       case ErrorKind::invalid_port: return "0 is not a port";
+      case ErrorKind::invalid_process: return "no process can have this number";
       case ErrorKind::invalid_endpoint_name: return "not a usable name of an endpoint";
       case ErrorKind::duplicate_endpoint: return "two endpoints have this name";
       case ErrorKind::too_many_endpoints: return "more endpoints than one owner can publish";

@@ -18,7 +18,7 @@ TARGET = subprocess.run([*COMPILER, "-dumpmachine"], stdout=subprocess.PIPE, tex
 IS_EMULATED = TARGET != os.uname().machine and not (TARGET == "i686" and os.uname().machine == "x86_64")
 
 # Of `#include <genie/serve_guard.hpp>`, after the preprocessor. libstdc++ and the C library have their share in it.
-MOST_LINES = 8_100
+MOST_LINES = 8_200
 # What claim and release add to an empty program, built with -O2: the goal of 32 KiB is missed, see
 # docs/performance.md. Other compilers need somewhat more or less than g++ 12, for which this is measured; other
 # processors need as much as their instructions do, and are not judged.
@@ -30,13 +30,13 @@ SYSTEM_CALLS = {
     "running, live owner": 3,
     "claim, somebody else runs": 20,
     "status, live owner": 15,
-    "publish_port": 8,
+    "publish_port": 9,
     "port": 19,
-    "verify": 4,
-    "release, with a port": 20,
+    "verify": 5,
+    "release, with a port": 21,
     "running, nobody": 4,
     "claim": 26,
-    "release": 10,
+    "release": 11,
     "claim, over a stale record": 47,
 }
 

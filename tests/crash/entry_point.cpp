@@ -117,6 +117,7 @@ const char* name_of(genie::Ownership ownership) {
     case Ownership::record_replaced: return "record_replaced";
     case Ownership::lock_missing: return "lock_missing";
     case Ownership::lock_replaced: return "lock_replaced";
+    case Ownership::lock_closed: return "lock_closed";
     case Ownership::all_missing: return "all_missing";
   }
   return "?";

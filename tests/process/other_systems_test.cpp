@@ -67,13 +67,18 @@ struct Processes {
   static int signal(const ProcessHandle& handle, int number) noexcept {
     return ::kill(static_cast<pid_t>(handle.pid), number) == 0 ? 0 : errno;
   }
-  static genie::BootId boot() noexcept { return genie::BootId{genie::Text{"this-boot"}}; }
+  static genie::BootId boot() noexcept {
+    ++questions;
+    return knows_boot ? genie::BootId{genie::Text{"this-boot"}} : genie::BootId{};
+  }
   static std::uint64_t pid_namespace() noexcept { return 1; }
   static std::uint64_t random() noexcept { return genie::LinuxProcessProbe{}.random(); }
 
   static inline int read_error = 0;
   static inline int group_error = 0;
   static inline bool hides = false;
+  static inline bool knows_boot = true;
+  static inline int questions = 0;  ///< for the boot
 };
 using Probe = genie::bsd_detail::ProcessProbe<Processes>;
 static_assert(genie::ProcessProbePolicy<Probe>);
@@ -240,6 +245,25 @@ TEST_CASE("a group is signalled while its leader is there, running or not reaped
     if (none != 1) CHECK(probe.look(none).error == EINVAL);
   }
   probe.close(handle.value);
+}
+
+TEST_CASE("what these systems tell of one's own start is asked each time: a fork can't be noticed", "[bsd][probe]") {
+  Probe probe;
+  CHECK(probe.own_start().known);
+  CHECK(probe.own_start() == probe.look(::getpid()).start);
+}
+
+TEST_CASE("an origin is asked for until it is known, and then no more", "[bsd][probe]") {
+  Probe probe;
+  Processes::questions = 0;
+  Processes::knows_boot = false;
+  CHECK(probe.origin().boot.empty());
+  CHECK(probe.origin().boot.empty());
+  CHECK(Processes::questions == 2);
+  Processes::knows_boot = true;
+  CHECK(probe.origin().boot == genie::BootId{"this-boot"});
+  CHECK(probe.origin().boot == genie::BootId{"this-boot"});
+  CHECK(Processes::questions == 3);
 }
 
 TEST_CASE("what can't be told of a process or a group is neither alive nor gone", "[bsd][probe]") {

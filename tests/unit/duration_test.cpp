@@ -59,6 +59,11 @@ TEST_CASE("a duration beyond the range saturates: for ever never becomes at once
   CHECK(in_ms(at_run_time(std::chrono::duration<float>{std::numeric_limits<float>::infinity()})) == INT64_MAX);
 }
 
+TEST_CASE("a duration that is no number is none at all", "[duration]") {
+  CHECK(in_ms(at_run_time(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()})) == 0);
+  CHECK(in_ms(at_run_time(std::chrono::duration<float>{-std::numeric_limits<float>::quiet_NaN()})) == 0);
+}
+
 TEST_CASE("seconds and milliseconds make the span that they name", "[duration]") {
   static_assert(genie::seconds(2) == Milliseconds{2000} && genie::milliseconds(-5).count() == -5);
   volatile std::int64_t most = INT64_MAX;

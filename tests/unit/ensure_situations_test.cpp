@@ -704,6 +704,68 @@ TEST_CASE("only its claimant hands a claim over or takes it back", "[ensure]") {
   CHECK(world.machine.disk.open_count(child.index()) == open);
 }
 
+TEST_CASE("a starter that had to wait for its claim keeps nothing open when it gives the claim away", "[ensure]") {
+  World world;
+  REQUIRE(world.ensure());
+  Starter starter{world.machine};
+  world.machine.time.after(Milliseconds{300}, [&] { world.kill_server(); });
+  genie::StandbyOptions waiting;
+  waiting.claim.launching = true;
+  const auto goes_on = [](const genie::ClaimReport&) noexcept { return true; };
+  REQUIRE(genie::claim_when_free(starter.guard.host(), starter.guard.files(), waiting, starter.held, goes_on)->owned());
+  REQUIRE(starter.held.has_watch);
+  SECTION("to its heir") { genie::hand_over(starter.guard.host(), starter.held); }
+  SECTION("to nobody") { starter.take_back(); }
+  CHECK_FALSE(starter.held.held);
+  CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
+}
+
+TEST_CASE("a starter whose lock file was closed under it gives nothing away, and closes nobody else's files",
+          "[ensure][F25]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  starter.contender.filesystem.close(starter.held.lock);
+  // Which takes its number.
+  world.machine.disk.write_file("/precious", "precious");
+  REQUIRE(starter.contender.filesystem.open({}, "/precious", genie::OpenMode::read_write, 0).value.descriptor ==
+          starter.held.lock.descriptor);
+  const auto lock = world.machine.disk.read_file(lock_path);
+  const auto holds_it = starter.held.lock;
+  SECTION("to its heir") { genie::hand_over(starter.guard.host(), starter.held); }
+  SECTION("to nobody") {
+    genie::FailureRecord failure;
+    const auto taken = genie::take_back(starter.guard.host(), starter.guard.files(), starter.held, &failure);
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().kind == genie::ErrorKind::not_claimed);
+  }
+  CHECK_FALSE(starter.held.held);
+  CHECK(starter.contender.filesystem.stat(holds_it).ok());
+  CHECK(world.machine.disk.read_file("/precious") == "precious");
+  CHECK(world.machine.disk.read_file(lock_path) == lock);
+  CHECK(world.ensure()->outcome == EnsureOutcome::running);
+}
+
+TEST_CASE("an heir of an impossible number is refused, and so is what is told of its end", "[ensure]") {
+  World world;
+  Starter starter{world.machine};
+  starter.claim();
+  const auto lock = world.machine.disk.read_file(lock_path);
+  const auto named = genie::name_heir(starter.guard.host(), starter.guard.files(), starter.held, {-1, {}});
+  REQUIRE_FALSE(named);
+  CHECK(named.error().kind == genie::ErrorKind::invalid_process);
+  CHECK(world.machine.disk.read_file(lock_path) == lock);
+  genie::FailureRecord failure;
+  failure.server.pid = -1;
+  const auto taken = genie::take_back(starter.guard.host(), starter.guard.files(), starter.held, &failure);
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().kind == genie::ErrorKind::invalid_process);
+  // It is given up all the same.
+  CHECK(world.machine.disk.open_count(starter.contender.index()) == 0);
+  CHECK(world.status().state == genie::ServerState::stopped);
+  CHECK(world.status().failure.generation == 0);
+}
+
 TEST_CASE("the first error of what is done to take a claim back is told", "[ensure][F16]") {
   World world;
   Starter starter{world.machine};

@@ -989,6 +989,44 @@ TEST_CASE("how long a claim was held up takes nothing from the time of what its 
   CHECK(world.ensure(options)->outcome == EnsureOutcome::running);
 }
 
+TEST_CASE("a deadline below zero has passed already: who computes what is left of one does not wait for ever",
+          "[ensure]") {
+  World world;
+  EnsureOptions options = explicitly();
+  options.deadline = GENERATE(Milliseconds{-1}, Milliseconds{INT64_MIN});
+  const Milliseconds before = world.machine.time.monotonic;
+  SECTION("nothing is started") {
+    const auto report = world.ensure(options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::timed_out);
+    CHECK(world.servers.empty());
+    CHECK(world.machine.time.monotonic == before);
+  }
+  SECTION("what runs is found") {
+    REQUIRE(world.ensure());
+    CHECK(world.ensure(world.machine.spawn(), options)->outcome == EnsureOutcome::running);
+  }
+  SECTION("a start that another makes is not waited for") {
+    world.program([](Server& server) { REQUIRE(server.guard.claim({.starting = true})->adopted); });
+    EnsureOptions others;
+    others.deadline = Milliseconds{100};
+    REQUIRE(world.ensure(others));
+    const Milliseconds then = world.machine.time.monotonic;
+    CHECK(world.ensure(world.machine.spawn(), options)->outcome == EnsureOutcome::timed_out);
+    CHECK(world.machine.time.monotonic == then);
+  }
+  SECTION("what follows a server that was stopped for it still has its time") {
+    REQUIRE(world.ensure());
+    world.program([](Server&) {});
+    options.upgrade = genie::UpgradePolicy::replace_running;
+    options.stall = Milliseconds{500};
+    const auto report = world.ensure(world.machine.spawn(), options);
+    REQUIRE(report);
+    CHECK(report->outcome == EnsureOutcome::failed);
+    CHECK(report->failure.value >= 0);
+  }
+}
+
 TEST_CASE("a server that was stopped for another is followed by it, however long that took", "[ensure][F26]") {
   World world;
   REQUIRE(world.ensure());

@@ -380,9 +380,9 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
   // An intent to stay stopped that can't be recorded at first is once the stop enters; where it can't be told whose the
   // directory is, a cgroup is left alone, and the receipt says so.
   // A record that can't be pinned is known by the lock; a file that can't be compared is put back and judged again; a
-  // lock that can't be compared with its name is opened again; litter goes with the next claim; and so does a socket
-  // that can't be looked at, because the endpoints that name it stay. A lock that can't be given back goes with its
-  // file.
+  // lock that can't be compared with its name is opened again; one that can't be looked at is taken for what it was;
+  // litter goes with the next claim; and so does a socket that can't be looked at, because the endpoints that name it
+  // stay. A lock that can't be given back goes with its file.
   const std::map<std::string, std::set<std::string>> expected{
       {"a durable claim of a new directory", {"link_unnamed serve.pid", "try_lock", "unlink serve.stopping.tmp"}},
       {"a claim over a crashed owner, with an expired sentinel and another port name",
@@ -391,14 +391,16 @@ TEST_CASE("a failed call is reported, but for a few that nothing depends on", "[
        {"read_at", "stat_at serve.*.tmp", "stat_at serve.pid", "try_lock", "unlink serve.*.tmp",
         "unlink serve.stopping.tmp"}},
       {"a claim without unnamed files", {"try_lock", "unlink serve.stopping.tmp"}},
-      {"publishing a port, twice", {"stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
+      {"publishing a port, twice", {"stat", "stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
       {"a claim over a crashed owner that left a socket",
        {"read_at", "stat_at serve.*.tmp", "try_lock", "unlink serve.*.tmp", "unlink serve.stopping.tmp"}},
-      {"publishing endpoints, twice", {"stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
-      {"releasing, with endpoints", {"stat_at /tmp/distant.sock"}},
+      {"publishing endpoints, twice", {"stat", "stat_at /tmp/state/serve.lock", "stat_at /tmp/state/serve.pid"}},
+      {"releasing, with endpoints", {"stat", "stat_at /tmp/distant.sock"}},
+      {"releasing, with a port", {"stat"}},
+      {"telling a failure", {"stat"}},
       {"stopping an owner with endpoints",
        {"stat_at /tmp/distant.sock", "stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
-      {"restoring a deleted record", {"try_lock"}},
+      {"restoring a deleted record", {"stat", "try_lock"}},
       {"looking at what a dead owner left", {"stat_at /tmp/state/serve.pid"}},
       {"stopping an owner that takes its time", {"stat_at serve.lock", "unlink serve.stopping.tmp", "unlock"}},
       {"stopping an owner that must be killed, with a command of its own and members left in its group",

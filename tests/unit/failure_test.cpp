@@ -57,6 +57,21 @@ TEST_CASE("a failure is told with its time, and with the step in which the boot 
   CHECK(seen.failed_at == boot.machine.time.monotonic);
 }
 
+TEST_CASE("a failure of a server of an impossible number is refused, and nothing is written", "[failure]") {
+  Boot boot;
+  const auto lock = boot.machine.disk.read_file(lock_path);
+  FailureRecord failure = exit_status(3);
+  failure.server.pid = GENERATE(-1, INT64_MAX);
+  const auto reported = boot.guard.report_failure(failure);
+  REQUIRE_FALSE(reported);
+  CHECK(reported.error().kind == genie::ErrorKind::invalid_process);
+  CHECK(reported.error().code == EINVAL);
+  CHECK(boot.machine.disk.read_file(lock_path) == lock);
+  failure.server = boot.owner.identity;
+  REQUIRE(boot.guard.report_failure(failure));
+  CHECK(boot.seen().server == boot.owner.identity);
+}
+
 TEST_CASE("a step that was refused is the failure, whatever the server ended with", "[failure]") {
   Boot boot;
   REQUIRE(boot.guard.boot("migrate"));

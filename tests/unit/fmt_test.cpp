@@ -93,7 +93,7 @@ TEST_CASE("every error says operation, path and errno, and what the system calls
       CHECK(contains(text, fmt::format("errno {}", ENOSPC)));
       CHECK(contains(text, std::strerror(ENOSPC)));
       if (kind != ErrorKind::system) CHECK(contains(text, genie::genie_category().message(static_cast<int>(kind))));
-      CHECK(contains(text, genie::advice(make_error(kind, operation, 0, "x"))));
+      CHECK(contains(text, genie::advice(make_error(kind, operation, 0, "/run/app/serve.pid"))));
       CHECK(!contains(text, "already running"));
     });
     if (kind == ErrorKind::system) return;
@@ -102,6 +102,17 @@ TEST_CASE("every error says operation, path and errno, and what the system calls
     CHECK(!contains(refusal, "errno"));
     CHECK(!contains(refusal, "Success"));
   });
+}
+
+TEST_CASE("nobody is advised to remove a lock file: a second owner could come in", "[fmt]") {
+  const auto advice_for = [](genie::Text path) {
+    return std::string{genie::advice(make_error(ErrorKind::untrusted_record, Operation::none, 0, path))};
+  };
+  CHECK(advice_for("/run/app/serve.pid") == "act as the user who owns it, or remove it");
+  for (const std::string& path : {std::string{"/run/app/serve.lock"}, "/run/" + std::string(5000, 'd')}) {
+    CAPTURE(path);
+    CHECK(advice_for(path) == "take the others' right to write away (chmod go-w), or act as the user who owns it");
+  }
 }
 
 TEST_CASE("an error about something too large says what the limit is", "[fmt]") {

@@ -128,6 +128,51 @@ TEST_CASE("a claim waits for an unreadable record to be written", "[owner][claim
   CHECK(report->owner == holder.identity);
 }
 
+TEST_CASE("who can't learn who it is for want of descriptors says so, and takes nobody for an owner", "[owner][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  REQUIRE(guard.claim()->owned());
+  (void)machine.fork(owner);  // a worker, which keeps the lock
+  owner.kill();
+  owner.reap();
+  const auto lock = machine.disk.read_file(lock_path);
+  const Contender other = machine.spawn();
+  Guard newcomer = guard_of(other);
+  other.calls().fail(Call::origin, EMFILE, 1, 1000);
+  const auto check = [&](const auto& result) {
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().kind == genie::ErrorKind::system);
+    CHECK(result.error().operation == genie::Operation::observe_process);
+    CHECK(result.error().code == EMFILE);
+    CHECK(result.error().path == genie::Text{lock_path});
+    CHECK(machine.disk.open_count(other.index()) == 0);
+  };
+  check(newcomer.claim());
+  check(newcomer.status());
+  check(newcomer.stop({.orphans = true}));
+  CHECK(*newcomer.running());  // which asks the lock, and nobody's origin
+  CHECK(machine.disk.read_file(lock_path) == lock);
+  other.calls().clear();
+  CHECK(newcomer.claim()->outcome == ClaimOutcome::orphaned);
+}
+
+TEST_CASE("nobody claims without knowing where, for want of descriptors: others could not tell its end",
+          "[claim][F16]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  owner.calls().fail(Call::origin, ENFILE);
+  Guard guard = guard_of(owner);
+  const auto report = guard.claim();
+  REQUIRE_FALSE(report);
+  CHECK(report.error().operation == genie::Operation::observe_process);
+  CHECK(report.error().code == ENFILE);
+  CHECK_FALSE(machine.disk.exists(record_path));
+  CHECK(machine.disk.open_count(owner.index()) == 0);
+  REQUIRE(guard.claim()->owned());
+  CHECK_FALSE(guard.held().written.origin.boot.empty());
+}
+
 TEST_CASE("a lock whose holders are hidden, and whose record names a reused PID, names nobody", "[owner][F17]") {
   Machine machine;
   (void)hidden_heir(machine);

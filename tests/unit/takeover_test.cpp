@@ -575,7 +575,7 @@ TEST_CASE("a record that was restored goes with the claim, whatever failed after
   REQUIRE(guard.claim()->owned());
   machine.disk.remove(record_path);
   owner.calls().clear();
-  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 2); }
+  SECTION("the last look at it") { owner.calls().fail(Call::stat, EIO, 3); }
   SECTION("telling of it") { owner.calls().fail(Call::write_at, EIO, 3); }
   if (has_two_names) {
     SECTION("the removal of the other name") { owner.calls().fail(Call::unlink, EACCES, 1, 2); }
@@ -861,6 +861,25 @@ TEST_CASE("a claim says whether others may write to its directory", "[claim][tru
   REQUIRE(report);
   CHECK(report->owned());
   CHECK(report->is_trusted == is_private);
+}
+
+TEST_CASE("a claim says whether others may write to its lock file, as one made under another umask", "[claim][trust]") {
+  const std::uint32_t permissions = GENERATE(as<std::uint32_t>{}, 0600, 0644, 0664, 0606);
+  const bool is_private = (permissions & 0022U) == 0;
+  Machine machine;
+  machine.disk.make_directory(directory, GENERATE(as<std::uint32_t>{}, 0700, 01777));
+  machine.disk.write_file(lock_path, "");
+  machine.disk.set_permissions(lock_path, permissions);
+  const Contender owner = machine.spawn();
+  Guard guard = guard_of(owner);
+  const auto report = guard.claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK(report->is_trusted == is_private);
+  // It says what a stop and a takeover will find.
+  const auto stopped = guard_of(machine.spawn()).stop();
+  CHECK(stopped.has_value() == is_private);
+  if (!is_private) CHECK(stopped.error().kind == genie::ErrorKind::untrusted_record);
 }
 
 TEST_CASE("an empty record that another empty one replaces has a grace of its own", "[claim][takeover]") {

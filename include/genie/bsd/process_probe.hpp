@@ -58,7 +58,8 @@ struct ProcessHandle {
 /// | `boot()`, `pid_namespace()`     | as in `ProcessOrigin`                                                         |
 /// | `random()`                      | as in the policy                                                              |
 ///
-/// Remembers its own process's origin, per PID, because it cannot change. Thread safety: one thread at a time.
+/// Remembers its own process's origin, per PID, because it cannot change, once it could learn it. Thread safety: one
+/// thread at a time.
 template <typename System>
 class ProcessProbe : public posix_detail::Processes {
  public:
@@ -90,11 +91,14 @@ class ProcessProbe : public posix_detail::Processes {
     return seen;
   }
 
+  [[nodiscard]] StartToken own_start() noexcept { return look(self()).start; }
+
   [[nodiscard]] ProcessOrigin origin() noexcept {
     if (const Pid now = self(); learned_by_ != now) {
-      learned_by_ = now;
       origin_.boot = System::boot();
       origin_.pid_namespace = System::pid_namespace();
+      // What could not be learnt, for want of memory perhaps, is asked again.
+      learned_by_ = origin_.boot.empty() || origin_.pid_namespace == 0 ? 0 : now;
     }
     return origin_;
   }

@@ -58,7 +58,7 @@ using CgroupPath = FixedText<4095>;
     struct ::statfs info{};
     if (::fstatfs(root.get(), &info) != 0 || info.f_type != cgroup2) continue;
     const int directory = ::openat(root.get(), path.c_str() + 1, flags);
-    return {directory, directory < 0 ? errno : 0};
+    return directory < 0 ? SysResult<int>::failure(errno) : above_standard_streams(directory);
   }
   return SysResult<int>::failure(error);
 }

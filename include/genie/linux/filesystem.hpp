@@ -70,8 +70,9 @@ class LinuxFilesystem : public posix_detail::OpenFileLocks<F_OFD_SETLK, F_OFD_GE
 
   /// Source: `inotify(7)`. A writer's close counts as a change, so the death of a lock's owner wakes the waiter.
   [[nodiscard]] SysResult<Watch> watch(const char* path) noexcept {
-    const int descriptor = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (descriptor < 0) return SysResult<Watch>::failure(errno);
+    const auto opened = file(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!opened.ok()) return SysResult<Watch>::failure(opened.error);
+    const int descriptor = opened.value.descriptor;
     constexpr std::uint32_t mask = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_CREATE |
                                    IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DONT_FOLLOW;
     if (::inotify_add_watch(descriptor, path, mask) < 0) {

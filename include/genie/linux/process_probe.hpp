@@ -36,8 +36,8 @@ namespace genie::inline v0 {
 }
 
 /// Processes through /proc and pidfds (Linux 5.3; without them `open` answers ENOSYS and nothing is ever signalled).
-/// Remembers its own process's origin and start, because they cannot change; a forked child learns its own, also where
-/// it has the same number in another PID namespace. Thread safety: one thread at a time.
+/// Remembers its own process's origin and start, because they cannot change, once it could learn them; a forked child
+/// learns its own, also where it has the same number in another PID namespace. Thread safety: one thread at a time.
 class LinuxProcessProbe : public posix_detail::Processes {
  public:
   struct Handle {
@@ -84,6 +84,9 @@ class LinuxProcessProbe : public posix_detail::Processes {
     return origin_;
   }
 
+  /// `origin` has forgotten it where this is a child of whoever learned it.
+  [[nodiscard]] StartToken own_start() noexcept { return start_.known ? start_ : look(self()).start; }
+
   /// Source: `getrandom(2)`; where it is not to be had, the address and time of the call must do.
   [[nodiscard]] std::uint64_t random() noexcept {
     std::uint64_t value = 0;
@@ -99,7 +102,8 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (pid <= 0 || pid > pid_limit) return SysResult<Handle>::failure(EINVAL);
     const long descriptor = ::syscall(pidfd_open_number, static_cast<pid_t>(pid), 0U);
     if (descriptor < 0) return SysResult<Handle>::failure(errno == EINVAL || errno == ENOENT ? ESRCH : errno);
-    return {Handle{static_cast<int>(descriptor)}, 0};
+    const auto moved = posix_detail::above_standard_streams(static_cast<int>(descriptor));
+    return {Handle{moved.value}, moved.error};
   }
 
   /// Source: `pidfd_send_signal(2)`.
@@ -324,19 +328,21 @@ class LinuxProcessProbe : public posix_detail::Processes {
   GENIE_COMPACT void learn_origin() noexcept {
     const Pid now = self();
     const std::uint64_t mark = linux_detail::process_mark();
-    if (learned_by_ == now && mark_ == mark) return;
-    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0;
+    const bool is_known_process = learned_by_ == now && mark_ == mark;
+    if (is_known_process && origin_.error == 0) return;
+    const bool is_child_elsewhere = learned_by_ == now && mark_ != 0 && !is_known_process;
     learned_by_ = now;
     mark_ = mark;
     start_ = StartToken{};
     origin_ = ProcessOrigin{};
     FixedText<64> boot;
-    if (linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot).ok()) {
-      origin_.boot.append(trimmed(boot));
-    }
+    const auto boot_read = linux_detail::read_small_file("/proc/sys/kernel/random/boot_id", boot);
+    if (boot_read.ok()) origin_.boot.append(trimmed(boot));
+    note_shortage(boot_read.error);
     // A /proc of another PID namespace speaks of other processes by the same numbers.
     char link[24];
     const ssize_t length = ::readlink("/proc/self", link, sizeof link);
+    if (length < 0) note_shortage(errno);
     std::uint64_t pid = 0;
     proc_is_ours_ = length > 0 && parse_decimal({link, static_cast<std::size_t>(length)}, INT32_MAX, pid) &&
                     static_cast<Pid>(pid) == now;
@@ -349,8 +355,15 @@ class LinuxProcessProbe : public posix_detail::Processes {
     if (origin_.pid_namespace == first_pid_namespace) return;
     // We may have the same number in both.
     FixedText<4096> numbers;
-    if (linux_detail::read_small_file("/proc/self/status", numbers).ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    const auto numbers_read = linux_detail::read_small_file("/proc/self/status", numbers);
+    if (numbers_read.ok()) proc_is_ours_ = !is_seen_from_above(numbers);
+    note_shortage(numbers_read.error);
     if (!proc_is_ours_) origin_.pid_namespace = 0;
+  }
+
+  /// What fails for want of descriptors or memory may not fail the next time; what fails for another reason will.
+  void note_shortage(int error) noexcept {
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) origin_.error = error;
   }
 
   /// We run, and nobody becomes somebody else; but others' end gives us another parent, and `setsid` another session.

@@ -46,7 +46,7 @@ using LockHolder = NamedProcess;
 /// | `P::Handle`                         | a trivial type        | names one process, never its PID's next user          |
 /// | `process.self()`                    | `Pid`                 | the calling process; changes in a forked child        |
 /// | `process.look(pid)`                 | `Observation`         | liveness, start token and descent; a zombie is gone; no permission means alive or unknown, never gone |
-/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller               |
+/// | `process.origin()`                  | `ProcessOrigin`       | boot id and PID namespace of the caller; `error` where they can't be learnt now |
 /// | `process.user()`                    | `std::uint64_t`       | the user whose files are "ours" (effective user id)   |
 /// | `process.random()`                  | `std::uint64_t`       | unpredictable enough for a temporary file's name      |
 /// | `process.open(pid)`                 | `SysResult<Handle>`   | pins whichever process has the PID now; ESRCH if none |
@@ -65,6 +65,13 @@ using LockHolder = NamedProcess;
 /// | `process.close(handle)`             | (ignored)             | forgets the handle                                    |
 /// | `process.holds_lock(pid, file, offset)` | `bool`            | whether `pid` has a descriptor of `file` with an exclusive lock on that byte; false where it can't be seen |
 /// | `process.lock_holders(file, offset, out, n)` | `std::size_t` | writes at most `n` such processes; how many were found |
+///
+/// One more is asked for only where it is there; else a claim is told from that of a dead process of the same PID by
+/// nothing but the PID namespace:
+///
+/// | expression                          | returns               | what it must do                                       |
+/// |-------------------------------------|-----------------------|-------------------------------------------------------|
+/// | `process.own_start()`               | `StartToken`          | the calling process's own, as `look` tells it. Always asked right after `origin`, so that what that has noticed (a fork) need not be asked again |
 ///
 /// Calls do not throw, and return the errno of the failed system call. EINTR may be returned; the protocol repeats the
 /// call. A handle must be opened first and the PID's start token compared after: only this order proves that

@@ -32,7 +32,8 @@ class ScopedDescriptor {
   int descriptor_;
 };
 
-/// A process that was started without its standard streams must not print into our files.
+/// A process that was started without its standard streams must not print into our files; nor must we close what it
+/// has opened in their place since.
 /// Effects: moves `descriptor` where it has the number of one. Returns: its number from now on, or errno: then it is
 /// closed.
 [[nodiscard]] inline SysResult<int> above_standard_streams(int descriptor) noexcept {

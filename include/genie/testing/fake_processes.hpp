@@ -330,9 +330,20 @@ class FakeProcesses : public detail::View {
     }
     return seen;
   }
+  /// Is never interrupted.
   [[nodiscard]] ProcessOrigin origin() noexcept {
-    (void)enter(Call::origin);
-    return {BootId{Text{table_->boot}}, table_->has_proc ? me().pid_namespace : 0};
+    ProcessOrigin origin;
+    const int error = enter(Call::origin).error;
+    if (error != EINTR) origin.error = error;
+    if (origin.error != 0) return origin;
+    origin.boot = BootId{Text{table_->boot}};
+    if (table_->has_proc) origin.pid_namespace = me().pid_namespace;
+    return origin;
+  }
+  /// Known since `origin`: no call.
+  [[nodiscard]] StartToken own_start() const noexcept {
+    const bool is_readable = table_->has_proc && me().visibility != Visibility::start_unreadable;
+    return is_readable ? known_start(me().start) : StartToken{};
   }
   [[nodiscard]] std::uint64_t user() noexcept {
     (void)enter(Call::user);

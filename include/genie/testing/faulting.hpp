@@ -9,10 +9,10 @@
 //
 // A failing call has no effect, with one exception: `close` closes, as Linux does when it reports an error. What can't
 // report an error answers that it knows nothing: `look` with liveness unknown and the error, `origin` with an empty
-// one, `leads_group` and `holds_lock` with false, `group_lives` and `cgroup_lives` with true, `lock_holders`,
-// `group_members` and `cgroup_members` with 0; `sleep` returns at once.
-// `wall`, `monotonic`, `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A
-// launcher's `pid` asks nobody, and is not counted.
+// one and the error, unless it is EINTR, `leads_group` and `holds_lock` with false, `group_lives` and `cgroup_lives`
+// with true, `lock_holders`, `group_members` and `cgroup_members` with 0; `sleep` returns at once. `wall`, `monotonic`,
+// `coarse`, `self`, `user` and `random` are counted, and can be died at, but never fail. A launcher's `pid` asks
+// nobody, and is not counted.
 //
 // Does not model: a call that takes effect and reports failure nevertheless, and so the end of a child that could not
 // execute its program: after a failing `let_go` it is still held.
@@ -200,8 +200,16 @@ class Faulting<P> {
     return seen.error != 0 ? seen : policy_.look(pid);
   }
   [[nodiscard]] ProcessOrigin origin() noexcept {
-    if (plan_->enter(Call::origin).error != 0) return {};
-    return policy_.origin();
+    ProcessOrigin origin;
+    const int error = plan_->enter(Call::origin).error;
+    if (error != EINTR) origin.error = error;
+    return origin.error != 0 ? origin : policy_.origin();
+  }
+  /// Not counted: it belongs to `origin`.
+  [[nodiscard]] StartToken own_start() noexcept
+    requires requires(P& policy) { policy.own_start(); }
+  {
+    return policy_.own_start();
   }
   [[nodiscard]] std::uint64_t user() noexcept {
     (void)plan_->enter(Call::user);

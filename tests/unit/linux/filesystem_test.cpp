@@ -203,6 +203,8 @@ TEST_CASE("a file never takes the place of a missing standard stream", "[filesys
   ::close(STDIN_FILENO);
   const auto opened = here.try_open("lock", OpenMode::ensure);
   const auto unnamed = here.files.create_unnamed(here.directory, 0600);
+  // Kept for a server's life, which may give itself standard streams meanwhile.
+  auto watch = here.files.watch(here.path().c_str());
   const bool is_free = ::fcntl(STDIN_FILENO, F_GETFD) < 0;
   if (kept >= 0) {
     ::dup2(kept, STDIN_FILENO);
@@ -212,6 +214,9 @@ TEST_CASE("a file never takes the place of a missing standard stream", "[filesys
   CHECK(is_free);
   CHECK(opened.value.descriptor > STDERR_FILENO);
   CHECK(unnamed.value.descriptor > STDERR_FILENO);
+  CHECK(watch.value.descriptor > STDERR_FILENO);
+  CHECK(!survives_exec(watch.value.descriptor));
+  here.files.close_watch(watch.value);
 }
 
 TEST_CASE("nothing that is opened survives exec", "[filesystem]") {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,6 +168,47 @@ TEST_CASE("a process has ended when it is dead and no thread of it is left", "[p
       CHECK(genie::has_ended(stat) == (dead && alone));
     }
   }
+}
+
+TEST_CASE("a process knows its own start, and a forked child does not take its parent's for its own",
+          "[process_probe]") {
+  LinuxProcessProbe probe;
+  (void)probe.origin();
+  const auto own = probe.own_start();
+  CHECK(own.known);
+  CHECK(own == LinuxProcessProbe{}.look(::getpid()).start);
+  CHECK(probe.own_start() == own);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    (void)probe.origin();
+    ::_exit(probe.own_start() == LinuxProcessProbe{}.look(::getpid()).start && probe.own_start().known ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+TEST_CASE("a pinned process or cgroup never takes the place of a missing standard stream", "[process_probe]") {
+  const Child child;
+  LinuxProcessProbe probe;
+  int kept[3];
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) kept[stream] = ::fcntl(stream, F_DUPFD_CLOEXEC, 3);
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) ::close(stream);
+  const auto pinned = probe.open(child.pid());
+  const auto cgroup = genie::linux_detail::open_cgroup_directory(genie::linux_detail::CgroupPath{"/."});
+  for (int stream = 0; stream <= STDERR_FILENO; ++stream) {
+    if (kept[stream] < 0) continue;
+    ::dup2(kept[stream], stream);
+    ::close(kept[stream]);
+  }
+  REQUIRE(pinned.ok());
+  CHECK(pinned.value.descriptor > STDERR_FILENO);
+  CHECK(::fcntl(pinned.value.descriptor, F_GETFD) == FD_CLOEXEC);
+  probe.close(pinned.value);
+  if (!cgroup.ok()) return;  // there is no unified hierarchy here
+  CHECK(cgroup.value > STDERR_FILENO);
+  CHECK(::fcntl(cgroup.value, F_GETFD) == FD_CLOEXEC);
+  ::close(cgroup.value);
 }
 
 TEST_CASE("a process is gone where the kernel says so of its file, its number or its cgroup", "[process_probe]") {

@@ -247,6 +247,55 @@ TEST_CASE("an origin that cannot be looked up is unknown, not another", "[proces
   CHECK(probe.origin().pid_namespace == known.pid_namespace);  // once it can be
 }
 
+TEST_CASE("an origin that could not be looked up for want of descriptors or memory is looked up again",
+          "[process_probe]") {
+  const auto known = LinuxProcessProbe{}.origin();
+  REQUIRE(known.error == 0);
+  const int shortage = GENERATE(EMFILE, ENFILE, ENOMEM);
+  CAPTURE(shortage);
+  LinuxProcessProbe probe;
+  genie::ProcessOrigin origin;
+  genie::Observation seen;
+  SECTION("the boot") {
+    refusing({{SYS_openat, shortage}}, [&] {
+      origin = probe.origin();
+      seen = probe.look(probe.self());
+    });
+    CHECK(origin.boot.empty());
+    CHECK(seen.liveness == Liveness::alive);
+    CHECK_FALSE(seen.start.known);
+  }
+  SECTION("whose /proc it is") {
+    refusing({{tests::readlink_call, shortage}, {SYS_readlinkat, shortage}}, [&] { origin = probe.origin(); });
+    CHECK(origin.pid_namespace == 0);
+  }
+  CHECK(origin.error == shortage);
+  CHECK(probe.origin() == known);
+  CHECK(probe.origin().error == 0);
+  CHECK(probe.look(probe.self()).start.known);
+}
+
+TEST_CASE("an origin that the system does not tell is asked for once", "[process_probe]") {
+  LinuxProcessProbe probe;
+  int asked = 0;
+  genie::ProcessOrigin origin;
+  const Refusal opening{SYS_openat, 0};
+  const bool is_possible = supervise(
+      opening,
+      [&](int calls) {
+        asked = calls;
+        return EACCES;
+      },
+      [&] {
+        origin = probe.origin();
+        origin = probe.origin();
+      });
+  if (!is_possible) return;
+  CHECK(asked <= 2);  // the boot, and where this is not the first PID namespace, our numbers
+  CHECK(origin.boot.empty());
+  CHECK(origin.error == 0);
+}
+
 TEST_CASE("where forks can't be noticed, a process asks each time who it is", "[process_probe]") {
   using genie::linux_detail::ProcessMark;
   std::uint64_t* const known_word = ProcessMark::word;
