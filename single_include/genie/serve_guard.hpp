@@ -3546,12 +3546,12 @@ namespace detail {
 
 /// Before the lock file is closed, so that nobody keeps it who shares the open file by a fork.
 template <typename H>
-void give_lock_back(H& host, typename H::File lock) noexcept {
+GENIE_COLD GENIE_NOINLINE void give_lock_back(H& host, typename H::File lock) noexcept {
   (void)uninterrupted([&] { return host.files.unlock(lock, owner_byte, 2); });
 }
 
 template <typename H>
-void give_record_back(H& host, typename H::File record) noexcept {
+GENIE_COLD GENIE_NOINLINE void give_record_back(H& host, typename H::File record) noexcept {
   (void)uninterrupted([&] { return host.files.unlock(record, owner_byte, 1); });
 }
 

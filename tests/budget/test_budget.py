@@ -22,7 +22,7 @@ MOST_LINES = 8_200
 # What claim and release add to an empty program, built with -O2: the goal of 32 KiB is missed, see
 # docs/performance.md. Other compilers need somewhat more or less than g++ 12, for which this is measured; other
 # processors need as much as their instructions do, and are not judged.
-MOST_TEXT = 93_000
+MOST_TEXT = 95_000
 # System calls, exactly.
 SYSTEM_CALLS = {
     "running, no directory": 2,
