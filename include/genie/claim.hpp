@@ -106,6 +106,7 @@ GENIE_COLD GENIE_NOINLINE void give_lock_back(H& host, typename H::File lock) no
   (void)uninterrupted([&] { return host.files.unlock(lock, owner_byte, 2); });
 }
 
+/// The lock on our own record, for the same reason.
 template <typename H>
 GENIE_COLD GENIE_NOINLINE void give_record_back(H& host, typename H::File record) noexcept {
   (void)uninterrupted([&] { return host.files.unlock(record, owner_byte, 1); });
@@ -273,12 +274,10 @@ class Claimant {
     return locked.ok() ? claim_under_lock() : look_at_holder();
   }
 
-  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir has
-  /// locked nothing itself.
+  /// Whoever another thread has forked meanwhile shares the open file, and would keep its lock. An heir has locked
+  /// nothing itself.
   void unlock() noexcept {
-    if (!has_locked_ || !lock_.file.is_open()) return;
-    has_locked_ = false;
-    give_lock_back(host_, lock_.file.get());
+    if (has_locked_ && lock_.file.is_open()) give_lock_back(host_, lock_.file.get());
   }
 
   /// An heir has only what it was handed, and would be nobody's then.

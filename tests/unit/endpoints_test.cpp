@@ -710,6 +710,19 @@ TEST_CASE("a socket whose mode or owner has changed since is still the one that 
   CHECK_FALSE(machine.disk.exists(socket_path));
 }
 
+TEST_CASE("where nobody can tell the boot, it is looked for endpoints though the lock's record tells of none",
+          "[endpoints]") {
+  Machine machine;
+  const bool is_known = GENERATE(true, false);
+  if (!is_known) machine.processes.boot.clear();
+  Server server{machine};
+  server.claim();
+  REQUIRE(server.guard.release());
+  machine.disk.write_file(endpoints_path, "noise");  // which a power cut has kept, perhaps
+  server.claim();
+  CHECK(machine.disk.exists(endpoints_path) == is_known);
+}
+
 TEST_CASE("endpoints that say nothing are removed like any others", "[endpoints]") {
   Machine machine;
   Server server{machine};

@@ -73,10 +73,12 @@ TEST_CASE("who is forked during a stop keeps nobody out", "[stop]") {
   }
 }
 
-TEST_CASE("who is forked when a stop has taken a lock on a file that it can't compare keeps nobody out", "[stop]") {
+TEST_CASE("who is forked when a stop has, or misses, a lock on a file that it can't compare keeps nobody out",
+          "[stop]") {
   const bool has_lock_ranges = GENERATE(true, false);
+  const bool is_taken = GENERATE(false, true);  // by somebody who is about to claim, or stops as well
   for (std::uint64_t failing = 1;; ++failing) {
-    CAPTURE(has_lock_ranges, failing);
+    CAPTURE(has_lock_ranges, is_taken, failing);
     Machine machine;
     machine.disk.has_lock_ranges = has_lock_ranges;
     const Contender owner = machine.spawn();
@@ -84,8 +86,10 @@ TEST_CASE("who is forked when a stop has taken a lock on a file that it can't co
     REQUIRE(guard.claim()->owned());
     const Contender stopper = machine.spawn();
     std::optional<Contender> child;
+    std::uint64_t looks = 0;
     stopper.calls().decide = [&](const CallEvent& event) {
-      if (event.call != Call::stat_at || event.occurrence != failing) return 0;
+      if (event.call == Call::try_lock && is_taken && looks + 1 == failing) return EAGAIN;
+      if (event.call != Call::stat_at || ++looks != failing) return 0;
       child.emplace(machine.fork(stopper));
       return EIO;
     };
@@ -94,6 +98,21 @@ TEST_CASE("who is forked when a stop has taken a lock on a file that it can't co
     if (!child) break;
     check_free(machine);
   }
+}
+
+TEST_CASE("who releases a claim for which an heir is named leaves the lock to that", "[handover]") {
+  Machine machine;
+  const Contender starter = machine.spawn();
+  Guard guard = guard_of(starter);
+  genie::HeldClaim<Guard::Host> held;
+  REQUIRE(genie::claim(guard.host(), guard.files(), {.launching = true}, held)->owned());
+  const Contender heir = machine.fork(starter);
+  const bool is_named = GENERATE(true, false);
+  if (is_named) REQUIRE(genie::name_heir(guard.host(), guard.files(), held, heir.identity));
+  REQUIRE(genie::release(guard.host(), guard.files(), held));
+  const auto claim = guard_of(machine.spawn()).claim();
+  REQUIRE(claim);
+  CHECK(claim->owned() != is_named);
 }
 
 TEST_CASE("who is forked during a start for which no process can be made keeps nobody out", "[ensure]") {

@@ -836,4 +836,12 @@ TEST_CASE("an absent file is not open, also where another one was before", "[sta
   CHECK_FALSE(open(guard.files().port()));
 }
 
+TEST_CASE("of a policy that can't tell when its process has started, the start is unknown", "[owner]") {
+  struct {
+    struct {
+    } process;
+  } host;
+  CHECK_FALSE(genie::detail::own_start(host).known);
+}
+
 }  // namespace tests::owner_test

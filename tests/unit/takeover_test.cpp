@@ -863,6 +863,22 @@ TEST_CASE("a claim says whether others may write to its directory", "[claim][tru
   CHECK(report->is_trusted == is_private);
 }
 
+TEST_CASE("a claim says that it can't be trusted where the file system gives its files to somebody else",
+          "[claim][trust]") {
+  Machine machine;
+  const Contender owner = machine.spawn();
+  owner.calls().before_call = [&](const CallEvent& event) {
+    if (event.call != Call::write_at) return;
+    for (auto& [number, inode] : machine.disk.inodes) {
+      if (inode.links == 0) inode.user = 2000;  // the record, which has no name yet
+    }
+  };
+  const auto report = guard_of(owner).claim();
+  REQUIRE(report);
+  CHECK(report->owned());
+  CHECK_FALSE(report->is_trusted);
+}
+
 TEST_CASE("a claim says whether others may write to its lock file, as one made under another umask", "[claim][trust]") {
   const std::uint32_t permissions = GENERATE(as<std::uint32_t>{}, 0600, 0644, 0664, 0606);
   const bool is_private = (permissions & 0022U) == 0;
