@@ -15,7 +15,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "child.hpp"
@@ -90,7 +89,7 @@ class Supervision {
     serve();
     result_.ran = true;
     result_.wait_status = child_->reap();
-    if (!result_.was_ready && !is_lost_) {
+    if (!result_.was_ready) {
       if (!has_given_up_) {
         const bool is_by_signal = WIFSIGNALED(result_.wait_status);
         failure_.kind = is_by_signal ? FailureKind::signalled : FailureKind::exited;
@@ -368,7 +367,7 @@ class Supervision {
 
   /// For everybody who waits, and for `status`.
   void tell_failure() {
-    if (was_asked_to_end_) return;
+    if (was_asked_to_end_ || is_lost_) return;
     if (!log_.empty() && log_.size() <= decltype(failure_.log)::capacity()) {
       if (read_log_tail(guard_.host(), log_.c_str(), log_from_, failure_.tail).ok()) failure_.log.append(log_);
       while (Text{failure_.tail}.ends_with("\n")) failure_.tail.resize(failure_.tail.size() - 1);
@@ -413,7 +412,7 @@ class Supervision {
         reap_orphans(child_->pid());
         continue;
       }
-      was_asked_to_end_ = was_asked_to_end_ || number == SIGTERM || number == SIGINT;
+      was_asked_to_end_ = was_asked_to_end_ || (number != SIGUSR1 && number != SIGUSR2);
       if (has_gone_to_the_command(received)) continue;
       if (number == SIGTERM && hooks_.on_stopping) hooks_.on_stopping();
       child_->send(number == SIGTERM ? request_.stop_signal : number);
@@ -435,7 +434,8 @@ class Supervision {
       if (remains.empty()) return;
       if (Clock::now() >= give_up_at) {
         // One that changed its user, or that hangs in the kernel. It keeps its lock, so that it is found and named.
-        warn("genie: PID {} is left of {}, and does not end\n", remains.front(), request_.command.front());
+        warn("genie: PID {} is left of {} and does not end; it keeps {} until it does\n", remains.front(),
+             request_.command.front(), request_.place.directory);
         return;
       }
       // Ours as long as we have not reaped it, so that its PID is nobody else's.
@@ -467,7 +467,7 @@ class Supervision {
     if (is_lost_) return;
     if (!is_watched_) look_again_at_ = Clock::now() + std::chrono::seconds{1};
     Ownership ownership = guard_.verify();
-    const Ownership told = std::exchange(told_, ownership);
+    const Ownership told = told_;
     if (ownership == Ownership::record_missing) {
       const auto restored = guard_.restore_record();
       if (restored) {
@@ -480,6 +480,7 @@ class Supervision {
       directory_watch_.take();
       ownership = guard_.verify();
     }
+    told_ = ownership;
     switch (ownership) {
       case Ownership::held:
       case Ownership::not_claimed: return;
@@ -499,6 +500,7 @@ class Supervision {
     }
     // Another server may run on the same data by now, or could at any moment.
     is_lost_ = true;
+    has_given_up_ = true;  // what is ready from now on is nobody's to announce
     look_again_at_.reset();
     result_.has_own_status = true;
     result_.ending = {exit_failure, {}};

@@ -56,16 +56,21 @@ class Signals(GenieTest):
         done = run.finish()
         self.assertEqual((done.code, done.out), (0, "received SIGINT\n"), done)
 
-    def test_the_end_of_a_terminal_reaches_the_command_of_a_session_leader(self):
-        """The kernel tells nobody but the leader."""
+    def on_a_terminal(self, *arguments):
+        """As the leader of its session. Returns: the terminal's other end, and the command."""
         master, slave = pty.openpty()
 
         def lead_session():
             os.setsid()
             fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
 
-        run = self.spawn("run", "--log", self.root / "log", *READY, stdin=slave, preexec_fn=lead_session)
+        run = self.spawn("run", *arguments, stdin=slave, preexec_fn=lead_session)
         os.close(slave)
+        return master, run
+
+    def test_the_end_of_a_terminal_reaches_the_command_of_a_session_leader(self):
+        """The kernel tells nobody but the leader."""
+        master, run = self.on_a_terminal("--log", self.root / "log", *READY)
         self.wait_for_state("running")
         os.close(master)
         run.finish()
@@ -85,23 +90,17 @@ class Signals(GenieTest):
         run.finish()
         self.assertIsNone(self.status()["last_failure"])
 
-    def test_an_interruption_by_the_terminal_while_it_boots_is_no_failure(self):
+    def test_what_a_terminal_does_while_it_boots_is_no_failure(self):
         gate = self.gate()
-        master, slave = pty.openpty()
-        self.addCleanup(os.close, master)
-
-        def lead_session():
-            os.setsid()
-            fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
-
-        run = self.spawn("run", "--ready", "notify", "--", *server("--say", "boots", "--gate", gate), stdin=slave,
-                         preexec_fn=lead_session)
-        os.close(slave)
-        self.assertEqual(run.process.stdout.readline(), "boots\n")
-        os.write(master, b"\x03")
-        self.open_gate(gate)
-        run.finish()
-        self.assertIsNone(self.status()["last_failure"])
+        for end in (lambda master: os.write(master, b"\x03"), lambda master: os.write(master, b"\x1c"), os.close):
+            master, run = self.on_a_terminal("--ready", "notify", "--", *server("--say", "boots", "--gate", gate))
+            self.assertEqual(run.process.stdout.readline(), "boots\n")
+            end(master)
+            self.open_gate(gate)
+            run.finish()
+            self.assertIsNone(self.status()["last_failure"])
+            if end is not os.close:
+                os.close(master)
 
 
 class Limits(GenieTest):

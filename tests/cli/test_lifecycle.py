@@ -451,6 +451,9 @@ class UntoldFiles(GenieTest):
     def test_a_record_that_cannot_be_restored_is_told_once_and_restored_as_soon_as_it_can_be(self):
         runner = self.serve()
         record = self.dir / "serve.pid"
+        record.unlink()
+        self.assertEqual(runner.process.stderr.readline(), "genie: somebody removed serve.pid; restored it\n")
+        wait_until(record.exists, "it is restored")
         before = resource.prlimit(runner.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         record.unlink()
         told = runner.process.stderr.readline()

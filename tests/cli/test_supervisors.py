@@ -111,6 +111,17 @@ class Notifications(GenieTest):
         self.assertExit(done, FAILURE)
         self.assertTrue(self.manager.hears_nothing_more())
 
+    def test_what_is_ready_after_its_directory_was_lost_is_not_told_as_ready(self):
+        gate = self.gate()
+        words = ("--say", "boots", "--ignore", "SIGTERM", "--gate", gate, "--notify", "READY=1", "--fail", 0)
+        runner = self.run_notified("--ready", "notify", "--", *server(*words))
+        self.assertEqual(runner.process.stdout.readline(), "boots\n")
+        shutil.rmtree(self.dir)
+        self.assertIn("lost %s (all_missing)" % self.dir, runner.process.stderr.readline())
+        self.open_gate(gate)
+        self.assertExit(runner.finish(), FAILURE)
+        self.assertTrue(self.manager.hears_nothing_more())
+
     def test_a_standby_is_ready_while_it_stands_by(self):
         owner = self.start()
         self.run_notified("--standby", "--", *SLEEPER)
