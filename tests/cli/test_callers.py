@@ -135,7 +135,7 @@ class Limits(GenieTest):
         run = self.unwatched("--", *SLEEPER)
         self.assertIn("cannot watch %s: Too many open files" % self.dir, run.process.stderr.readline())
         self.wait_for_state("running")
-        shutil.rmtree(self.dir)
+        self.dir.rename(self.root / "elsewhere")
         done = run.finish()
         self.assertSays(done, "lost %s (all_missing): ending sleep" % self.dir)
 
@@ -144,7 +144,7 @@ class Ends(GenieTest):
     def test_a_lost_directory_is_a_failure_however_the_command_ends(self):
         run = self.spawn("run", *READY)
         self.wait_for_state("running")
-        shutil.rmtree(self.dir)
+        self.dir.rename(self.root / "elsewhere")
         done = run.finish()
         self.assertExit(done, FAILURE)
         self.assertEqual(done.out, "received SIGTERM\n")

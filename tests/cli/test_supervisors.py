@@ -116,7 +116,7 @@ class Notifications(GenieTest):
         words = ("--say", "boots", "--ignore", "SIGTERM", "--gate", gate, "--notify", "READY=1", "--fail", 0)
         runner = self.run_notified("--ready", "notify", "--", *server(*words))
         self.assertEqual(runner.process.stdout.readline(), "boots\n")
-        shutil.rmtree(self.dir)
+        self.dir.rename(self.root / "elsewhere")
         self.assertIn("lost %s (all_missing)" % self.dir, runner.process.stderr.readline())
         self.open_gate(gate)
         self.assertExit(runner.finish(), FAILURE)
